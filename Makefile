@@ -1,0 +1,150 @@
+# um - one Makefile, not recursive; everything built goes to $(BUILD)
+#
+#   make            the library and the tools         make demo       install what is missing, run the demo
+#   make check      the tests (three minutes)         make check-all  check + compilers, linters, valgrind, CUDA
+#   make install    prefix=/usr/local DESTDIR=        make info       what was found
+#   make static     tools that need no libum.so       make clean      remove $(BUILD)
+#
+# SAN=1 address and undefined sanitizers, SAN=thread the thread sanitizer; V=1 shows the commands.
+
+VERSION := 0.1.0
+SOMAJOR := 0
+prefix  ?= /usr/local
+SAN     ?=
+BUILD   ?= build$(if $(SAN),-san-$(SAN))
+CFLAGS  ?= -O2 -g
+CXXFLAGS ?= $(CFLAGS)
+AR      ?= ar
+PKG_CONFIG ?= pkg-config
+V       ?=
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2);)
+
+MAKEFLAGS += --no-builtin-rules
+SHELL     := /bin/sh
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+# ---- set-up: `make` itself never installs; `make demo` and `make check` do --------------------------
+
+.DEFAULT_GOAL := all
+ifneq ($(filter demo check check-all bench,$(MAKECMDGOALS)),)
+  ifeq ($(UM_NO_SETUP),)
+    SETUP := $(shell ./pipelines/setup.sh $(if $(filter check-all,$(MAKECMDGOALS)),all,$(if $(filter check bench,$(MAKECMDGOALS)),check,build)) >&2 || echo failed)
+    ifneq ($(SETUP),)
+      $(error packages are missing: see the message above)
+    endif
+  endif
+endif
+
+# ---- what is here -----------------------------------------------------------------------------------
+
+ARCH    := $(shell $(CC) -dumpmachine 2>/dev/null | sed 's/-.*//')
+MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c && echo msgpack-c || echo msgpack)
+PKGS    := $(MSGPACK) libzstd libjpeg libpng libdeflate jansson libutf8proc libxxhash
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS)) -isystem /usr/include/nifti
+PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS)) -lnifti2 -lznz -ldnnl -lpthread -lm -ldl
+NVCC    ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc /usr/local/cuda/bin/nvcc) $(shell command -v nvcc 2>/dev/null))
+ISAS    := $(if $(filter x86_64,$(ARCH)),sse2 avx2 avx512,generic)
+
+ISA_sse2    := -DUM_ISA=sse2
+ISA_avx2    := -DUM_ISA=avx2 -mavx2 -mfma -mf16c
+ISA_avx512  := -DUM_ISA=avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
+ISA_generic := -DUM_ISA=generic
+
+WARN     := -Wall -Wextra -Wshadow -Wconversion -Werror
+SANFLAGS := $(if $(filter 1,$(SAN)),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DUM_POISON,$(if $(filter thread,$(SAN)),-fsanitize=thread -DUM_POISON))
+OURS     := -Ilib -I. -I$(BUILD) -D_POSIX_C_SOURCE=200809L -DUM_VERSION='"$(VERSION)"' -fPIC -fvisibility=hidden \
+            -ffp-contract=off $(PKG_CFLAGS) $(SANFLAGS)
+CSTD     := -std=c11 $(WARN)
+LINK     := $(SANFLAGS) $(LDFLAGS)
+
+# ---- what is built: found, never listed -------------------------------------------------------------
+
+LIB_C    := $(wildcard lib/*/*.c kernels/*.c kernels/*/ref.c)
+LIB_CXX  := $(wildcard lib/*/*.cpp)
+CPU_C    := $(wildcard kernels/*/cpu.c)
+TOOL_C   := $(wildcard tools/um-*.c)
+UNIT_C   := $(wildcard tests/unit/*.c)
+CUDA_CU  := $(wildcard kernels/*.cu kernels/*/*.cu)
+MAN      := $(wildcard man/*.[1-9])
+
+LIB_O    := $(LIB_C:%.c=$(BUILD)/%.o) $(LIB_CXX:%.cpp=$(BUILD)/%.o) $(foreach i,$(ISAS),$(CPU_C:%.c=$(BUILD)/%.$(i).o))
+TOOLS    := $(TOOL_C:tools/%.c=$(BUILD)/%)
+STATIC   := $(TOOL_C:tools/%.c=$(BUILD)/static/%)
+UNITS    := $(UNIT_C:tests/unit/%.c=$(BUILD)/unit/%)
+SONAME   := libum.so.$(SOMAJOR)
+
+.PHONY: all static check check-all demo bench install uninstall info clean
+all: $(TOOLS) $(BUILD)/um.pc
+static: $(STATIC)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CSTD) $(OURS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)$(CXX) -std=c++17 -Wall -Wextra -Wshadow -Werror $(OURS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+
+define isa_rule
+$(BUILD)/%.$(1).o: %.c
+	@mkdir -p $$(@D)
+	$$(call say,CC,'$$< ($(1))')$$(CC) $$(CSTD) $$(OURS) -ffp-contract=fast $$(ISA_$(1)) $$(CFLAGS) -O3 -MMD -MP -c -o $$@ $$<
+endef
+$(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
+
+$(BUILD)/$(SONAME): $(LIB_O)
+	$(call say,LINK,$@)$(if $(LIB_CXX),$(CXX),$(CC)) $(LINK) -shared -Wl,-soname,$(SONAME) -Wl,-z,defs -o $@ $(LIB_O) $(PKG_LIBS)
+$(BUILD)/libum.so: $(BUILD)/$(SONAME)
+	$(Q)ln -sf $(SONAME) $@
+$(BUILD)/libum.a: $(LIB_O)
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $(LIB_O)
+
+$(BUILD)/um-%: $(BUILD)/tools/um-%.o $(BUILD)/libum.so
+	$(call say,LINK,$@)$(CC) $(LINK) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $< -L$(BUILD) -lum -lm
+$(BUILD)/static/um-%: $(BUILD)/tools/um-%.o $(BUILD)/libum.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(if $(LIB_CXX),$(CXX),$(CC)) $(LINK) -o $@ $< $(BUILD)/libum.a $(PKG_LIBS)
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libum.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(if $(LIB_CXX),$(CXX),$(CC)) $(LINK) -o $@ $< $(BUILD)/libum.a $(PKG_LIBS) -lcmocka
+
+$(BUILD)/um.pc: Makefile
+	@mkdir -p $(@D)
+	$(Q)printf '%s\n' 'prefix=$(prefix)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
+	  'Name: um' 'Description: vision-language pre-training on X-rays and CT, as Unix tools' 'Version: $(VERSION)' \
+	  'Requires.private: $(PKGS)' 'Libs: -L$${libdir} -lum' 'Cflags: -I$${includedir}/um' > $@
+
+# ---- install ----------------------------------------------------------------------------------------
+
+D := $(DESTDIR)$(prefix)
+HEADERS := $(wildcard lib/*/*.h kernels/*.h kernels/*/*.h)
+install: all
+	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include/um
+	install -m 755 $(TOOLS) $(D)/bin/
+	install -m 755 $(BUILD)/$(SONAME) $(D)/lib/
+	ln -sf $(SONAME) $(D)/lib/libum.so
+	install -m 644 $(BUILD)/um.pc $(D)/lib/pkgconfig/
+	for h in $(HEADERS); do t=$${h#lib/}; install -d $(D)/include/um/$${t%/*} && install -m 644 $$h $(D)/include/um/$$t || exit 1; done
+	for m in $(MAN); do s=$${m##*.}; install -d $(D)/share/man/man$$s && install -m 644 $$m $(D)/share/man/man$$s/ || exit 1; done
+uninstall:
+	rm -f $(TOOLS:$(BUILD)/%=$(D)/bin/%) $(D)/lib/$(SONAME) $(D)/lib/libum.so $(D)/lib/pkgconfig/um.pc $(foreach m,$(notdir $(MAN)),$(D)/share/man/man$(lastword $(subst ., ,$(m)))/$(m))
+	rm -rf $(D)/include/um
+
+info:
+	@echo 'um $(VERSION), $(ARCH), ISAs: $(ISAS)'
+	@echo 'compiler   $(shell $(CC) --version | head -n 1)'
+	@for p in $(PKGS); do printf '%-10s %s\n' $$p "$$($(PKG_CONFIG) --modversion $$p 2>/dev/null || echo missing)"; done
+	@echo 'CUDA       $(if $(NVCC),$(NVCC): $(shell $(NVCC) --version 2>/dev/null | sed -n 's/.*release //p'),not found: the CPU alone)'
+	@echo 'tools      $(notdir $(TOOLS))'
+
+clean:
+	rm -rf $(BUILD)
+
+# ---- tests ------------------------------------------------------------------------------------------
+
+check: all $(UNITS)
+	$(Q)BUILD=$(BUILD) SAN=$(SAN) tests/run.sh
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,188 @@
+/* arena.c - a chain of chunks; each new chunk is as large as all before it together */
+#include "base/arena.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGN = 64, FIRST = 1 << 16 };
+
+struct chunk {
+    struct chunk *next;
+    size_t        size, used; /* of the bytes after the head, both multiples of ALIGN */
+    char         *data;
+};
+
+struct um_arena {
+    struct chunk *first, *last; /* last: the one being filled; those after it are empty */
+    size_t        total;        /* bytes in all chunks */
+};
+
+int um_arena_new(struct um_arena **arena)
+{
+    *arena = calloc(1, sizeof **arena);
+    if (!*arena)
+        return um_fail(UM_ENOMEM, "out of memory");
+    return UM_OK;
+}
+
+static struct chunk *chunk_new(size_t size)
+{
+    struct chunk *c = calloc(1, sizeof *c);
+
+    if (c)
+        c->data = aligned_alloc(ALIGN, size);
+    if (!c || !c->data) {
+        free(c);
+        return NULL;
+    }
+    c->size = size;
+    return c;
+}
+
+/* the chunk that has room: the current one, a kept empty one after it, or a new one */
+static struct chunk *room(struct um_arena *a, size_t size)
+{
+    struct chunk *c, *prev = a->last;
+
+    if (prev && prev->size - prev->used >= size)
+        return prev;
+    for (c = prev ? prev->next : a->first; c; prev = c, c = c->next)
+        if (c->size >= size)
+            break;
+    if (!c) {
+        const size_t want = size > a->total ? size : a->total < FIRST ? FIRST : a->total;
+
+        c = chunk_new(want);
+        if (!c && want > size)
+            c = chunk_new(size);
+        if (!c)
+            return NULL;
+        a->total += c->size;
+        if (prev)
+            prev->next = c;
+        else
+            a->first = c;
+    }
+    return a->last = c;
+}
+
+void *um_alloc(struct um_arena *arena, size_t size)
+{
+    struct chunk *c;
+    char         *p;
+
+    if (size > SIZE_MAX / 4) {
+        (void)um_fail(UM_ENOMEM, "out of memory: %zu bytes wanted", size);
+        return NULL;
+    }
+    size = size ? (size + ALIGN - 1) & ~(size_t)(ALIGN - 1) : ALIGN;
+    c    = room(arena, size);
+    if (!c) {
+        (void)um_fail(UM_ENOMEM, "out of memory: %zu bytes wanted", size);
+        return NULL;
+    }
+    p = c->data + c->used;
+    c->used += size;
+#ifdef UM_POISON
+    memset(p, 0xff, size);
+#endif
+    return p;
+}
+
+void *um_alloc_array(struct um_arena *arena, int64_t n, size_t size)
+{
+    if (n < 0 || (size && (uint64_t)n > SIZE_MAX / 4 / size)) {
+        (void)um_fail(UM_ENOMEM, "out of memory: %lld elements of %zu bytes wanted", (long long)n,
+                      size);
+        return NULL;
+    }
+    return um_alloc(arena, (size_t)n * size);
+}
+
+void *um_calloc_array(struct um_arena *arena, int64_t n, size_t size)
+{
+    void *p = um_alloc_array(arena, n, size);
+
+    if (p)
+        memset(p, 0, (size_t)n * size);
+    return p;
+}
+
+char *um_strndup(struct um_arena *arena, const char *s, size_t n)
+{
+    char *p = um_alloc(arena, n + 1);
+
+    if (p) {
+        memcpy(p, s, n);
+        p[n] = 0;
+    }
+    return p;
+}
+
+char *um_strdup(struct um_arena *arena, const char *s)
+{
+    return um_strndup(arena, s, strlen(s));
+}
+
+char *um_sprintf(struct um_arena *arena, const char *fmt, ...)
+{
+    va_list ap;
+    char   *p = NULL;
+    int     n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    if (n >= 0 && (p = um_alloc(arena, (size_t)n + 1))) {
+        va_start(ap, fmt);
+        (void)vsnprintf(p, (size_t)n + 1, fmt, ap);
+        va_end(ap);
+    }
+    return p;
+}
+
+struct um_mark um_arena_mark(const struct um_arena *arena)
+{
+    return (struct um_mark){ arena->last, arena->last ? arena->last->used : 0 };
+}
+
+void um_arena_rewind(struct um_arena *arena, struct um_mark mark)
+{
+    struct chunk *keep = mark.chunk;
+
+    for (struct chunk *c = keep ? keep->next : arena->first; c; c = c->next)
+        c->used = 0;
+    if (keep)
+        keep->used = mark.used;
+    arena->last = keep ? keep : arena->first;
+}
+
+void um_arena_reset(struct um_arena *arena)
+{
+    for (struct chunk *c = arena->first; c; c = c->next)
+        c->used = 0;
+    arena->last = arena->first;
+}
+
+size_t um_arena_used(const struct um_arena *arena)
+{
+    size_t n = 0;
+
+    for (const struct chunk *c = arena->first; c; c = c->next)
+        n += c->used;
+    return n;
+}
+
+void um_arena_free(struct um_arena *arena)
+{
+    if (!arena)
+        return;
+    for (struct chunk *c = arena->first, *next; c; c = next) {
+        next = c->next;
+        free(c->data);
+        free(c);
+    }
+    free(arena);
+}

@@ -1,0 +1,232 @@
+/* file.c - reading whole files; writing through a temporary name */
+#define _GNU_SOURCE
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BUF = 1 << 16 };
+
+struct um_outfile {
+    int    fd;
+    bool   close_fd;
+    char  *path, *temp; /* NULL: written in place */
+    size_t n;
+    char   buf[BUF];
+};
+
+int um_file_read(struct um_arena *arena, const char *path, size_t max, uint8_t **data, size_t *n)
+{
+    struct stat sb;
+    const int   fd   = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hang us */
+    size_t      have = 0;
+    int         st;
+
+    if (fd < 0)
+        return errno == ENOENT ? um_fail(UM_EMISSING, "%s: no such file", path)
+                               : um_fail_errno("%s", path);
+    if (fstat(fd, &sb) != 0) {
+        st = um_fail_errno("%s", path);
+    } else if (!S_ISREG(sb.st_mode)) {
+        st = um_fail(UM_EFORMAT, "%s: %s, not a file", path,
+                     S_ISDIR(sb.st_mode) ? "a directory" : "a device or FIFO");
+    } else if ((uint64_t)sb.st_size > max) {
+        st = um_fail(UM_ERANGE, "%s: %lld bytes, at most %zu allowed", path, (long long)sb.st_size,
+                     max);
+    } else if (!(*data = um_alloc(arena, (size_t)sb.st_size + 1))) {
+        st = um_context(UM_ENOMEM, "%s", path);
+    } else {
+        st = UM_OK;
+        while (have < (size_t)sb.st_size) {
+            const ssize_t got = read(fd, *data + have, (size_t)sb.st_size - have);
+
+            if (got < 0 && errno == EINTR)
+                continue;
+            if (got < 0)
+                st = um_fail_errno("%s", path);
+            if (got <= 0)
+                break;
+            have += (size_t)got;
+        }
+        (*data)[have] = 0;
+        *n            = have;
+    }
+    (void)close(fd);
+    return st;
+}
+
+/* where the bytes go: through a temporary file, unless the target is not a regular file */
+static int open_target(struct um_outfile *f, const char *path)
+{
+    struct stat sb;
+
+    f->path = realpath(path, NULL); /* follows links; NULL when the target is new */
+    if (!f->path && errno != ENOENT)
+        return um_fail_errno("%s", path);
+    if (f->path && stat(f->path, &sb) == 0 && !S_ISREG(sb.st_mode)) {
+        if (S_ISDIR(sb.st_mode))
+            return um_fail(UM_EIO, "%s: a directory, not a file", path);
+        f->fd = open(f->path, O_WRONLY | O_CLOEXEC);
+        return f->fd < 0 ? um_fail_errno("%s", path) : UM_OK;
+    }
+    if (!f->path && !(f->path = strdup(path)))
+        return um_fail(UM_ENOMEM, "out of memory");
+    if (asprintf(&f->temp, "%s.XXXXXX", f->path) < 0) {
+        f->temp = NULL;
+        return um_fail(UM_ENOMEM, "out of memory");
+    }
+    f->fd = mkostemp(f->temp, O_CLOEXEC);
+    if (f->fd < 0) {
+        free(f->temp);
+        f->temp = NULL;
+        return um_fail_errno("%s", path);
+    }
+    const mode_t mask = umask(0);
+    (void)umask(mask);
+    if (fchmod(f->fd, 0666 & ~mask) != 0)
+        return um_fail_errno("%s", path);
+    return UM_OK;
+}
+
+static void outfile_free(struct um_outfile *f)
+{
+    if (f->close_fd && f->fd >= 0)
+        (void)close(f->fd);
+    free(f->path);
+    free(f->temp);
+    free(f);
+}
+
+int um_outfile_open(struct um_outfile **out, const char *path)
+{
+    struct um_outfile *f = calloc(1, sizeof *f);
+
+    if (!f)
+        return um_fail(UM_ENOMEM, "out of memory");
+    f->fd = -1;
+    if (!path || strcmp(path, "-") == 0) {
+        f->fd = STDOUT_FILENO;
+    } else {
+        f->close_fd  = true;
+        const int st = open_target(f, path);
+        if (st < 0) {
+            if (f->temp)
+                (void)unlink(f->temp);
+            outfile_free(f);
+            return st;
+        }
+    }
+    *out = f;
+    return UM_OK;
+}
+
+static int write_all(struct um_outfile *f, const char *p, size_t n)
+{
+    while (n > 0) {
+        const ssize_t w = write(f->fd, p, n);
+
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w < 0)
+            return um_fail_errno("%s", f->path ? f->path : "standard output");
+        p += w;
+        n -= (size_t)w;
+    }
+    return UM_OK;
+}
+
+int um_outfile_flush(struct um_outfile *f)
+{
+    const size_t n = f->n;
+
+    f->n = 0;
+    return write_all(f, f->buf, n);
+}
+
+int um_outfile_write(struct um_outfile *f, const void *data, size_t n)
+{
+    if (n > BUF - f->n)
+        UM_TRY(um_outfile_flush(f));
+    if (n >= BUF)
+        return write_all(f, data, n);
+    memcpy(f->buf + f->n, data, n);
+    f->n += n;
+    return UM_OK;
+}
+
+int um_outfile_printf(struct um_outfile *f, const char *fmt, ...)
+{
+    char   *text;
+    va_list ap;
+    int     n, st;
+
+    va_start(ap, fmt);
+    n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        return um_fail(UM_ENOMEM, "out of memory");
+    st = um_outfile_write(f, text, (size_t)n);
+    free(text);
+    return st;
+}
+
+int um_outfile_fd(const struct um_outfile *f)
+{
+    return f->fd;
+}
+
+int um_outfile_close(struct um_outfile *f, int st, int sync)
+{
+    if (!f)
+        return st;
+    if (st >= 0) {
+        const int flushed = um_outfile_flush(f);
+        st                = flushed < 0 ? flushed : st;
+    }
+    if (st >= 0 && sync && f->temp && fsync(f->fd) != 0)
+        st = um_fail_errno("%s", f->path);
+    if (f->close_fd) {
+        if (close(f->fd) != 0 && st >= 0)
+            st = um_fail_errno("%s", f->path);
+        f->fd = -1;
+    }
+    if (f->temp && st >= 0 && rename(f->temp, f->path) != 0)
+        st = um_fail_errno("%s", f->path);
+    if (f->temp && st < 0)
+        (void)unlink(f->temp);
+    outfile_free(f);
+    return st;
+}
+
+int um_mkdirs(const char *path)
+{
+    char *p  = strdup(path);
+    int   st = UM_OK;
+
+    if (!p)
+        return um_fail(UM_ENOMEM, "out of memory");
+    for (char *s = p + 1; st == UM_OK; s++) {
+        const char c = *s;
+
+        if (c != '/' && c != 0)
+            continue;
+        *s = 0;
+        if (mkdir(p, 0777) != 0 && errno != EEXIST)
+            st = um_fail_errno("%s", path);
+        *s = c;
+        if (c == 0)
+            break;
+    }
+    struct stat sb;
+    if (st == UM_OK && (stat(path, &sb) != 0 || !S_ISDIR(sb.st_mode)))
+        st = um_fail(UM_EIO, "%s: not a directory", path);
+    free(p);
+    return st;
+}

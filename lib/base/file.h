@@ -1,0 +1,34 @@
+/* file.h - whole files in, and output files that appear under their name only when complete */
+#ifndef UM_BASE_FILE_H
+#define UM_BASE_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+
+/* um_file_read - the whole of a regular file (not a directory, FIFO or device) into the arena, with
+ * a NUL after the last byte. UM_EMISSING: no such file; UM_EIO; UM_EFORMAT: not a regular file;
+ * UM_ERANGE: larger than max bytes. The message names the path. */
+UM_API UM_RESULT_USED int um_file_read(struct um_arena *arena, const char *path, size_t max,
+                                       uint8_t **data, size_t *n);
+
+/* An output. Written to a temporary name beside the target and renamed by um_outfile_close(st = 0);
+ * with st < 0 the temporary is removed and st returned, so that no half-written file ever carries
+ * the final name. A target that exists and is not a regular file (device, FIFO) is opened as it is;
+ * symbolic links are followed first. path NULL or "-": standard output. */
+struct um_outfile;
+UM_API UM_RESULT_USED int um_outfile_open(struct um_outfile **f, const char *path);
+UM_API UM_RESULT_USED int um_outfile_write(struct um_outfile *f, const void *data, size_t n);
+UM_API UM_RESULT_USED int um_outfile_printf(struct um_outfile *f, const char *fmt, ...)
+    UM_PRINTF(2, 3);
+UM_API UM_RESULT_USED int um_outfile_flush(struct um_outfile *f);
+UM_API int                um_outfile_fd(const struct um_outfile *f);
+/* flushes, fsyncs if sync, renames; returns st, or its own failure. Takes NULL. */
+UM_API UM_RESULT_USED int um_outfile_close(struct um_outfile *f, int st, int sync);
+
+/* um_mkdirs - the folder and its parents; UM_OK if it is there already */
+UM_API UM_RESULT_USED int um_mkdirs(const char *path);
+
+#endif

@@ -1,0 +1,81 @@
+/* status.c - one message per thread */
+#include "base/status.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static _Thread_local char message[UM_ERRMSG_MAX];
+
+int um_fail(int status, const char *fmt, ...)
+{
+    char    text[UM_ERRMSG_MAX]; /* the arguments may point into the old message */
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    memcpy(message, text, sizeof message);
+    return status;
+}
+
+int um_fail_errno(const char *fmt, ...)
+{
+    const int err    = errno;
+    const int status = err == EPIPE ? UM_EPIPE : err == ENOMEM ? UM_ENOMEM : UM_EIO;
+    char      text[2 * UM_ERRMSG_MAX];
+    va_list   ap;
+    int       n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(text, UM_ERRMSG_MAX, fmt, ap);
+    va_end(ap);
+    n = n < 0 ? 0 : n < UM_ERRMSG_MAX ? n : UM_ERRMSG_MAX - 1;
+    (void)snprintf(text + n, sizeof text - (size_t)n, ": %s", strerror(err));
+    text[UM_ERRMSG_MAX - 1] = 0;
+    memcpy(message, text, sizeof message);
+    errno = err;
+    return status;
+}
+
+int um_context(int status, const char *fmt, ...)
+{
+    char    text[2 * UM_ERRMSG_MAX];
+    va_list ap;
+    int     n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(text, UM_ERRMSG_MAX, fmt, ap);
+    va_end(ap);
+    n = n < 0 ? 0 : n < UM_ERRMSG_MAX ? n : UM_ERRMSG_MAX - 1;
+    (void)snprintf(text + n, sizeof text - (size_t)n, ": %s", message);
+    text[UM_ERRMSG_MAX - 1] = 0;
+    memcpy(message, text, sizeof message);
+    return status;
+}
+
+const char *um_errmsg(void)
+{
+    return message;
+}
+
+void um_seterrmsg(const char *msg)
+{
+    char text[UM_ERRMSG_MAX];
+
+    (void)snprintf(text, sizeof text, "%s", msg);
+    memcpy(message, text, sizeof message);
+}
+
+const char *um_status_name(int status)
+{
+    static const char *const name[] = { "ok",    "memory",    "io",          "format",
+                                        "shape", "dtype",     "missing",     "duplicate",
+                                        "range", "nonfinite", "unsupported", "mismatch",
+                                        "usage", "stopped",   "pipe" };
+
+    if (status > 0 || -status >= (int)(sizeof name / sizeof name[0]))
+        return "unknown";
+    return name[-status];
+}

@@ -1,0 +1,52 @@
+/* flow.h - the loop of a streaming tool: records in, records out, in order, on -j threads
+ *
+ * A tool gives a function that turns one record into none, one or several; the flow opens inputs
+ * and the output, carries headers over, keeps order, applies --on-error/--rejects, shows progress,
+ * and closes everything so that no half-written file carries the final name. Same bytes for any -j.
+ */
+#ifndef UM_CLI_FLOW_H
+#define UM_CLI_FLOW_H
+
+#include "cli/cli.h"
+#include "stream/umt.h"
+
+struct um_emit; /* where a map function puts its output records */
+
+/* um_emit_record - hand one record on (packed and compressed by this worker). rec may be reused. */
+UM_API UM_RESULT_USED int um_emit_record(struct um_emit *e, const struct um_record *rec);
+
+struct um_flow {
+    const struct um_tool   *tool;
+    const struct um_common *common;
+    char                  **files; /* operands; none or "-": standard input */
+    void                   *user;
+
+    /* once per input part, in order, in the calling thread, before its records: may look at the
+     * header, change the new one (model digest, window), or refuse the part. NULL: nothing. */
+    int (*part)(void *user, struct um_arena *a, const struct um_value *in, struct um_value *out);
+    /* once per record, in any worker (0..jobs-1); arena: this record's, reset afterwards */
+    int (*map)(void *user, int worker, struct um_arena *a, struct um_record *rec,
+               struct um_emit *e);
+};
+
+/* um_flow_run - run it all. A failed record ends the run (message: "record KEY: ...") or, with
+ * --on-error skip, is counted and listed. Returns UM_OK or the first error in stream order. */
+UM_API UM_RESULT_USED int um_flow_run(const struct um_flow *f);
+
+/* A flow whose input is not a stream (um-preprocess: rows of a manifest). next() is called in the
+ * calling thread and fills *item (allocated by it, freed by map through free_item or by the flow on
+ * the way out); 1 an item, 0 the end, <0 error. total: number of items if known, for progress. */
+struct um_source {
+    const struct um_tool   *tool;
+    const struct um_common *common;
+    void                   *user;
+    int64_t                 total;
+    const char             *unit;   /* "images" */
+    const struct um_value  *header; /* of the one part written */
+    int (*next)(void *user, void **item, const char **key);
+    int (*map)(void *user, int worker, struct um_arena *a, void *item, struct um_emit *e);
+    void (*free_item)(void *item);
+};
+UM_API UM_RESULT_USED int um_source_run(const struct um_source *s);
+
+#endif

@@ -1,0 +1,54 @@
+#!/bin/sh
+# setup.sh - install what the build or the tests need, and nothing when all is there
+# usage: setup.sh build|check|all
+set -eu
+
+build='libc6-dev pkg-config libzstd-dev libjpeg-dev libpng-dev libnifti-dev
+       libdeflate-dev libjansson-dev libutf8proc-dev libxxhash-dev libdnnl-dev'
+check='libcmocka-dev bats python3 python3-zstandard python3-msgpack python3-numpy'
+all='clang clang-format clang-tidy shellcheck mandoc valgrind g++'
+
+case ${1:-build} in
+build) want=$build ;;
+check) want="$build $check" ;;
+all) want="$build $check $all" ;;
+*) sed -n 's/^# usage/usage/p' "$0" >&2; exit 2 ;;
+esac
+
+if ! command -v dpkg-query >/dev/null 2>&1; then
+    if [ -z "${UM_SETUP_SEEN:-}" ]; then
+        # shellcheck disable=SC2086
+        echo "setup: not a Debian system; the build needs these packages, under your system's names:" $want >&2
+    fi
+    exit 0
+fi
+
+# msgpack-c has had two package names
+if apt-cache show libmsgpack-c-dev >/dev/null 2>&1 || [ -n "$(dpkg-query -W -f '${Status}' libmsgpack-c-dev 2>/dev/null)" ]; then
+    want="$want libmsgpack-c-dev"
+else
+    want="$want libmsgpack-dev"
+fi
+
+missing=
+for p in $want; do
+    case $(dpkg-query -W -f '${db:Status-Status}\n' "$p" 2>/dev/null) in
+    *installed*) ;;
+    *) missing="$missing $p" ;;
+    esac
+done
+[ -n "$missing" ] || exit 0
+
+sudo=
+if [ "$(id -u)" != 0 ]; then
+    sudo=sudo
+    if ! command -v sudo >/dev/null 2>&1; then
+        echo "setup: missing packages; as root: apt-get install$missing" >&2
+        exit 1
+    fi
+fi
+echo "setup: installing$missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -qq >&2
+# shellcheck disable=SC2086
+$sudo apt-get install -y -qq --no-install-recommends $missing >&2

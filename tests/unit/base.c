@@ -1,0 +1,167 @@
+/* base.c - tests of the ground floor */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <math.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/dtype.h"
+#include "base/hash.h"
+#include "base/philox.h"
+#include "base/pool.h"
+
+/* the known answers that Random123 publishes for philox4x32-10 */
+static void philox_known_answers(void **state)
+{
+    static const struct {
+        uint32_t ctr[4], key[2], out[4];
+    } kat[] = {
+        { { 0 }, { 0 }, { 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8 } },
+        { { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff },
+          { 0xffffffff, 0xffffffff },
+          { 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd } },
+        { { 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344 },
+          { 0xa4093822, 0x299f31d0 },
+          { 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1 } },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof kat / sizeof kat[0]; i++) {
+        uint32_t out[4];
+
+        um_philox(kat[i].ctr, kat[i].key, out);
+        assert_memory_equal(out, kat[i].out, sizeof out);
+    }
+}
+
+static void permutation_is_one(void **state)
+{
+    struct um_rng r = um_rng_at(7, UM_RNG_TEST, 1, 2);
+    int64_t       a[257], seen[257] = { 0 };
+
+    (void)state;
+    um_rng_permute(&r, a, 257);
+    for (int i = 0; i < 257; i++) {
+        assert_in_range(a[i], 0, 256);
+        seen[a[i]]++;
+    }
+    for (int i = 0; i < 257; i++)
+        assert_int_equal(seen[i], 1);
+}
+
+static void half_floats_round_trip(void **state)
+{
+    (void)state;
+    for (uint32_t h = 0; h < 65536; h++) {
+        const float f = um_f16_to_f32((uint16_t)h);
+
+        if (isnan(f))
+            assert_true(isnan(um_f16_to_f32(um_f32_to_f16(f))));
+        else
+            assert_int_equal(um_f32_to_f16(f), h);
+    }
+    assert_int_equal(um_f32_to_f16(65519.99f), 0x7bff);
+    assert_int_equal(um_f32_to_f16(65520.f), 0x7c00);
+    assert_int_equal(um_f32_to_f16(1.00048828125f), 0x3c00); /* half way: to even */
+    assert_int_equal(um_f32_to_bf16(1.00390625f), 0x3f80);   /* half way: to even */
+    assert_true(isnan(um_bf16_to_f32(um_f32_to_bf16(NAN))));
+}
+
+static int count_task(void *arg, int64_t task, int worker)
+{
+    int64_t *sum = arg;
+
+    (void)worker;
+    sum[task] += task;
+    return task == 500 || task == 700 ? um_fail(UM_ERANGE, "task %d", (int)task) : UM_OK;
+}
+
+static void pool_runs_every_task_once(void **state)
+{
+    (void)state;
+    for (int n = 1; n <= 7; n += 3) {
+        struct um_pool *p;
+
+        assert_int_equal(um_pool_new(&p, n), UM_OK);
+        for (int turn = 0; turn < 200; turn++) {
+            int64_t sum[400] = { 0 };
+
+            assert_int_equal(um_pool_run(p, 400, count_task, sum), UM_OK);
+            for (int i = 0; i < 400; i++)
+                assert_int_equal(sum[i], i);
+        }
+        int64_t sum[1000] = { 0 };
+        assert_int_equal(um_pool_run(p, 1000, count_task, sum), UM_ERANGE);
+        assert_string_equal(um_errmsg(), "task 500");
+        um_pool_free(p);
+    }
+}
+
+static void arena_rewinds(void **state)
+{
+    struct um_arena *a;
+
+    (void)state;
+    assert_int_equal(um_arena_new(&a), UM_OK);
+    for (int turn = 0; turn < 3; turn++) {
+        char *first = um_alloc(a, 100);
+        memset(first, 1, 100);
+        const struct um_mark m = um_arena_mark(a);
+        for (size_t i = 1; i < 400; i++) {
+            char *p = um_alloc(a, i * 997);
+            assert_non_null(p);
+            assert_int_equal((uintptr_t)p % 64, 0);
+            memset(p, 2, i * 997);
+        }
+        um_arena_rewind(a, m);
+        memset(um_alloc(a, 100000), 3, 100000);
+        for (int i = 0; i < 100; i++)
+            assert_int_equal(first[i], 1);
+        um_arena_reset(a);
+        assert_int_equal(um_arena_used(a), 0);
+    }
+    assert_null(um_alloc(a, SIZE_MAX));
+    assert_null(um_alloc_array(a, INT64_MAX, 8));
+    assert_null(um_alloc_array(a, -1, 8));
+    um_arena_free(a);
+}
+
+static void messages_stack(void **state)
+{
+    (void)state;
+    assert_int_equal(um_fail(UM_ESHAPE, "expected %d", 3), UM_ESHAPE);
+    assert_int_equal(um_context(UM_ESHAPE, "record %s", "a"), UM_ESHAPE);
+    assert_string_equal(um_errmsg(), "record a: expected 3");
+    assert_string_equal(um_status_name(UM_EPIPE), "pipe");
+    assert_string_equal(um_status_name(UM_EPIPE - 1), "unknown");
+}
+
+static void digest_is_xxh3(void **state)
+{
+    char            hex[UM_HASH_HEX];
+    struct um_hash *h;
+
+    (void)state;
+    um_hash_bytes_hex("", 0, hex);
+    assert_string_equal(hex, "99aa06d3014798d86001c324468d497f"); /* xxhsum -H2 of nothing */
+    assert_int_equal(um_hash_new(&h), UM_OK);
+    um_hash_add(h, "", 0);
+    um_hash_hex(h, hex);
+    assert_string_equal(hex, "99aa06d3014798d86001c324468d497f");
+    um_hash_free(h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(philox_known_answers),      cmocka_unit_test(permutation_is_one),
+        cmocka_unit_test(half_floats_round_trip),    cmocka_unit_test(pool_runs_every_task_once),
+        cmocka_unit_test(arena_rewinds),             cmocka_unit_test(messages_stack),
+        cmocka_unit_test(digest_is_xxh3),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
