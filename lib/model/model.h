@@ -1,0 +1,83 @@
+/* model.h - UniMedI's student: shared ViT with two tokenizers, BERT, projection heads, temperature
+ *
+ * method.md's sections 2, 3 and 5, on the tape. The configuration is part of the weights file;
+ * every parameter has the name the ecosystem uses (umt(5), um-method(7)).
+ */
+#ifndef UM_MODEL_MODEL_H
+#define UM_MODEL_MODEL_H
+
+#include "base/arena.h"
+#include "nn/nn.h"
+#include "stream/tensor.h"
+
+struct um_model_config {
+    char    preset[32];
+    int64_t width, heads, mlp, layers; /* vision */
+    int64_t image;                     /* side fed to the network after the crop: 224, 112 */
+    int64_t patch;                     /* 16 */
+    int64_t volume[3], patch3[3];      /* 32 128 128; 4 16 16 */
+    int64_t text_width, text_heads, text_mlp, text_layers;
+    int64_t vocab, text_positions;  /* 28996; 512 */
+    int64_t embed, proj_hidden;     /* E = 128; 2048 */
+    double  norm_scale, norm_shift; /* input of the network = scale * x + shift, x in 0..1 */
+    double  text_dropout;           /* 0.1 */
+    double  window[2];              /* HU window that volumes must have been made with */
+    bool    bn_shared, proj_linear; /* one set of running statistics; Linear without bias */
+    bool    cased;                  /* the tokenizer's case */
+    char    vocab_digest[33]; /* of the vocabulary the text encoder was trained with; "" any */
+};
+
+/* um_model_preset - "tiny", "phantom", "vit-ti", "vit-s", "vit-b" (ViT-B/16 + BERT-base);
+ * UM_ERANGE lists the names */
+UM_API UM_RESULT_USED int um_model_preset(const char *name, struct um_model_config *cfg);
+/* JSON both ways (um.config in the weights' metadata); checks every number: sizes that divide,
+ * ranges */
+UM_API UM_RESULT_USED int um_model_config_json(struct um_arena              *a,
+                                               const struct um_model_config *cfg, char **json);
+UM_API UM_RESULT_USED int um_model_config_parse(const char *json, struct um_model_config *cfg);
+
+struct um_model {
+    struct um_model_config cfg;
+    struct um_params      *ps;
+    /* indices of parameters: private to lib/model */
+    struct um_vit_params  *vit;
+    struct um_bert_params *bert;
+    struct um_heads       *heads;
+    int                    logit_scale;
+};
+
+UM_API UM_RESULT_USED int um_model_new(struct um_model **m, struct um_dev *dev,
+                                       const struct um_model_config *cfg);
+UM_API void               um_model_free(struct um_model *m);
+/* random initial values of method.md 2.2, 2.3, 3, 5 (T_3D inflated from T_2D, P_3 from P_2) */
+UM_API UM_RESULT_USED int um_model_init(struct um_model *m, uint64_t seed);
+
+/* weights as safetensors with um.config; loading checks every name, dtype, shape against the
+ * configuration and names the first that does not fit; extra tensors (teacher., optim., state.) are
+ * ignored. prefix: "" for the student. digest (may be NULL): XXH3-128 of the file's tensors, for
+ * history. */
+UM_API UM_RESULT_USED int um_model_load(struct um_model **m, struct um_dev *dev, const char *path,
+                                        char digest[33]);
+UM_API UM_RESULT_USED int um_model_save(const struct um_model *m, const char *path);
+
+/* ---- forward passes; x and ids are host batches ---- */
+enum um_modality { UM_2D = 0, UM_3D = 1 };
+
+/* 2D: x [B,1,image,image], 3D: x [B,D,H,W], float in 0..1. -> tokens [B,1+T,C] after the final LN.
+ * attn: device float [B,1+T] filled with Eq. 1 (mean over layers and heads; entry 0 is [CLS]'s
+ * own), or NULL */
+UM_API struct um_var *um_model_vision(struct um_nn *nn, struct um_model *m, enum um_modality mod,
+                                      struct um_var *x, float *attn);
+/* ids [B,T] int32, mask [B,T] uint8 -> last hidden state [B,T,Ct] */
+UM_API struct um_var *um_model_text(struct um_nn *nn, struct um_model *m, struct um_var *ids,
+                                    struct um_var *mask);
+/* [B,C] -> [B,E], unit length */
+UM_API struct um_var *um_model_project_vision(struct um_nn *nn, struct um_model *m,
+                                              enum um_modality mod, struct um_var *cls);
+UM_API struct um_var *um_model_project_text(struct um_nn *nn, struct um_model *m,
+                                            enum um_modality mod, struct um_var *cls);
+/* L_vl of section 5.2 (v, r [N,E]) */
+UM_API struct um_var *um_model_contrastive(struct um_nn *nn, struct um_model *m, struct um_var *v,
+                                           struct um_var *r);
+
+#endif

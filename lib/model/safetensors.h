@@ -1,0 +1,32 @@
+/* safetensors.h - weights files: named tensors behind a JSON header
+ *
+ * Layout: 8 bytes little-endian header length, the JSON {"name":{"dtype":"F32","shape":[..],
+ * "data_offsets":[a,b]},..,"__metadata__":{"k":"v"}}, then the data. Nothing in the header is
+ * believed before it is checked: offsets in order, without gaps or overlap, inside the file; sizes
+ * equal to shape times dtype; at most 100 MB of header.
+ */
+#ifndef UM_MODEL_SAFETENSORS_H
+#define UM_MODEL_SAFETENSORS_H
+
+#include "base/arena.h"
+#include "base/file.h"
+#include "stream/tensor.h"
+
+struct um_safetensors; /* an open file, memory mapped or read */
+
+UM_API UM_RESULT_USED int um_safetensors_open(struct um_safetensors **s, const char *path);
+UM_API void               um_safetensors_close(struct um_safetensors *s); /* takes NULL */
+UM_API int                um_safetensors_count(const struct um_safetensors *s);
+/* tensor i in the file's order; data points into the file, read-only, valid until close */
+UM_API const struct um_tensor *um_safetensors_at(const struct um_safetensors *s, int i);
+UM_API const struct um_tensor *um_safetensors_find(const struct um_safetensors *s,
+                                                   const char                  *name);
+/* a string of __metadata__, or NULL */
+UM_API const char *um_safetensors_meta(const struct um_safetensors *s, const char *name);
+
+/* um_safetensors_write - n tensors and pairs of metadata (key, value, key, value, ..., NULL) to
+ * path, whole or not at all, synced to disk. Deterministic: same input, same bytes. */
+UM_API UM_RESULT_USED int um_safetensors_write(const char *path, const struct um_tensor *t, int n,
+                                               const char *const *meta);
+
+#endif

@@ -1,0 +1,162 @@
+/* nn.h - the tape: variables, parameters, operations with gradients
+ *
+ * A model is written as the paper writes it: y = um_linear(nn, x, w, b). Each call checks shapes,
+ * runs the forward kernel and, while training, notes its backward on the tape, an array in the
+ * step's arena that um_nn_backward() walks from the end.
+ *
+ * Errors are sticky: the first failure is kept in the context, every later call returns NULL at
+ * once, and NULL arguments pass through. So a model reads like equations and is asked once, at its
+ * end: um_nn_status(nn).
+ *
+ * Activations have the context's dtype (f32 or bf16), parameters and losses are f32. Memory of a
+ * step is the context's device arena, given back by um_nn_begin().
+ */
+#ifndef UM_NN_NN_H
+#define UM_NN_NN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "kernels/kernels.h"
+#include "stream/tensor.h"
+
+/* ---- parameters: all values in one block of device memory, gradients in another ---- */
+
+enum um_init {
+    UM_INIT_ZERO = 0,
+    UM_INIT_ONE,
+    UM_INIT_TRUNC02, /* truncated normal, std 0.02, cut at +-2 (absolute) */
+    UM_INIT_CONST,   /* `value` */
+    UM_INIT_UNIFORM  /* uniform in +-value */
+};
+
+struct um_param {
+    const char  *name; /* as in the weights file: "vision.blocks.0.attn.qkv.weight" */
+    int          ndim;
+    int64_t      dim[4];
+    int64_t      offset, count; /* floats, in the block; offsets are multiples of 16 */
+    enum um_init init;
+    float        value;
+    bool         decay;  /* weight decay applies (matrices; not biases, norms, positions, tokens) */
+    bool         buffer; /* a running statistic: saved, not trained, no gradient */
+};
+
+struct um_params {
+    struct um_dev   *dev;
+    struct um_arena *arena; /* host memory of the list */
+    int              n, cap;
+    struct um_param *list;
+    int64_t          total;        /* floats in each block */
+    float           *value, *grad; /* device; grad NULL until um_params_grad */
+};
+
+UM_API UM_RESULT_USED int um_params_new(struct um_params **ps, struct um_dev *dev);
+UM_API void               um_params_free(struct um_params *ps);
+/* declare, before um_params_alloc; returns the index or <0. name is copied; unique (UM_EDUPLICATE)
+ */
+UM_API UM_RESULT_USED int um_params_add(struct um_params *ps, const char *name, int ndim,
+                                        const int64_t *dim, enum um_init init, float value,
+                                        bool decay);
+UM_API UM_RESULT_USED int um_params_buffer(struct um_params *ps, const char *name, int64_t n,
+                                           float value);
+/* allocate values, and fill them by (seed, digest of the name): independent of order and threads */
+UM_API UM_RESULT_USED int um_params_init(struct um_params *ps, uint64_t seed);
+UM_API UM_RESULT_USED int um_params_grad(struct um_params *ps); /* allocate gradients, zeroed */
+UM_API UM_RESULT_USED int um_params_zero_grad(struct um_params *ps);
+UM_API int                um_params_find(const struct um_params *ps, const char *name); /* or -1 */
+UM_API int64_t            um_params_count(const struct um_params *ps,
+                                          const char             *prefix); /* trainable values */
+
+/* ---- the context ---- */
+
+struct um_nn;
+struct um_var {
+    enum um_dtype dt;
+    int           ndim;
+    int64_t       dim[4];
+    void         *data; /* device */
+    void *grad;  /* device, dtype dt (float for parameters); NULL: no gradient wanted (yet) */
+    bool  needs; /* a gradient flows here */
+};
+
+struct um_nn_opts {
+    enum um_dtype dtype; /* of activations: UM_F32 or UM_BF16 */
+};
+UM_API UM_RESULT_USED int um_nn_new(struct um_nn **nn, struct um_dev *dev,
+                                    const struct um_nn_opts *opts);
+UM_API void               um_nn_free(struct um_nn *nn);
+
+/* um_nn_begin - start a step: clear the tape and the sticky error, give the step's memory back.
+ * grad: record a tape; train: dropout on, batch norm by batch statistics. seed and step key the
+ * dropout of this pass (with a counter of places). */
+UM_API UM_RESULT_USED int um_nn_begin(struct um_nn *nn, bool grad, bool train, uint64_t seed,
+                                      uint64_t step);
+UM_API int                um_nn_status(const struct um_nn *nn);
+UM_API struct um_dev     *um_nn_dev(const struct um_nn *nn);
+
+/* ---- leaves ---- */
+/* a host array copied in: float data becomes the context's dtype if act, else stays as it is */
+UM_API struct um_var *um_nn_input(struct um_nn *nn, enum um_dtype dt, int ndim, const int64_t *dim,
+                                  const void *host);
+UM_API struct um_var *um_nn_param(struct um_nn *nn, struct um_params *ps, int index);
+UM_API struct um_var *um_nn_param_named(struct um_nn *nn, struct um_params *ps, const char *name);
+
+/* ---- operations (shapes in the kernel table, kernels/kernels.h) ---- */
+/* x [..,k], w [n,k] as PyTorch stores it, b [n] or NULL -> [..,n] = x w^T + b */
+UM_API struct um_var *um_linear(struct um_nn *nn, struct um_var *x, struct um_var *w,
+                                struct um_var *b);
+/* a [m,k], b [n,k], float or dt -> float [m,n] = a b^T */
+UM_API struct um_var *um_matmul_nt(struct um_nn *nn, struct um_var *a, struct um_var *b);
+UM_API struct um_var *um_add(struct um_nn *nn, struct um_var *a, struct um_var *b);
+UM_API struct um_var *um_gelu(struct um_nn *nn, struct um_var *x);
+UM_API struct um_var *um_relu(struct um_nn *nn, struct um_var *x);
+UM_API struct um_var *um_dropout(struct um_nn *nn, struct um_var *x, float p);
+UM_API struct um_var *um_layernorm(struct um_nn *nn, struct um_var *x, struct um_var *gamma,
+                                   struct um_var *beta, float eps);
+/* x [n,c]; gamma, beta NULL: not affine; running statistics are buffers of ps (indices mean, var),
+ * updated with `momentum` while training and used otherwise */
+UM_API struct um_var *um_batchnorm(struct um_nn *nn, struct um_var *x, struct um_var *gamma,
+                                   struct um_var *beta, struct um_params *ps, int mean, int var,
+                                   float momentum, float eps);
+UM_API struct um_var *um_l2norm(struct um_nn *nn, struct um_var *x, float eps);
+/* x [B,D,H,W] float -> tokens [B,T,pz py px] of the context's dtype: scale x + shift */
+UM_API struct um_var *um_patches(struct um_nn *nn, struct um_var *x, const int64_t patch[3],
+                                 float scale, float shift);
+/* ids [B,T] int32, table [V,C] -> [B,T,C] */
+UM_API struct um_var *um_embed(struct um_nn *nn, struct um_var *ids, struct um_var *table);
+/* x [B,T,C] + pos[from .. from+T) of pos [N,C], the same for every b */
+UM_API struct um_var *um_add_rows(struct um_nn *nn, struct um_var *x, struct um_var *pos,
+                                  int64_t from);
+/* [cls] in front of every sample: cls [C] (or [1,1,C]), x [B,T,C] -> [B,1+T,C] */
+UM_API struct um_var *um_prepend(struct um_nn *nn, struct um_var *cls, struct um_var *x);
+/* a [B,T1,C], b [B,T2,C] -> [B,T1+T2,C] */
+UM_API struct um_var *um_concat(struct um_nn *nn, struct um_var *a, struct um_var *b);
+/* x [B,T,C] -> [B,n,C], tokens from .. from+n; n = 1 gives [B,C] */
+UM_API struct um_var *um_slice_tokens(struct um_nn *nn, struct um_var *x, int64_t from, int64_t n);
+/* qkv [B,T,3C] packed as (3, heads, d) -> [B,T,C]. cls (device float [B,T], or NULL) += scale * Eq.
+ * 1's sum over heads */
+UM_API struct um_var *um_attention_qkv(struct um_nn *nn, struct um_var *qkv, int64_t heads,
+                                       float *cls, float scale);
+/* q, k, v [B,T,C]; key_mask [B,T] uint8 or NULL; attention dropout p */
+UM_API struct um_var *um_attention(struct um_nn *nn, struct um_var *q, struct um_var *k,
+                                   struct um_var *v, int64_t heads, struct um_var *key_mask,
+                                   float p);
+UM_API struct um_var *um_expscale(struct um_nn *nn, struct um_var *x, struct um_var *theta);
+/* mean over the n rows of the cross entropy of x [n,c] -> float [1]; transpose: rows of x^T (n = c)
+ */
+UM_API struct um_var *um_cross_entropy(struct um_nn *nn, struct um_var *x, const int32_t *target,
+                                       bool transpose);
+/* mean over the labelled elements; y host float [n,c], NaN = no label */
+UM_API struct um_var *um_bce(struct um_nn *nn, struct um_var *x, const float *y);
+/* a weighted sum of scalars: y = sum_i w[i] x[i] */
+UM_API struct um_var *um_weighted_sum(struct um_nn *nn, struct um_var *const *x, const float *w,
+                                      int n);
+
+/* um_nn_backward - gradients of scalar `loss` into every variable on the tape that needs one and,
+ * added, into the parameters' grad block */
+UM_API UM_RESULT_USED int um_nn_backward(struct um_nn *nn, struct um_var *loss);
+/* a variable's data as float (converted) on the host; host has room for all elements; waits */
+UM_API UM_RESULT_USED int um_nn_read(struct um_nn *nn, const struct um_var *x, float *host);
+
+#endif
