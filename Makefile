@@ -87,6 +87,8 @@ $(BUILD)/%.o: %.cpp
 	@mkdir -p $(@D)
 	$(call say,CXX,$<)$(CXX) -std=c++17 -Wall -Wextra -Wshadow -Werror $(OURS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
+$(BUILD)/lib/cli/help.o: OURS += -DUM_BUILD_FLAGS='"$(CFLAGS)$(if $(SAN), SAN=$(SAN))"'
+
 define isa_rule
 $(BUILD)/%.$(1).o: %.c
 	@mkdir -p $$(@D)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,15 +13,48 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUF = 1 << 16 };
+enum { BUF = 1 << 16, OPEN_MAX_KNOWN = 1024 };
 
 struct um_outfile {
     int    fd;
     bool   close_fd;
     char  *path, *temp; /* NULL: written in place */
+    int    slot;        /* of temp in the list below; -1: not in it */
     size_t n;
     char   buf[BUF];
 };
+
+/* Temporary names of open outputs. Whoever takes a name out of its slot owns it: a handler that
+ * took one never gives it back, since the process is about to end. */
+static _Atomic(char *) temps[OPEN_MAX_KNOWN];
+
+static int temp_list(char *name)
+{
+    for (int i = 0; i < OPEN_MAX_KNOWN; i++) {
+        char *none = NULL;
+
+        if (!atomic_load(&temps[i]) && atomic_compare_exchange_strong(&temps[i], &none, name))
+            return i;
+    }
+    return -1;
+}
+
+static void temp_free(struct um_outfile *f)
+{
+    if (f->temp && (f->slot < 0 || atomic_exchange(&temps[f->slot], NULL)))
+        free(f->temp);
+    f->temp = NULL;
+}
+
+void um_outfile_unlink_all(void)
+{
+    for (int i = 0; i < OPEN_MAX_KNOWN; i++) {
+        const char *name = atomic_exchange(&temps[i], NULL);
+
+        if (name)
+            (void)unlink(name);
+    }
+}
 
 int um_file_read(struct um_arena *arena, const char *path, size_t max, uint8_t **data, size_t *n)
 {
@@ -82,11 +116,13 @@ static int open_target(struct um_outfile *f, const char *path)
         f->temp = NULL;
         return um_fail(UM_ENOMEM, "out of memory");
     }
-    f->fd = mkostemp(f->temp, O_CLOEXEC);
+    f->slot = temp_list(f->temp); /* before the file is there, so that no signal can miss it */
+    f->fd   = mkostemp(f->temp, O_CLOEXEC);
     if (f->fd < 0) {
-        free(f->temp);
-        f->temp = NULL;
-        return um_fail_errno("%s", path);
+        const int st = um_fail_errno("%s", path);
+
+        temp_free(f);
+        return st;
     }
     const mode_t mask = umask(0);
     (void)umask(mask);
@@ -99,8 +135,8 @@ static void outfile_free(struct um_outfile *f)
 {
     if (f->close_fd && f->fd >= 0)
         (void)close(f->fd);
+    temp_free(f);
     free(f->path);
-    free(f->temp);
     free(f);
 }
 

@@ -28,6 +28,11 @@ UM_API int                um_outfile_fd(const struct um_outfile *f);
 /* flushes, fsyncs if sync, renames; returns st, or its own failure. Takes NULL. */
 UM_API UM_RESULT_USED int um_outfile_close(struct um_outfile *f, int st, int sync);
 
+/* um_outfile_unlink_all - remove the temporary files of all outputs that are open now. For a signal
+ * handler that ends the process: async-signal-safe, takes no lock. Of more than 1024 outputs open
+ * at once the later ones are not known to it. */
+UM_API void um_outfile_unlink_all(void);
+
 /* um_mkdirs - the folder and its parents; UM_OK if it is there already */
 UM_API UM_RESULT_USED int um_mkdirs(const char *path);
 

@@ -97,7 +97,7 @@ struct um_common {
 struct um_tool {
     const char *name;     /* "um-show" */
     const char *summary;  /* one line, lower case, no full stop */
-    const char *operands; /* "[file ...]" */
+    const char *operands; /* "[file ...]"; NULL: takes none */
     const char *examples; /* shown by --help after the options: lines, each "  cmd   what" */
     const struct um_opt    *opts;   /* ends with UM_OPT_END */
     const struct um_common *common; /* for -q, -v, progress; may be NULL */
@@ -105,12 +105,26 @@ struct um_tool {
 
 /* um_args - parse argv by getopt_long; returns the operands (NULL-terminated, in argv's memory).
  * --help (standard output, exit 0), --version (and build flags, exit 0); errors: one line, exit 2.
- * Also: standard input and output set up, SIGPIPE left at its default. The one place that exits. */
+ * --dump-options prints the table, one option a line: letter or "-", name, argument or "-", with
+ * tabs between (what the man pages are held against).
+ * Also: closed standard descriptors are filled, signals that end the process remove the temporary
+ * files of unfinished outputs first; SIGPIPE is left at its default. The one place that exits. */
 UM_API char **um_args(const struct um_tool *tool, int argc, char **argv);
 
 /* um_exit - the process's exit code for a status: 0 ok (or a closed pipe), 1 failed (prints the one
- * line "um-x: message"), 2 UM_EUSAGE, 75 UM_ESTOPPED */
+ * line "um-x: message"), 2 UM_EUSAGE (with a hint to --help), 75 UM_ESTOPPED. Flushes standard
+ * output; what cannot be flushed is a failure. */
 UM_API int um_exit(const struct um_tool *tool, int st);
+
+/* um_usage - for what um_args cannot see (options that exclude each other, a missing operand):
+ * um_fail with UM_EUSAGE; um_exit adds the hint to --help */
+UM_API int um_usage(const char *fmt, ...) UM_PRINTF(1, 2);
+
+/* um_jobs - threads to use: -j, or the processors there are */
+UM_API int um_jobs(const struct um_common *common);
+
+/* um_stream_open - the output of a stream, as -o says. A terminal is refused: UM_EUSAGE. */
+UM_API UM_RESULT_USED int um_stream_open(struct um_outfile **out, const char *path);
 
 /* effective values of all options with .record, as a map for history */
 UM_API UM_RESULT_USED int um_opts_value(struct um_arena *a, const struct um_opt *opts,
