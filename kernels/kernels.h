@@ -1,0 +1,219 @@
+/* kernels.h - the one table of operations that a backend fills
+ *
+ * Every operation of the method's networks is one line of `struct um_kernels`. Three backends fill
+ * it: ref (plain loops, double accumulators: the definition, kernels/FAMILY/ref.c), cpu (the fast
+ * one, kernels/FAMILY/cpu.c) and cuda (a plug-in). A NULL entry is a reported error, never a silent
+ * trip through another backend.
+ *
+ * Conventions
+ *   Pointers are device memory of `dev` unless marked host. Activations are `void *` with a dtype
+ * dt, UM_F32 or UM_BF16; parameters, statistics, losses and every gradient of a parameter are
+ * float. Arrays are dense and in C order unless strides are given. Sizes are int64_t; n = 0 rows is
+ * allowed everywhere and does nothing. Outputs do not overlap inputs unless said ("may be x").
+ *   "+=": the output is added to; all others are overwritten. Gradients of activations are
+ *   overwritten by the kernels (the tape adds them up); gradients of parameters are added to.
+ *   bf16 operations load to float, compute in float, round once to nearest even when storing.
+ *   Returns UM_OK; UM_ERANGE for an impossible size; UM_ENOMEM for workspace; the backend's error.
+ *   Same bits for any number of threads; across backends within the tolerance of the operation
+ * table. Letters: n rows, c columns or channels, B batch, T tokens, A heads, d = C/A channels of a
+ * head.
+ */
+#ifndef UM_KERNELS_KERNELS_H
+#define UM_KERNELS_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/dtype.h"
+#include "base/pool.h"
+#include "base/status.h"
+
+struct um_dev; /* a device with its threads or stream, workspace and caches */
+
+/* C[i] = op(A[i]) op(B[i]) + bias + beta C[i],  i = 0..batch-1
+ * op(A) is [m,k]: A stored [m,k] (ta false) or [k,m] (ta true), rows lda apart; op(B) is [k,n]: B
+ * stored [k,n] or [n,k] (tb true), rows ldb apart; C is [m,n], rows ldc apart. Batch items lie sa,
+ * sb, sc elements apart (0: shared; not for C). bias [n] float or NULL. beta is 0 or 1.
+ * Accumulation in float or better. A and B have dtype dt, C has dtype dtc. k = 0 gives bias + beta
+ * C. */
+struct um_matmul {
+    enum um_dtype dt, dtc;
+    bool          ta, tb;
+    int64_t       batch, m, n, k;
+    const void   *a, *b;
+    void         *c;
+    int64_t       lda, ldb, ldc, sa, sb, sc;
+    const float  *bias;
+    float         beta;
+};
+
+/* Dropout by counter: element i of the array is kept if philox(seed, i) as a uniform number is >=
+ * p; kept values are scaled by 1/(1-p). p = 0: nothing is dropped. `seed` differs per place and
+ * step. */
+struct um_drop {
+    float    p;
+    uint64_t seed;
+};
+
+/* Attention of A heads of d channels. Token t of sample b has its q at q + (b T + t) ldq + h d, and
+ * alike k (ldk), v (ldv), o (ldo): so one packed qkv product [B,T,3,A,d] serves as three views.
+ *   s = q k^T / sqrt(d), keys with key_mask 0 left out (a sample with no key at all: UM_ERANGE)
+ *   p = softmax(s), then dropped by `drop`;  o = p v
+ * lse [B,A,T] float, out: log sum exp of each row of s, which the backward needs. p itself is never
+ * stored for the whole batch. */
+struct um_attn {
+    enum um_dtype  dt;
+    int64_t        B, T, A, d;
+    int64_t        ldq, ldk, ldv, ldo;
+    const void    *q, *k, *v;
+    const uint8_t *key_mask; /* [B,T] 0/1, or NULL: all keys */
+    struct um_drop drop;     /* element index ((b A + h) T + t) T + u */
+};
+
+struct um_kernels {
+    const char *name; /* "ref", "cpu", "cuda" */
+
+    /* ---- memory: kernels/memory ---- */
+    int (*alloc)(struct um_dev *dev, size_t n, void **p); /* 64-byte aligned, uninitialised */
+    void (*free)(struct um_dev *dev, void *p);
+    int (*upload)(struct um_dev *dev, void *dst, const void *host, size_t n);
+    int (*download)(struct um_dev *dev, void *host, const void *src, size_t n);
+    int (*zero)(struct um_dev *dev, void *p, size_t n);
+    int (*sync)(struct um_dev *dev); /* all work issued so far is done; reports late errors */
+
+    /* ---- products: kernels/linear ---- */
+    int (*matmul)(struct um_dev *dev, const struct um_matmul *p);
+    /* db[j] += sum_i dy[i,j]; dy [n,c] with rows ld apart */
+    int (*bias_bwd)(struct um_dev *dev, enum um_dtype dt, float *db, const void *dy, int64_t n,
+                    int64_t c, int64_t ld);
+
+    /* ---- elementwise: kernels/elementwise ---- */
+    /* y = a + b (y may be a or b) */
+    int (*add)(struct um_dev *dev, enum um_dtype dt, void *y, const void *a, const void *b,
+               int64_t n);
+    /* y = x, converted; n elements */
+    int (*cast)(struct um_dev *dev, void *y, enum um_dtype dty, const void *x, enum um_dtype dtx,
+                int64_t n);
+    /* exact GELU: y = x Phi(x); dx = dy (Phi(x) + x phi(x)) (dx may be dy) */
+    int (*gelu_fwd)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, int64_t n);
+    int (*gelu_bwd)(struct um_dev *dev, enum um_dtype dt, void *dx, const void *dy, const void *x,
+                    int64_t n);
+    /* y = max(0, x); dx = dy where x > 0, else 0 (dx may be dy) */
+    int (*relu_fwd)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, int64_t n);
+    int (*relu_bwd)(struct um_dev *dev, enum um_dtype dt, void *dx, const void *dy, const void *x,
+                    int64_t n);
+    /* y = x dropped; its backward is itself applied to dy (y may be x) */
+    int (*dropout)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, int64_t n,
+                   struct um_drop drop);
+    /* y = x e^theta, theta one float; dx = dy e^theta; dtheta += sum dy x e^theta; all float */
+    int (*expscale_fwd)(struct um_dev *dev, float *y, const float *x, const float *theta,
+                        int64_t n);
+    int (*expscale_bwd)(struct um_dev *dev, float *dx, float *dtheta, const float *dy,
+                        const float *x, const float *theta, int64_t n);
+
+    /* ---- rows: kernels/rows: the glue of sequences ---- */
+    /* Copies blocks of rows: for b < B, t < n: y[b sy + oy + t] = (acc ? y[same] : 0) + x[b sx + ox
+     * + t] rows of c. sx = 0 repeats one block for every b (a [CLS] token, positions); sy = 0 with
+     * acc sums over b in order (their gradient). y and x have dtypes dty, dtx (f32 <- bf16 and so
+     * on). */
+    int (*rows)(struct um_dev *dev, void *y, enum um_dtype dty, const void *x, enum um_dtype dtx,
+                int64_t B, int64_t n, int64_t c, int64_t sy, int64_t oy, int64_t sx, int64_t ox,
+                bool acc);
+    /* y[i] = table[ids[i]], i < n, rows of c; table [v,c] float; ids in 0..v-1 (checked: UM_ERANGE)
+     */
+    int (*embed_fwd)(struct um_dev *dev, enum um_dtype dt, void *y, const float *table,
+                     const int32_t *ids, int64_t n, int64_t v, int64_t c);
+    /* dtable[ids[i]] += dy[i], in the order of i for each row of the table */
+    int (*embed_bwd)(struct um_dev *dev, enum um_dtype dt, float *dtable, const void *dy,
+                     const int32_t *ids, int64_t n, int64_t v, int64_t c);
+    /* y[(b, s,r,q), (z,i,j)] = scale x[b, s pz + z, r py + i, q px + j] + shift: patches of a
+     * volume [B,D,H,W] float in token order (s,r,q); pz | D, py | H, px | W. An image has D = pz
+     * = 1. */
+    int (*patches)(struct um_dev *dev, enum um_dtype dt, void *y, const float *x, int64_t B,
+                   int64_t D, int64_t H, int64_t W, int64_t pz, int64_t py, int64_t px, float scale,
+                   float shift);
+
+    /* ---- normalisation: kernels/layernorm, batchnorm, l2norm ---- */
+    /* over the last axis of x [n,c]: mean, rstd = 1/sqrt(var + eps) [n], y = (x-mean) rstd gamma +
+     * beta */
+    int (*layernorm_fwd)(struct um_dev *dev, enum um_dtype dt, void *y, float *mean, float *rstd,
+                         const void *x, const float *gamma, const float *beta, int64_t n, int64_t c,
+                         float eps);
+    /* dgamma, dbeta += */
+    int (*layernorm_bwd)(struct um_dev *dev, enum um_dtype dt, void *dx, float *dgamma,
+                         float *dbeta, const void *dy, const void *x, const float *gamma,
+                         const float *mean, const float *rstd, int64_t n, int64_t c);
+    /* over the rows of x [n,c], n >= 1: mean, biased var -> rstd [c]; y = (x-mean) rstd gamma +
+     * beta; gamma, beta NULL: not affine. var [c] out, unbiased (times n/(n-1); n = 1: biased), for
+     * the running average */
+    int (*batchnorm_fwd)(struct um_dev *dev, enum um_dtype dt, void *y, float *mean, float *rstd,
+                         float *var, const void *x, const float *gamma, const float *beta,
+                         int64_t n, int64_t c, float eps);
+    /* with given statistics: y = (x - mean)/sqrt(var + eps) gamma + beta */
+    int (*batchnorm_eval)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x,
+                          const float *gamma, const float *beta, const float *mean,
+                          const float *var, int64_t n, int64_t c, float eps);
+    /* dgamma, dbeta += (NULL with gamma) */
+    int (*batchnorm_bwd)(struct um_dev *dev, enum um_dtype dt, void *dx, float *dgamma,
+                         float *dbeta, const void *dy, const void *x, const float *gamma,
+                         const float *mean, const float *rstd, int64_t n, int64_t c);
+    /* run[j] = (1 - momentum) run[j] + momentum x[j] */
+    int (*lerp)(struct um_dev *dev, float *run, const float *x, float momentum, int64_t n);
+    /* rows of x [n,c]: norm = max(|x|, eps) [n]; y = x / norm */
+    int (*l2norm_fwd)(struct um_dev *dev, enum um_dtype dt, void *y, float *norm, const void *x,
+                      int64_t n, int64_t c, float eps);
+    /* dx = (dy - y (y . dy)) / norm; where the row was shorter than eps: dy / norm */
+    int (*l2norm_bwd)(struct um_dev *dev, enum um_dtype dt, void *dx, const void *dy, const void *y,
+                      const float *norm, int64_t n, int64_t c, float eps);
+
+    /* ---- attention: kernels/attention ---- */
+    int (*attention_fwd)(struct um_dev *dev, void *o, float *lse, const struct um_attn *a);
+    /* dq, dk, dv with the strides of q, k, v; overwritten. o as the forward gave it, dout with ldo
+     */
+    int (*attention_bwd)(struct um_dev *dev, void *dq, void *dk, void *dv, const void *dout,
+                         const void *o, const float *lse, const struct um_attn *a);
+    /* Eq. 1 for one layer: w[b,u] += scale * sum_h p[b,h,0,u], u < T: the row of token 0 ([CLS]),
+     * before dropout; w [B,T] float */
+    int (*attention_cls)(struct um_dev *dev, float *w, const float *lse, const struct um_attn *a,
+                         float scale);
+
+    /* ---- losses: kernels/loss: float, loss [1] += scale * sum over rows ---- */
+    /* H_i = logsumexp(x_i) - x_i[target_i]; element j of row i of x is x[i rs + j cs] (so that a
+     * transpose needs no copy); target in 0..c-1, or -1: the row is left out. lse [n] out */
+    int (*xent_fwd)(struct um_dev *dev, float *loss, float *lse, const float *x, int64_t rs,
+                    int64_t cs, const int32_t *target, int64_t n, int64_t c, float scale);
+    /* dx[i,j] = g scale (softmax(x_i)_j - [j = target_i]), g = *gloss; rows left out: 0; dx has the
+     * strides of x */
+    int (*xent_bwd)(struct um_dev *dev, float *dx, const float *gloss, const float *x, int64_t rs,
+                    int64_t cs, const float *lse, const int32_t *target, int64_t n, int64_t c,
+                    float scale);
+    /* sigmoid binary cross entropy: sum of max(x,0) - x y + log(1 + e^-|x|) over the elements whose
+     * target y is not NaN (NaN: no label) */
+    int (*bce_fwd)(struct um_dev *dev, float *loss, const float *x, const float *y, int64_t n,
+                   float scale);
+    int (*bce_bwd)(struct um_dev *dev, float *dx, const float *gloss, const float *x,
+                   const float *y, int64_t n, float scale);
+
+    /* ---- optimiser: kernels/optim: float ---- */
+    /* sum[0] += sum x^2 (double accumulation in fixed blocks) */
+    int (*sumsq)(struct um_dev *dev, double *sum, const float *x, int64_t n);
+    /* g scaled by `gscale`; m <- b1 m + (1-b1) g; u <- b2 u + (1-b2) g^2;
+     * w <- w (1 - lr wd) - lr (m / (1 - b1^t)) / (sqrt(u / (1 - b2^t)) + eps), t >= 1 */
+    int (*adamw)(struct um_dev *dev, float *w, float *m, float *u, const float *g, int64_t n,
+                 float gscale, float lr, float b1, float b2, float eps, float wd, int64_t t);
+};
+
+/* um_dev_open - a device by name: "cpu", "ref" (the definitions, slow), "cuda", "cuda:N", "auto"
+ * (cuda if there is one, else cpu). pool: threads for cpu, owned by the caller, may be NULL.
+ * UM_EUNSUPPORTED: says why there is no such device here. The environment variable UM_ISA pins the
+ * instruction set of cpu (sse2, avx2, avx512). */
+UM_API UM_RESULT_USED int um_dev_open(struct um_dev **dev, const char *name, struct um_pool *pool);
+UM_API void               um_dev_close(struct um_dev *dev); /* takes NULL */
+
+/* the device's table; its name for people ("cpu avx512, 2 threads"); its kind for history: "cpu" */
+UM_API const struct um_kernels *um_dev_kernels(const struct um_dev *dev);
+UM_API const char              *um_dev_name(const struct um_dev *dev);
+UM_API const char              *um_dev_kind(const struct um_dev *dev);
+
+#endif
