@@ -256,12 +256,78 @@ static void joined_by_cat(void **state)
     free(xy);
 }
 
+/* ---- the index ---- */
+
+struct reading {
+    struct um_index *ix;
+    int              n, step;
+    bool             same;
+};
+
+static void *read_some(void *arg)
+{
+    struct reading   *job = arg;
+    struct um_arena  *a;
+    struct um_record *rec;
+
+    job->same = um_arena_new(&a) == UM_OK;
+    for (int k = 0, i = job->step; job->same && k < job->n; k++, i = (i + job->step) % job->n) {
+        job->same = um_index_read(job->ix, i, a, &rec) == UM_OK &&
+                    same_record(rec, make_record(a, i, true));
+        um_arena_reset(a);
+    }
+    um_arena_free(a);
+    return NULL;
+}
+
+static void random_access(void **state)
+{
+    struct um_index *ix;
+    struct reading   job[4];
+    pthread_t        thread[4];
+    char             key[64];
+
+    (void)state;
+    write_stream(at("a.umt"), 3, 11, 1, true, false);
+    OK(um_index_open(&ix, at("a.umt")));
+    assert_int_equal(um_index_count(ix), 33);
+    assert_int_equal(um_index_parts(ix), 3);
+    for (int i = 0; i < 33; i++) {
+        double part;
+
+        (void)snprintf(key, sizeof key, "p%d/s\xc3\xa9%d", i / 3, i);
+        assert_string_equal(um_index_key(ix, i), key);
+        assert_int_equal(um_index_find(ix, key, 0), i);
+        assert_int_equal(um_index_find(ix, key, i + 1), -1);
+        assert_true(um_map_num(um_index_header(ix, i), "part", &part) && part == i / 11);
+    }
+    assert_int_equal(um_index_find(ix, "p", 0), -1);
+    for (int t = 0; t < 4; t++) {
+        job[t] = (struct reading){ .ix = ix, .n = 33, .step = 1 + 3 * t };
+        assert_int_equal(pthread_create(&thread[t], NULL, read_some, &job[t]), 0);
+    }
+    for (int t = 0; t < 4; t++) {
+        assert_int_equal(pthread_join(thread[t], NULL), 0);
+        assert_true(job[t].same);
+    }
+    um_index_close(ix);
+    write_stream(at("a.umt"), 2, 0, 0, false, false);
+    OK(um_index_open(&ix, at("a.umt")));
+    assert_int_equal(um_index_count(ix), 0);
+    assert_int_equal(um_index_parts(ix), 2);
+    um_index_close(ix);
+    spill(at("b.umt"), "", 0);
+    assert_int_equal(um_index_open(&ix, at("b.umt")), UM_EFORMAT);
+    assert_int_equal(um_index_open(&ix, dir), UM_EUNSUPPORTED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trips),
         cmocka_unit_test(packed_gives_the_same_bytes),
         cmocka_unit_test(joined_by_cat),
+        cmocka_unit_test(random_access),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
