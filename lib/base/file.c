@@ -163,6 +163,15 @@ int um_outfile_open(struct um_outfile **out, const char *path)
     return UM_OK;
 }
 
+int um_outfile_wrap(struct um_outfile **out, int fd)
+{
+    *out = calloc(1, sizeof **out);
+    if (!*out)
+        return um_fail(UM_ENOMEM, "out of memory");
+    (*out)->fd = fd;
+    return UM_OK;
+}
+
 static int write_all(struct um_outfile *f, const char *p, size_t n)
 {
     while (n > 0) {
@@ -171,7 +180,9 @@ static int write_all(struct um_outfile *f, const char *p, size_t n)
         if (w < 0 && errno == EINTR)
             continue;
         if (w < 0)
-            return um_fail_errno("%s", f->path ? f->path : "standard output");
+            return um_fail_errno("%s", f->path                  ? f->path
+                                       : f->fd == STDERR_FILENO ? "standard error"
+                                                                : "standard output");
         p += w;
         n -= (size_t)w;
     }

@@ -20,6 +20,8 @@ UM_API UM_RESULT_USED int um_file_read(struct um_arena *arena, const char *path,
  * symbolic links are followed first. path NULL or "-": standard output. */
 struct um_outfile;
 UM_API UM_RESULT_USED int um_outfile_open(struct um_outfile **f, const char *path);
+/* um_outfile_wrap - the same over a descriptor that is open already and stays open (fd 2, say) */
+UM_API UM_RESULT_USED int um_outfile_wrap(struct um_outfile **f, int fd);
 UM_API UM_RESULT_USED int um_outfile_write(struct um_outfile *f, const void *data, size_t n);
 UM_API UM_RESULT_USED int um_outfile_printf(struct um_outfile *f, const char *fmt, ...)
     UM_PRINTF(2, 3);

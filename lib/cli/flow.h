@@ -29,13 +29,18 @@ struct um_flow {
                struct um_emit *e);
 };
 
-/* um_flow_run - run it all. A failed record ends the run (message: "record KEY: ...") or, with
- * --on-error skip, is counted and listed. Returns UM_OK or the first error in stream order. */
+/* um_flow_run - run it all: parts map to parts one to one, inputs are read in turn. A failed record
+ * ends the run (message: "record KEY: ...") or, with --on-error skip, is counted and listed with
+ * --rejects: a line "KEY<TAB>status<TAB>reason" each. What a failed record emitted before it failed
+ * is dropped. Errors of the input stream itself, of part() and of the output always end the run.
+ * Returns UM_OK or the first error in stream order, whatever the threads' timing; on an error
+ * nothing appears under the output's name. At most 2 jobs + 1 records are in memory. */
 UM_API UM_RESULT_USED int um_flow_run(const struct um_flow *f);
 
 /* A flow whose input is not a stream (um-preprocess: rows of a manifest). next() is called in the
- * calling thread and fills *item (allocated by it, freed by map through free_item or by the flow on
- * the way out); 1 an item, 0 the end, <0 error. total: number of items if known, for progress. */
+ * calling thread: 1 an item (allocated by it) and its key (copied at once), 0 the end, <0 an error
+ * that ends the run. Every item is given to free_item (may be NULL) exactly once: after map, or on
+ * the way out if map never saw it. total: number of items if known, else 0. */
 struct um_source {
     const struct um_tool   *tool;
     const struct um_common *common;
