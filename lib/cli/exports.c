@@ -1,0 +1,130 @@
+/* exports.c - which file a record goes to; stacking through a temporary file, since the number of
+ * records stands in front of them and is known at the end alone */
+#include "cli/exports.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/names.h"
+#include "stream/npy.h"
+
+struct um_exports {
+    struct um_exports_opts opts;
+    bool                   many;
+    int64_t                files; /* records written */
+    struct um_names       *names;
+    struct um_outfile     *out, *spool; /* one file; what will be stacked */
+    FILE                  *spool_file;
+    struct um_tensor       first; /* dtype and shape of what is stacked */
+};
+
+static int open_spool(struct um_exports *x)
+{
+    if (x->opts.format != UM_EXPORT_NPY || x->many)
+        return um_usage("--stack makes one array: it goes with --npy and one file");
+    x->spool_file = tmpfile();
+    if (!x->spool_file)
+        return um_fail_errno("a temporary file");
+    return um_outfile_wrap(&x->spool, fileno(x->spool_file));
+}
+
+int um_exports_open(struct um_exports **out, const struct um_exports_opts *opts)
+{
+    struct um_exports *x = calloc(1, sizeof *x);
+    int                st;
+
+    if (!x)
+        return um_fail(UM_ENOMEM, "out of memory");
+    x->opts = *opts;
+    x->many = um_names_many(opts->path);
+    st      = um_names_new(&x->names);
+    if (st >= 0 && !x->many)
+        st = um_stream_open(&x->out, opts->path);
+    if (st >= 0 && opts->stack)
+        st = open_spool(x);
+    if (st < 0)
+        return um_exports_close(x, st);
+    *out = x;
+    return UM_OK;
+}
+
+static int stack(struct um_exports *x, const struct um_tensor *t)
+{
+    char a[UM_SHAPE_TEXT], b[UM_SHAPE_TEXT];
+
+    if (x->files == 1)
+        x->first = *t;
+    if (t->dtype != x->first.dtype)
+        return um_fail(UM_EDTYPE, "%s: %s among %s does not stack", t->name,
+                       um_dtype_name(t->dtype), um_dtype_name(x->first.dtype));
+    if (t->ndim != x->first.ndim ||
+        memcmp(t->dim, x->first.dim, (size_t)t->ndim * sizeof *t->dim) != 0)
+        return um_fail(UM_ESHAPE, "%s: %s among %s does not stack", t->name,
+                       um_shape_text(t, a, sizeof a), um_shape_text(&x->first, b, sizeof b));
+    return um_npy_elements(x->spool, t);
+}
+
+static bool ends_in_gz(const char *path)
+{
+    const size_t n = path ? strlen(path) : 0;
+
+    return n > 3 && strcmp(path + n - 3, ".gz") == 0;
+}
+
+int um_exports_record(struct um_exports *x, struct um_arena *scratch, const struct um_record *rec)
+{
+    const enum um_export    e    = x->opts.format;
+    const struct um_tensor *t    = um_export_pick(rec, e, x->opts.tensor);
+    const char             *path = x->opts.path;
+    struct um_outfile      *f;
+
+    if (!t)
+        return UM_OK;
+    x->files++;
+    if (x->opts.stack)
+        return stack(x, t);
+    if (!x->many && x->files > 1)
+        return um_usage("several records: name a file for each, -o 'folder/%%s.%s', or pick one",
+                        um_export_ext(e));
+    if (!x->many)
+        return um_export_write(x->out, scratch, e, rec, t, ends_in_gz(path));
+    UM_TRY(um_names_path(x->names, scratch, path, rec->key, um_export_ext(e), &path));
+    UM_TRY(um_outfile_open(&f, path));
+    return um_outfile_close(f, um_export_write(f, scratch, e, rec, t, ends_in_gz(path)), 0);
+}
+
+static int unspool(struct um_exports *x)
+{
+    int64_t dim[UM_MAX_DIM + 1] = { x->files };
+    char    buf[1 << 14];
+    size_t  n;
+
+    memcpy(dim + 1, x->first.dim, (size_t)x->first.ndim * sizeof *dim);
+    UM_TRY(um_outfile_flush(x->spool));
+    UM_TRY(um_npy_header(x->out, um_npy_dtype(x->first.dtype), x->first.ndim + 1, dim));
+    rewind(x->spool_file);
+    while ((n = fread(buf, 1, sizeof buf, x->spool_file)) > 0)
+        UM_TRY(um_outfile_write(x->out, buf, n));
+    return ferror(x->spool_file) ? um_fail_errno("a temporary file") : UM_OK;
+}
+
+int um_exports_close(struct um_exports *x, int st)
+{
+    if (!x)
+        return st;
+    if (st >= 0 && x->files == 0)
+        st = x->opts.tensor
+                 ? um_fail(UM_EMISSING, "no record has a tensor %s", x->opts.tensor)
+                 : um_fail(UM_EMISSING, "no tensor that suits the format: name it with --tensor");
+    if (st >= 0 && x->spool)
+        st = unspool(x);
+    st = um_outfile_close(x->spool, st, 0);
+    st = um_outfile_close(x->out, st, 0);
+    if (x->spool_file)
+        (void)fclose(x->spool_file);
+    um_names_free(x->names);
+    free(x);
+    return st;
+}

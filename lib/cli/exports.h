@@ -1,0 +1,29 @@
+/* exports.h - a tensor of each record into files: one a record, or all of them as one array */
+#ifndef UM_CLI_EXPORTS_H
+#define UM_CLI_EXPORTS_H
+
+#include "media/export.h"
+
+struct um_exports;
+
+struct um_exports_opts {
+    enum um_export format;
+    const char    *tensor; /* NULL: see um_export_pick */
+    const char *path;  /* as -o: NULL for standard output; with %s or a last "/" a file a record */
+    bool        stack; /* NPY alone: one array [N,...] of all records, in one file */
+};
+
+/* um_exports_open - UM_EUSAGE: stacking pictures, or into many files; a terminal */
+UM_API UM_RESULT_USED int um_exports_open(struct um_exports           **x,
+                                          const struct um_exports_opts *opts);
+
+/* um_exports_record - write rec's tensor; a record that has none is passed over. UM_EUSAGE: a
+ * second record and only one file; UM_ESHAPE, UM_EDTYPE: does not stack on the first one. */
+UM_API UM_RESULT_USED int um_exports_record(struct um_exports *x, struct um_arena *scratch,
+                                            const struct um_record *rec);
+
+/* um_exports_close - finish the files if st >= 0 (UM_EMISSING: no record had the tensor), drop the
+ * unfinished one otherwise. Returns st or its own error. Takes NULL. */
+UM_API UM_RESULT_USED int um_exports_close(struct um_exports *x, int st);
+
+#endif
