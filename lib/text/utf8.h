@@ -38,6 +38,17 @@ static inline int32_t um_utf8_next(const char *s, const char **next)
     return (u[0] & 0x07) << 18 | (u[1] & 0x3f) << 12 | (u[2] & 0x3f) << 6 | (u[3] & 0x3f);
 }
 
+/* um_utf8_put - c as UTF-8 into to: the number of bytes, 1..4 */
+static inline size_t um_utf8_put(int32_t c, char to[4])
+{
+    const int n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+
+    for (int i = n - 1; i > 0; i--, c >>= 6)
+        to[i] = (char)(0x80 | (c & 0x3f));
+    to[0] = (char)(n == 1 ? c : (0xf00 >> n & 0xff) | c);
+    return (size_t)n;
+}
+
 /* um_char_is_word - `\w` of a regular expression in the Unicode sense: letters, numbers, underscore
  * um_char_is_space - `\s`: separators (Zs, Zl, Zp), tab to carriage return, U+001C..1F, U+0085 */
 UM_API bool um_char_is_word(int32_t c);
