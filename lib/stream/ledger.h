@@ -9,8 +9,9 @@
 #include "stream/frame.h"
 
 #define UM_FOOTER 40 /* bytes: part length, records, index bytes, XXH3-64, magic */
-#define UM_ENTRY 16  /* bytes: frame (8), place in it (4), low half of XXH3-64 (4); then key, NUL  \
-                      */
+#define UM_ENTRY                                                                                   \
+    16 /* bytes: frame (8), place in it (4), low half of XXH3-64 (4); then key, NUL                \
+        */
 
 struct um_ledger {
     int64_t       count;

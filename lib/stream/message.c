@@ -451,6 +451,19 @@ int um_message_parse(struct um_arena *a, const uint8_t *data, size_t len, size_t
     return check_names(v);
 }
 
+int um_header_check(const struct um_value *v)
+{
+    const struct um_value *version = um_map_get(v, "umt");
+    const struct um_value *history = um_map_get(v, "history");
+
+    if (!version || version->kind != UM_INT || !history || history->kind != UM_LIST)
+        return um_fail(UM_EFORMAT, "not a tensor stream: no header with umt and history");
+    if (version->i != 1)
+        return um_fail(UM_EFORMAT, "version %" PRId64 " of the format; this reads version 1",
+                       version->i);
+    return UM_OK;
+}
+
 /* ---- records ---- */
 
 /* bytes in meta still point into the frame */

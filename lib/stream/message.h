@@ -43,6 +43,8 @@ UM_RESULT_USED int um_message_record(struct um_buf *b, const struct um_record *r
  * arena, bytes (UM_BIN) point into data. UM_EFORMAT, UM_ENOMEM. */
 UM_RESULT_USED int um_message_parse(struct um_arena *a, const uint8_t *data, size_t len,
                                     size_t *off, struct um_value *v);
+/* um_header_check - v is a header of a version that this reads; UM_EFORMAT */
+UM_RESULT_USED int um_header_check(const struct um_value *v);
 /* um_message_to_record - v as a record, everything copied into the arena; UM_EFORMAT says what is
  * wrong and, if the key was readable, with which record */
 UM_RESULT_USED int um_message_to_record(struct um_arena *a, const struct um_value *v,

@@ -88,14 +88,7 @@ static int cut(void)
 
 static int take_header(struct um_reader *r, const struct um_value *v)
 {
-    const struct um_value *version = um_map_get(v, "umt");
-    const struct um_value *history = um_map_get(v, "history");
-
-    if (!version || version->kind != UM_INT || !history || history->kind != UM_LIST)
-        return um_fail(UM_EFORMAT, "not a tensor stream: no header with umt and history");
-    if (version->i != 1)
-        return um_fail(UM_EFORMAT, "version %" PRId64 " of the format; this reads version 1",
-                       version->i);
+    UM_TRY(um_header_check(v));
     r->header = *v;
     r->state  = RECORDS;
     UM_TRY(um_ledger_reset(&r->ledger));

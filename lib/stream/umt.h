@@ -50,6 +50,9 @@ UM_API int64_t                um_index_count(const struct um_index *ix);
 UM_API const char            *um_index_key(const struct um_index *ix, int64_t i);
 UM_API const struct um_value *um_index_header(const struct um_index *ix,
                                               int64_t                i); /* of i's part */
+/* parts, and the header of each: a part without records has one too */
+UM_API int                    um_index_parts(const struct um_index *ix);
+UM_API const struct um_value *um_index_part_header(const struct um_index *ix, int part);
 /* thread safe: any number of threads may read at once (pread), each with its own arena */
 UM_API UM_RESULT_USED int um_index_read(struct um_index *ix, int64_t i, struct um_arena *arena,
                                         struct um_record **rec);

@@ -56,7 +56,7 @@ int um_writer_open(struct um_writer **writer, struct um_outfile *out,
 static int emit(struct um_writer *w, const void *p, size_t n)
 {
     w->part += n;
-    return um_outfile_write(w->out, p, n);
+    return n ? um_outfile_write(w->out, p, n) : UM_OK;
 }
 
 /* the pending messages as one frame */
