@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/philox.h"
+#include "stream/frame.h"
 #include "stream/umt.h"
 
 #define OK(expr)                                                                                   \
@@ -190,7 +191,7 @@ static size_t slurp(const char *path, uint8_t **data)
 
     assert_non_null(f);
     assert_int_equal(fstat(fileno(f), &sb), 0);
-    *data = malloc((size_t)sb.st_size + 1);
+    *data = calloc((size_t)sb.st_size + 1, 1);
     assert_non_null(*data);
     assert_int_equal(fread(*data, 1, (size_t)sb.st_size, f), sb.st_size);
     (void)fclose(f);
@@ -321,6 +322,356 @@ static void random_access(void **state)
     assert_int_equal(um_index_open(&ix, dir), UM_EUNSUPPORTED);
 }
 
+/* ---- damage ---- */
+
+enum verdict { REFUSED, SAME, OTHER };
+
+/* What a reader makes of the file at `path`, of `parts` parts of n records: OTHER if any value that
+ * it hands out is not the one that was written, or if it takes a part of the stream for all of it.
+ */
+static enum verdict judge(const char *path, int parts, int n, bool large, struct um_arena *a)
+{
+    struct um_reader *r;
+    struct um_record *rec;
+    bool              same = true;
+    int               st, i = 0, p = 0;
+
+    OK(um_reader_open(&r, path));
+    while ((st = um_reader_next(r, a, &rec)) > 0) {
+        if (st == UM_NEXT_PART) {
+            struct um_value h;
+
+            make_header(a, p, &h);
+            same = same && i == p * n && p < parts && um_value_equal(&h, um_reader_header(r));
+            p++;
+        } else {
+            same = same && i < parts * n && same_record(rec, make_record(a, i, large));
+            i++;
+        }
+    }
+    if (st < 0) {
+        char *first = strdup(um_errmsg());
+
+        assert_non_null(strstr(first, path));
+        assert_non_null(strstr(first, i ? "last good record: p" : "no record before it"));
+        assert_int_equal(um_reader_next(r, a, &rec), st);
+        assert_string_equal(um_errmsg(), first);
+        free(first);
+    }
+    um_reader_close(r);
+    um_arena_reset(a);
+    if (!same)
+        return OTHER;
+    return st < 0 ? REFUSED : i == parts * n && p == parts ? SAME : OTHER;
+}
+
+/* the same by the index: OTHER if a record is not what was written under its number */
+static enum verdict judge_index(const char *path, int n, bool large, struct um_arena *a)
+{
+    struct um_index  *ix;
+    struct um_record *rec;
+    enum verdict      v = SAME;
+
+    if (um_index_open(&ix, path) < 0)
+        return REFUSED;
+    if (um_index_count(ix) != n)
+        v = OTHER;
+    for (int64_t i = 0; i < um_index_count(ix); i++) {
+        if (um_index_read(ix, i, a, &rec) < 0)
+            v = v == SAME ? REFUSED : v;
+        else if (i >= n || !same_record(rec, make_record(a, (int)i, large)))
+            v = OTHER;
+        um_arena_reset(a);
+    }
+    um_index_close(ix);
+    return v;
+}
+
+static void no_flipped_bit_gives_other_values(void **state)
+{
+    struct um_arena *a;
+
+    (void)state;
+    OK(um_arena_new(&a));
+    for (int level = 0; level < 2; level++) {
+        const char *path = at("flip.umt");
+        uint8_t    *data;
+        int         count[3] = { 0 };
+
+        write_stream(path, 2, 2, level, false, false);
+        const size_t n  = slurp(path, &data);
+        const int    fd = open(path, O_WRONLY);
+        assert_true(fd >= 0);
+        for (size_t bit = 0; bit < 8 * n; bit++) {
+            const uint8_t bad = (uint8_t)(data[bit / 8] ^ 1u << bit % 8);
+
+            assert_int_equal(pwrite(fd, &bad, 1, (off_t)(bit / 8)), 1);
+            count[judge(path, 2, 2, false, a)]++;
+            assert_int_not_equal(judge_index(path, 4, false, a), OTHER);
+            assert_int_equal(pwrite(fd, &data[bit / 8], 1, (off_t)(bit / 8)), 1);
+        }
+        (void)close(fd);
+        free(data);
+        assert_int_equal(count[OTHER], 0);
+        /* an unused bit and the window size in the head of a frame may change without effect */
+        assert_true(count[SAME] * 100 < count[REFUSED]);
+    }
+    um_arena_free(a);
+}
+
+static void no_cut_is_taken_for_the_whole(void **state)
+{
+    struct um_arena *a;
+
+    (void)state;
+    OK(um_arena_new(&a));
+    for (int level = 0; level < 2; level++) {
+        const char *path = at("cut.umt");
+        uint8_t    *data;
+
+        write_stream(path, 3, 2, level, false, false);
+        const size_t n = slurp(path, &data);
+        assert_int_equal(judge(path, 3, 2, false, a), SAME);
+        for (size_t left = n; left-- > 0;) {
+            assert_int_equal(truncate(path, (off_t)left), 0);
+            assert_int_equal(judge(path, 3, 2, false, a), REFUSED);
+        }
+        spill(path, data, n + 1); /* slurp left a byte of room */
+        assert_int_equal(judge(path, 3, 2, false, a), REFUSED);
+        free(data);
+    }
+    um_arena_free(a);
+}
+
+/* frames by their magic number: where each begins, and the end */
+static int find_frames(const uint8_t *data, size_t n, size_t *start, int max)
+{
+    int frames = 0;
+
+    for (size_t i = 0; i + 4 <= n; i++)
+        if (memcmp(data + i, "\x28\xb5\x2f\xfd", 4) == 0) {
+            assert_true(frames < max - 1);
+            start[frames++] = i;
+        }
+    start[frames] = n;
+    return frames;
+}
+
+static void lost_doubled_and_moved_frames_show(void **state)
+{
+    struct um_arena *a;
+    uint8_t         *data;
+    size_t           start[32];
+    const char      *path = at("frames.umt");
+
+    (void)state;
+    OK(um_arena_new(&a));
+    write_stream(path, 1, 8, 1, true, false);
+    const size_t n      = slurp(path, &data);
+    const int    frames = find_frames(data, n, start, 32);
+    uint8_t     *bad    = malloc(2 * n);
+    assert_non_null(bad);
+    assert_true(frames > 5);
+    for (int i = 1; i < frames - 1; i++) { /* not the header, not the trailer with its index */
+        const size_t len = start[i + 1] - start[i], rest = n - start[i + 1];
+
+        memcpy(bad, data, start[i]); /* lost */
+        memcpy(bad + start[i], data + start[i + 1], rest);
+        spill(path, bad, n - len);
+        assert_int_equal(judge(path, 1, 8, true, a) == SAME, 0);
+        memcpy(bad, data, start[i + 1]); /* doubled */
+        memcpy(bad + start[i + 1], data + start[i], len + rest);
+        spill(path, bad, n + len);
+        assert_int_equal(judge(path, 1, 8, true, a), REFUSED);
+    }
+    for (int i = 1; i + 2 < frames; i++) { /* moved behind the next */
+        const size_t len = start[i + 1] - start[i], next = start[i + 2] - start[i + 1];
+
+        memcpy(bad, data, n);
+        memcpy(bad + start[i], data + start[i + 1], next);
+        memcpy(bad + start[i] + next, data + start[i], len);
+        spill(path, bad, n);
+        assert_int_equal(judge(path, 1, 8, true, a) == SAME, 0);
+    }
+    free(bad);
+    free(data);
+    um_arena_free(a);
+}
+
+/* ---- hostile messages ---- */
+
+/* each in a whole frame with a right checksum */
+static void hostile_sizes_are_refused(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t      n;
+    } bad[] = {
+#define B(s) { s, sizeof s - 1 }
+        B("\xdf\xff\xff\xff\xff"),     /* a map of 4 G names */
+        B("\xdd\xff\xff\xff\xff\xc0"), /* a list of 4 G */
+        B("\xc6\xff\xff\xff\xff\x00"), /* 4 GiB of bytes */
+        B("\x81\x01\x02"),             /* a name that is a number */
+        B("\x82\xa1"
+          "a\x01\xa1"
+          "a\x02"),                                /* a name twice */
+        B("\x81\xa1\xff\x01"),                     /* not UTF-8 */
+        B("\x81\xa1\x00\x01"),                     /* text with a NUL */
+        B("\xcf\xff\xff\xff\xff\xff\xff\xff\xff"), /* beyond int64 */
+        B("\xd4\x01\x01"),                         /* an extension type */
+        B("\xc1"),                                 /* never used */
+        B("\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91"
+          "\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\xc0"),
+        B("\x82\xa3umt\x02\xa7history\x90"), /* a version to come */
+        B("\x81\xa3umt\x01"),                /* no history */
+        B("\x82\xa3"
+          "end\x00\xa5index\xc2"), /* a trailer first */
+#undef B
+    };
+    struct um_arena *a;
+
+    (void)state;
+    OK(um_arena_new(&a));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct um_buf frame = { 0 };
+        void         *cctx  = NULL;
+
+        OK(um_frame_write(&frame, (int)(i % 2), &cctx, (const uint8_t *)bad[i].bytes, bad[i].n));
+        um_frame_cctx_free(cctx);
+        spill(at("bad.umt"), frame.p, frame.n);
+        um_buf_free(&frame);
+        assert_int_equal(judge(at("bad.umt"), 1, 0, false, a), REFUSED);
+    }
+    um_arena_free(a);
+}
+
+/* a record whose shape is changed under the data */
+static void shapes_must_fit_their_data(void **state)
+{
+    static const struct {
+        const char *dtype;
+        int64_t     a, b;
+        size_t      bytes;
+    } bad[] = {
+        { "float32", 2, 3, 23 },
+        { "float32", 2, 3, 25 },
+        { "float32", 2, -3, 24 },
+        { "float33", 2, 3, 24 },
+        { "uint8", INT64_MAX, INT64_MAX, 1 },
+        { "uint8", 0, INT64_MAX, 0 },
+        { "uint8", (int64_t)1 << 32, (int64_t)1 << 32, 0 },
+    };
+    struct um_arena *a;
+
+    (void)state;
+    OK(um_arena_new(&a));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char            zeros[32] = { 0 };
+        const char     *field[] = { "dtype", "shape", "data" }, *name[] = { "image" };
+        const char     *top[]  = { "key", "meta", "tensors" };
+        struct um_value dim[]  = { { .kind = UM_INT, .i = bad[i].a },
+                                   { .kind = UM_INT, .i = bad[i].b } };
+        struct um_value part[] = {
+            { .kind = UM_STR, .s = bad[i].dtype, .n = (int64_t)strlen(bad[i].dtype) },
+            { .kind = UM_LIST, .n = 2, .item = dim },
+            { .kind = UM_BIN, .s = zeros, .n = (int64_t)bad[i].bytes }
+        };
+        struct um_value       tensor = { .kind = UM_MAP, .n = 3, .key = field, .item = part };
+        struct um_value       item[] = { { .kind = UM_STR, .s = "k", .n = 1 },
+                                         { .kind = UM_MAP },
+                                         { .kind = UM_MAP, .n = 1, .key = name, .item = &tensor } };
+        const struct um_value v      = { .kind = UM_MAP, .n = 3, .key = top, .item = item };
+        struct um_record     *rec;
+
+        assert_int_equal(um_message_to_record(a, &v, &rec), UM_EFORMAT);
+        assert_non_null(strstr(um_errmsg(), "record k"));
+    }
+    um_arena_free(a);
+}
+
+static void writer_refuses_what_cannot_be_read(void **state)
+{
+    struct um_writer_opts opts = { .level = 1 };
+    struct um_outfile    *out;
+    struct um_writer     *w;
+    struct um_arena      *a;
+    struct um_record     *rec;
+    struct um_value       h;
+    char                  longkey[1100];
+
+    (void)state;
+    OK(um_arena_new(&a));
+    OK(um_outfile_open(&out, at("w.umt")));
+    OK(um_writer_open(&w, out, &opts));
+    make_header(a, 0, &h);
+    OK(um_record_new(a, "k", &rec));
+    assert_int_equal(um_writer_record(w, rec), UM_ERANGE); /* no header yet */
+    OK(um_writer_part(w, &h));
+    OK(um_writer_record(w, rec));
+    assert_int_equal(um_writer_record(w, rec), UM_EDUPLICATE);
+    memset(longkey, 'x', sizeof longkey);
+    longkey[sizeof longkey - 1] = 0;
+    rec->key                    = longkey;
+    assert_int_equal(um_writer_record(w, rec), UM_ERANGE);
+    rec->key = "a\nb";
+    assert_int_equal(um_writer_record(w, rec), UM_EFORMAT);
+    rec->key = "";
+    assert_int_equal(um_writer_record(w, rec), UM_ERANGE);
+    rec->key = "m";
+    OK(um_map_set_str(a, &rec->meta, "report", "caf\xe9"));
+    assert_int_equal(um_writer_record(w, rec), UM_EFORMAT);
+    OK(um_map_set_str(a, &rec->meta, "report", "fine"));
+    OK(um_writer_record(w, rec));
+    OK(um_writer_part(w, &h)); /* keys are unique within a part alone */
+    OK(um_writer_record(w, rec));
+    OK(um_outfile_close(out, um_writer_close(w, UM_OK), 0));
+    struct um_tensor t;
+    assert_int_equal(um_tensor_new(a, "v", UM_F32, 2, (int64_t[]){ 1 << 15, 1 << 15 }, &t),
+                     UM_ERANGE);
+    assert_int_equal(um_tensor_new(a, "v", UM_F32, 1, (int64_t[]){ -1 }, &t), UM_ERANGE);
+    opts.level = 20;
+    assert_int_equal(um_writer_open(&w, NULL, &opts), UM_ERANGE);
+    um_arena_free(a);
+}
+
+static void values_as_json(void **state)
+{
+    struct um_arena *a;
+    struct um_value  m = { .kind = UM_MAP };
+    char            *text;
+
+    (void)state;
+    OK(um_arena_new(&a));
+    OK(um_map_set_str(a, &m, "s", "a\"\\\n\x01\xc3\xa9"));
+    OK(um_map_set_num(a, &m, "third", 1. / 3));
+    OK(um_map_set_num(a, &m, "one", 1));
+    OK(um_map_set_num(a, &m, "nan", NAN));
+    OK(um_map_set_nums(a, &m, "l", (double[]){ 0.1, -1e300 }, 2));
+    OK(um_map_set_int(a, &m, "i", INT64_MIN));
+    assert_true(um_map_remove(&m, "one"));
+    assert_false(um_map_remove(&m, "one"));
+    OK(um_value_json(a, &m, &text));
+    assert_string_equal(text, "{\"s\":\"a\\\"\\\\\\n\\u0001\xc3\xa9\",\"third\":0.3333333333333333,"
+                              "\"nan\":null,\"l\":[0.1,-1e+300],\"i\":-9223372036854775808}");
+    um_arena_free(a);
+}
+
+static void missing_tensors_name_their_tool(void **state)
+{
+    struct um_arena        *a;
+    const struct um_tensor *t;
+
+    (void)state;
+    OK(um_arena_new(&a));
+    const struct um_record *rec = make_record(a, 1, false);
+    assert_int_equal(um_record_get(rec, "ids", UM_I32, 1, &t), UM_EMISSING);
+    assert_string_equal(um_errmsg(), "`ids` missing: run um-tokenize");
+    assert_int_equal(um_record_get(rec, "float32", UM_F64, -1, &t), UM_EDTYPE);
+    assert_int_equal(um_record_get(rec, "float32", UM_F32, 7, &t), UM_ESHAPE);
+    OK(um_record_get(rec, "float32", UM_NDTYPE, -1, &t));
+    um_arena_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +679,14 @@ int main(void)
         cmocka_unit_test(packed_gives_the_same_bytes),
         cmocka_unit_test(joined_by_cat),
         cmocka_unit_test(random_access),
+        cmocka_unit_test(no_flipped_bit_gives_other_values),
+        cmocka_unit_test(no_cut_is_taken_for_the_whole),
+        cmocka_unit_test(lost_doubled_and_moved_frames_show),
+        cmocka_unit_test(hostile_sizes_are_refused),
+        cmocka_unit_test(shapes_must_fit_their_data),
+        cmocka_unit_test(writer_refuses_what_cannot_be_read),
+        cmocka_unit_test(values_as_json),
+        cmocka_unit_test(missing_tensors_name_their_tool),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
