@@ -61,7 +61,7 @@ LINK     := $(SANFLAGS) $(LDFLAGS)
 
 # ---- what is built: found, never listed -------------------------------------------------------------
 
-LIB_C    := $(wildcard lib/*/*.c kernels/*.c kernels/*/ref.c)
+LIB_C    := $(wildcard lib/*/*.c kernels/*.c) $(filter-out %/cpu.c,$(wildcard kernels/*/*.c))
 LIB_CXX  := $(wildcard lib/*/*.cpp)
 CPU_C    := $(wildcard kernels/*/cpu.c)
 TOOL_C   := $(wildcard tools/um-*.c)

@@ -1,0 +1,128 @@
+/* dev.c - devices by name: the tables of the backends and the choice among them */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kernels/attention/attention.h"
+#include "kernels/batchnorm/batchnorm.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/l2norm/l2norm.h"
+#include "kernels/layernorm/layernorm.h"
+#include "kernels/linear/linear.h"
+#include "kernels/loss/loss.h"
+#include "kernels/memory/memory.h"
+#include "kernels/optim/optim.h"
+#include "kernels/rows/rows.h"
+
+/* every operation but those of memory, which the host backends share */
+#define OPS(X, b)                                                                                  \
+    UM_LINEAR_OPS(X, b)                                                                            \
+    UM_ELEMENTWISE_OPS(X, b)                                                                       \
+    UM_ROWS_OPS(X, b)                                                                              \
+    UM_LAYERNORM_OPS(X, b)                                                                         \
+    UM_BATCHNORM_OPS(X, b)                                                                         \
+    UM_L2NORM_OPS(X, b)                                                                            \
+    UM_ATTENTION_OPS(X, b)                                                                         \
+    UM_LOSS_OPS(X, b)                                                                              \
+    UM_OPTIM_OPS(X, b)
+
+static const struct um_kernels ref = { .name = "ref",
+                                       UM_MEMORY_OPS(UM_ENTRY, ref) OPS(UM_ENTRY, ref) };
+
+static const struct um_kernels cpu = { .name = "cpu",
+                                       UM_MEMORY_OPS(UM_ENTRY, ref) OPS(UM_ENTRY, ref) };
+
+int um_check_rows(const char *op, int64_t n, int64_t c)
+{
+    if (n < 0 || c < 1 || (n > 0 && c > INT64_MAX / 16 / n))
+        return um_fail(UM_ERANGE, "%s: %lld rows of %lld", op, (long long)n, (long long)c);
+    return UM_OK;
+}
+
+int um_check_act(const char *op, enum um_dtype dt, int64_t n, int64_t c)
+{
+    if (dt != UM_F32 && dt != UM_BF16)
+        return um_fail(UM_EDTYPE, "%s: takes float32 and bfloat16, got %s", op, um_dtype_name(dt));
+    return um_check_rows(op, n, c);
+}
+
+int um_dev_scratch(struct um_dev *dev, int worker, size_t n, void **p)
+{
+    struct um_scratch *s = &dev->scratch[worker];
+
+    if (n > s->size) {
+        const size_t size = (n + n / 4 + 4095) & ~(size_t)4095;
+
+        free(s->p);
+        s->p    = n < SIZE_MAX / 4 ? aligned_alloc(64, size) : NULL;
+        s->size = s->p ? size : 0;
+        if (!s->p)
+            return um_fail(UM_ENOMEM, "out of memory: %zu bytes of workspace wanted", n);
+    }
+    *p = s->p;
+    return UM_OK;
+}
+
+static int open_host(struct um_dev **dev, const struct um_kernels *k, const char *isa,
+                     struct um_pool *pool)
+{
+    struct um_dev *d = calloc(1, sizeof *d);
+
+    if (!d)
+        return um_fail(UM_ENOMEM, "out of memory");
+    d->kernels = k;
+    d->pool    = pool;
+    d->workers = um_pool_size(pool);
+    d->kind    = k->name;
+    d->scratch = calloc((size_t)d->workers, sizeof *d->scratch);
+    if (!d->scratch) {
+        free(d);
+        return um_fail(UM_ENOMEM, "out of memory");
+    }
+    if (isa)
+        (void)snprintf(d->name, sizeof d->name, "%s %s, %d thread%s", k->name, isa, d->workers,
+                       d->workers == 1 ? "" : "s");
+    else
+        (void)snprintf(d->name, sizeof d->name, "%s", k->name);
+    *dev = d;
+    return UM_OK;
+}
+
+int um_dev_open(struct um_dev **dev, const char *name, struct um_pool *pool)
+{
+    *dev = NULL;
+    if (strcmp(name, "ref") == 0)
+        return open_host(dev, &ref, NULL, NULL);
+    if (strcmp(name, "cpu") == 0 || strcmp(name, "auto") == 0)
+        return open_host(dev, &cpu, "plain", pool);
+    if (strcmp(name, "cuda") == 0 || strncmp(name, "cuda:", 5) == 0)
+        return um_fail(UM_EUNSUPPORTED, "device %s: this build has no CUDA plug-in", name);
+    return um_fail(UM_EUNSUPPORTED, "no device is called \"%.32s\": cpu, ref, cuda, cuda:N or auto",
+                   name);
+}
+
+void um_dev_close(struct um_dev *dev)
+{
+    if (!dev)
+        return;
+    if (dev->close)
+        dev->close(dev);
+    for (int i = 0; i < dev->workers; i++)
+        free(dev->scratch[i].p);
+    free(dev->scratch);
+    free(dev);
+}
+
+const struct um_kernels *um_dev_kernels(const struct um_dev *dev)
+{
+    return dev->kernels;
+}
+
+const char *um_dev_name(const struct um_dev *dev)
+{
+    return dev->name;
+}
+
+const char *um_dev_kind(const struct um_dev *dev)
+{
+    return dev->kind;
+}

@@ -1,0 +1,14 @@
+/* linear.h - matrix products and the gradient of a bias; equations in kernels.h */
+#ifndef UM_KERNELS_LINEAR_H
+#define UM_KERNELS_LINEAR_H
+
+#include "kernels/backend.h"
+
+#define UM_LINEAR_OPS(X, b) X(b, matmul) X(b, bias_bwd)
+
+UM_LINEAR_OPS(UM_DECLARE, ref)
+
+/* um_check_matmul - UM_ERANGE for negative sizes or rows that overlap, UM_EDTYPE */
+UM_RESULT_USED int um_check_matmul(const struct um_matmul *p);
+
+#endif

@@ -1,0 +1,15 @@
+/* memory.h - device memory of the host backends: ordinary memory, aligned to 64 bytes
+ *
+ * ref and cpu share these. Built with -DUM_POISON fresh memory is filled with 0xff, NaN in every
+ * float type.
+ */
+#ifndef UM_KERNELS_MEMORY_H
+#define UM_KERNELS_MEMORY_H
+
+#include "kernels/backend.h"
+
+#define UM_MEMORY_OPS(X, b) X(b, alloc) X(b, free) X(b, upload) X(b, download) X(b, zero) X(b, sync)
+
+UM_MEMORY_OPS(UM_DECLARE, ref)
+
+#endif
