@@ -75,8 +75,8 @@ STATIC   := $(TOOL_C:tools/%.c=$(BUILD)/static/%)
 UNITS    := $(UNIT_C:tests/unit/%.c=$(BUILD)/unit/%)
 SONAME   := libum.so.$(SOMAJOR)
 
-.PHONY: all static check check-all demo bench install uninstall info clean
-all: $(TOOLS) $(BUILD)/um.pc
+.PHONY: all static cuda check check-all demo bench install uninstall info clean
+all: $(TOOLS) $(BUILD)/um.pc $(if $(filter demo check bench,$(MAKECMDGOALS)),,cuda)
 static: $(STATIC)
 
 $(BUILD)/%.o: %.c
@@ -97,11 +97,23 @@ endef
 $(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
 
 $(BUILD)/$(SONAME): $(LIB_O)
-	$(call say,LINK,$@)$(if $(LIB_CXX),$(CXX),$(CC)) $(LINK) -shared -Wl,-soname,$(SONAME) -Wl,-z,defs -o $@ $(LIB_O) $(PKG_LIBS)
+	$(call say,LINK,$@)$(if $(LIB_CXX),$(CXX),$(CC)) $(LINK) -shared -Wl,-soname,$(SONAME) -Wl,-z,defs -Wl,-rpath,'$$ORIGIN' -o $@ $(LIB_O) $(PKG_LIBS)
 $(BUILD)/libum.so: $(BUILD)/$(SONAME)
 	$(Q)ln -sf $(SONAME) $@
 $(BUILD)/libum.a: $(LIB_O)
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $(LIB_O)
+
+# the CUDA plug-in: built when nvcc is there; programs open it only when they find a GPU
+CUDA_ARCHS ?= 80 90 100
+CUDA_O     := $(CUDA_CU:%.cu=$(BUILD)/%.cu.o)
+cuda: $(if $(NVCC),$(BUILD)/libum-cuda.so)
+$(BUILD)/%.cu.o: %.cu
+	@mkdir -p $(@D)
+	$(call say,NVCC,$<)$(NVCC) -std=c++17 -O2 -Ilib -I. -DUM_VERSION='"$(VERSION)"' -Werror all-warnings \
+	  -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra,-Werror $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
+	  -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS)) -MMD -MP -c -o $@ $<
+$(BUILD)/libum-cuda.so: $(CUDA_O) $(BUILD)/libum.so
+	$(call say,LINK,$@)$(NVCC) -shared -o $@ $(CUDA_O) -L$(BUILD) -lum -lcublasLt -Xlinker -z,defs,-rpath,'$$ORIGIN',-rpath,$(dir $(NVCC))../lib64
 
 $(BUILD)/um-%: $(BUILD)/tools/um-%.o $(BUILD)/libum.so
 	$(call say,LINK,$@)$(CC) $(LINK) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $< -L$(BUILD) -lum -lm
@@ -125,7 +137,7 @@ HEADERS := $(wildcard lib/*/*.h kernels/*.h kernels/*/*.h)
 install: all
 	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include/um
 	install -m 755 $(TOOLS) $(D)/bin/
-	install -m 755 $(BUILD)/$(SONAME) $(D)/lib/
+	install -m 755 $(BUILD)/$(SONAME) $(wildcard $(BUILD)/libum-cuda.so) $(D)/lib/
 	ln -sf $(SONAME) $(D)/lib/libum.so
 	install -m 644 $(BUILD)/um.pc $(D)/lib/pkgconfig/
 	for h in $(HEADERS); do t=$${h#lib/}; install -d $(D)/include/um/$${t%/*} && install -m 644 $$h $(D)/include/um/$$t || exit 1; done

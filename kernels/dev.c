@@ -11,6 +11,7 @@
 #include "kernels/loss/loss.h"
 #include "kernels/memory/memory.h"
 #include "kernels/optim/optim.h"
+#include "kernels/plugin.h"
 #include "kernels/rows/rows.h"
 
 /* every operation but those of memory, which the host backends share */
@@ -87,15 +88,28 @@ static int open_host(struct um_dev **dev, const struct um_kernels *k, const char
     return UM_OK;
 }
 
+/* "cuda" or "cuda:N" */
+static int open_cuda(struct um_dev **dev, const char *name)
+{
+    char *end = NULL;
+    long  n   = name[4] ? strtol(name + 5, &end, 10) : 0;
+
+    if (end && (end == name + 5 || *end || n < 0 || n > 1023))
+        return um_fail(UM_EUNSUPPORTED, "device \"%.32s\": expected cuda:N with N from 0", name);
+    return um_plugin_open(dev, (int)n);
+}
+
 int um_dev_open(struct um_dev **dev, const char *name, struct um_pool *pool)
 {
     *dev = NULL;
     if (strcmp(name, "ref") == 0)
         return open_host(dev, &ref, NULL, NULL);
+    if (strcmp(name, "auto") == 0 && um_plugin_hopeful() && um_plugin_open(dev, 0) == UM_OK)
+        return UM_OK;
     if (strcmp(name, "cpu") == 0 || strcmp(name, "auto") == 0)
         return open_host(dev, &cpu, "plain", pool);
     if (strcmp(name, "cuda") == 0 || strncmp(name, "cuda:", 5) == 0)
-        return um_fail(UM_EUNSUPPORTED, "device %s: this build has no CUDA plug-in", name);
+        return open_cuda(dev, name);
     return um_fail(UM_EUNSUPPORTED, "no device is called \"%.32s\": cpu, ref, cuda, cuda:N or auto",
                    name);
 }

@@ -1,0 +1,142 @@
+/* cuda.cu - the CUDA plug-in: a device, its table, its errors
+ *
+ * Built with every kernels/FAMILY/cuda.cu into libum-cuda.so, which the library opens only when a
+ * GPU is asked for or there: a program built beside it runs unchanged where there is no driver.
+ */
+#include "kernels/cuda.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+extern "C" {
+#include "kernels/attention/attention.h"
+#include "kernels/batchnorm/batchnorm.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/l2norm/l2norm.h"
+#include "kernels/layernorm/layernorm.h"
+#include "kernels/linear/linear.h"
+#include "kernels/loss/loss.h"
+#include "kernels/memory/memory.h"
+#include "kernels/optim/optim.h"
+#include "kernels/plugin.h"
+#include "kernels/rows/rows.h"
+
+#define DECLARE(b, op) UM_DECLARE(cuda, op)
+UM_MEMORY_OPS(DECLARE, cuda)
+UM_LINEAR_OPS(DECLARE, cuda)
+UM_ELEMENTWISE_OPS(DECLARE, cuda)
+UM_ROWS_OPS(DECLARE, cuda)
+UM_LAYERNORM_OPS(DECLARE, cuda)
+UM_BATCHNORM_OPS(DECLARE, cuda)
+UM_L2NORM_OPS(DECLARE, cuda)
+UM_ATTENTION_OPS(DECLARE, cuda)
+UM_LOSS_OPS(DECLARE, cuda)
+UM_OPTIM_OPS(DECLARE, cuda)
+}
+
+/* filled when the first device opens: C++17 has no designators, and an order kept by hand breaks */
+static struct um_kernels table;
+
+static void fill_table(void)
+{
+#define FILL(b, op) table.op = um_cuda_##op;
+    table.name               = "cuda";
+    UM_MEMORY_OPS(FILL, cuda)
+    UM_LINEAR_OPS(FILL, cuda)
+    UM_ELEMENTWISE_OPS(FILL, cuda)
+    UM_ROWS_OPS(FILL, cuda)
+    UM_LAYERNORM_OPS(FILL, cuda)
+    UM_BATCHNORM_OPS(FILL, cuda)
+    UM_L2NORM_OPS(FILL, cuda)
+    UM_ATTENTION_OPS(FILL, cuda)
+    UM_LOSS_OPS(FILL, cuda)
+    UM_OPTIM_OPS(FILL, cuda)
+}
+
+int um_cuda_check(cudaError_t e, const char *what)
+{
+    return e == cudaSuccess ? UM_OK
+                            : um_fail(UM_EUNSUPPORTED, "cuda: %s: %s", what, cudaGetErrorString(e));
+}
+
+int um_cuda_launched(const char *what)
+{
+    return um_cuda_check(cudaGetLastError(), what);
+}
+
+void *um_cuda_work(struct um_dev *dev, size_t n)
+{
+    struct um_cuda *c = um_cuda_of(dev);
+
+    if (n > c->work_size) {
+        /* earlier work may still be using the old block */
+        if (um_cuda_check(cudaStreamSynchronize(c->stream), "workspace") < 0)
+            return NULL;
+        (void)cudaFree(c->work);
+        c->work      = NULL;
+        c->work_size = 0;
+        if (um_cuda_alloc(dev, n + n / 4, &c->work) < 0)
+            return NULL;
+        c->work_size = n + n / 4;
+    }
+    return c->work;
+}
+
+static void close_device(struct um_dev *dev)
+{
+    struct um_cuda *c = um_cuda_of(dev);
+
+    if (c->stream)
+        (void)cudaStreamSynchronize(c->stream);
+    (void)cudaFree(c->work);
+    (void)cudaFree(c->flag);
+    if (c->lt)
+        (void)cublasLtDestroy(c->lt);
+    if (c->stream)
+        (void)cudaStreamDestroy(c->stream);
+    c->stream = NULL;
+}
+
+static int start(struct um_cuda *c, int ordinal)
+{
+    struct cudaDeviceProp prop;
+
+    UM_TRY(um_cuda_check(cudaSetDevice(ordinal), "cannot use the GPU"));
+    UM_TRY(um_cuda_check(cudaGetDeviceProperties(&prop, ordinal), "cannot ask the GPU"));
+    UM_TRY(um_cuda_check(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "stream"));
+    UM_TRY(um_cuda_check(cudaMalloc((void **)&c->flag, sizeof *c->flag), "no memory"));
+    UM_TRY(um_cuda_check(cudaMemset(c->flag, 0, sizeof *c->flag), "no memory"));
+    if (cublasLtCreate(&c->lt) != CUBLAS_STATUS_SUCCESS)
+        return um_fail(UM_EUNSUPPORTED, "cuda: cuBLASLt does not start");
+    c->dev.kernels = &table;
+    c->dev.kind    = "cuda";
+    c->dev.close   = close_device;
+    (void)snprintf(c->dev.name, sizeof c->dev.name, "cuda:%d %.64s", ordinal, prop.name);
+    return UM_OK;
+}
+
+extern "C" UM_API int um_cuda_open(struct um_dev **dev, int ordinal, unsigned abi)
+{
+    struct um_cuda *c;
+    int             count = 0, st;
+
+    *dev = NULL;
+    if (abi != UM_PLUGIN_ABI)
+        return um_fail(UM_EMISMATCH, "cuda: the plug-in is of another version of um");
+    UM_TRY(um_cuda_check(cudaGetDeviceCount(&count), "no GPU"));
+    if (ordinal < 0 || ordinal >= count)
+        return um_fail(UM_EUNSUPPORTED, "cuda:%d: there are %d GPUs, counted from 0", ordinal,
+                       count);
+    fill_table();
+    c = (struct um_cuda *)calloc(1, sizeof *c);
+    if (!c)
+        return um_fail(UM_ENOMEM, "out of memory");
+    st = start(c, ordinal);
+    if (st < 0) {
+        close_device(&c->dev);
+        free(c);
+        return st;
+    }
+    *dev = &c->dev;
+    return UM_OK;
+}

@@ -1,0 +1,104 @@
+/* cuda.h - what the CUDA files of all families share: the stream, launch checks, loads and
+ * reductions
+ *
+ * Only .cu files include it. Every kernel runs on the device's one stream; nothing here waits for
+ * it. No float atomics anywhere: sums have a fixed order, so a run has the same bits as the last
+ * one.
+ */
+#ifndef UM_KERNELS_CUDA_H
+#define UM_KERNELS_CUDA_H
+
+#include <cublasLt.h>
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+#include <stdint.h>
+
+extern "C" {
+#include "kernels/backend.h"
+}
+
+/* a device of the plug-in; `dev` comes first, so that a pointer to one is a pointer to the other */
+struct um_cuda {
+    struct um_dev    dev;
+    cudaStream_t     stream;
+    cublasLtHandle_t lt;
+    void            *work; /* scratch of one operation, grown on demand */
+    size_t           work_size;
+    int             *flag; /* device: set by a kernel that met a bad index; sync() reports it */
+};
+
+static inline struct um_cuda *um_cuda_of(struct um_dev *dev)
+{
+    return (struct um_cuda *)dev;
+}
+
+/* scratch of at least n bytes, valid until the next call; NULL with a message */
+void *um_cuda_work(struct um_dev *dev, size_t n);
+/* UM_OK, or the launch's error with `what` in the message */
+int um_cuda_launched(const char *what);
+int um_cuda_check(cudaError_t e, const char *what);
+
+static inline cudaStream_t um_cuda_stream(struct um_dev *dev)
+{
+    return um_cuda_of(dev)->stream;
+}
+
+/* blocks of `per` covering n, at most what a grid takes in x; kernels stride over the rest */
+static inline unsigned um_cuda_blocks(int64_t n, int64_t per)
+{
+    const int64_t b = (n + per - 1) / per;
+
+    return (unsigned)(b < 1 ? 1 : b > 0x7fffffff ? 0x7fffffff : b);
+}
+
+/* run `call` with T bound to the C++ type of a dtype of activations */
+#define UM_CUDA_TYPED(dt, call)                                                                    \
+    do {                                                                                           \
+        if ((dt) == UM_F32) {                                                                      \
+            typedef float T;                                                                       \
+            call;                                                                                  \
+        } else if ((dt) == UM_BF16) {                                                              \
+            typedef __nv_bfloat16 T;                                                               \
+            call;                                                                                  \
+        } else {                                                                                   \
+            return um_fail(UM_EDTYPE, "cuda: activations are float32 or bfloat16, not %s",         \
+                           um_dtype_name(dt));                                                     \
+        }                                                                                          \
+    } while (0)
+
+static __device__ inline float um_ld(const float *p, int64_t i)
+{
+    return p[i];
+}
+
+static __device__ inline float um_ld(const __nv_bfloat16 *p, int64_t i)
+{
+    return __bfloat162float(p[i]);
+}
+
+static __device__ inline void um_st(float *p, int64_t i, float v)
+{
+    p[i] = v;
+}
+
+static __device__ inline void um_st(__nv_bfloat16 *p, int64_t i, float v)
+{
+    p[i] = __float2bfloat16_rn(v);
+}
+
+/* sums and maxima over a warp, the same value in every lane */
+static __device__ inline float um_warp_sum(float v)
+{
+    for (int o = 16; o > 0; o >>= 1)
+        v += __shfl_xor_sync(0xffffffffu, v, o);
+    return v;
+}
+
+static __device__ inline float um_warp_max(float v)
+{
+    for (int o = 16; o > 0; o >>= 1)
+        v = fmaxf(v, __shfl_xor_sync(0xffffffffu, v, o));
+    return v;
+}
+
+#endif

@@ -1,0 +1,131 @@
+/* cuda.cu - layer norm: one warp a row; any n, any c
+ *
+ * Two passes on purpose: E[x^2] - E[x]^2 cancels when |mean| >> spread, as in unscaled CT. The
+ * parameters' gradients are summed over fixed blocks of rows, then over the blocks in order.
+ */
+#include "kernels/cuda.h"
+
+enum { WARPS = 8, ROWS = 256 }; /* rows a warp block; rows a partial sum */
+
+template <typename T>
+static __global__ void norm_rows(T *y, float *mean, float *rstd, const T *x, const float *gamma,
+                                 const float *beta, int64_t n, int64_t c, float eps)
+{
+    const int64_t i = (int64_t)blockIdx.x * WARPS + threadIdx.y;
+    float         m = 0, v = 0;
+
+    if (i >= n)
+        return; /* i is uniform across a warp, so the shuffles stay full */
+    for (int64_t j = threadIdx.x; j < c; j += 32)
+        m += um_ld(x, i * c + j);
+    m = um_warp_sum(m) / (float)c;
+    for (int64_t j = threadIdx.x; j < c; j += 32) {
+        const float d = um_ld(x, i * c + j) - m;
+        v += d * d;
+    }
+    const float r = 1 / sqrtf(um_warp_sum(v) / (float)c + eps);
+    for (int64_t j = threadIdx.x; j < c; j += 32)
+        um_st(y, i * c + j, (um_ld(x, i * c + j) - m) * r * gamma[j] + beta[j]);
+    if (threadIdx.x == 0) {
+        mean[i] = m;
+        rstd[i] = r;
+    }
+}
+
+/* dx = rstd (g - mean(g) - xhat mean(g xhat)), g = dy gamma */
+template <typename T>
+static __global__ void grad_rows(T *dx, const T *dy, const T *x, const float *gamma,
+                                 const float *mean, const float *rstd, int64_t n, int64_t c)
+{
+    const int64_t i = (int64_t)blockIdx.x * WARPS + threadIdx.y;
+    float         a = 0, b = 0;
+
+    if (i >= n)
+        return;
+    for (int64_t j = threadIdx.x; j < c; j += 32) {
+        const float g = um_ld(dy, i * c + j) * gamma[j];
+        a += g;
+        b += g * (um_ld(x, i * c + j) - mean[i]) * rstd[i];
+    }
+    a = um_warp_sum(a) / (float)c;
+    b = um_warp_sum(b) / (float)c;
+    for (int64_t j = threadIdx.x; j < c; j += 32) {
+        const float g = um_ld(dy, i * c + j) * gamma[j];
+        const float h = (um_ld(x, i * c + j) - mean[i]) * rstd[i];
+        um_st(dx, i * c + j, rstd[i] * (g - a - h * b));
+    }
+}
+
+template <typename T>
+static __global__ void grad_params(float *part, const T *dy, const T *x, const float *mean,
+                                   const float *rstd, int64_t n, int64_t c)
+{
+    const int64_t j  = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    const int64_t i0 = (int64_t)blockIdx.y * ROWS;
+    float         dg = 0, db = 0;
+
+    if (j >= c)
+        return;
+    for (int64_t i = i0; i < n && i < i0 + ROWS; i++) {
+        const float d = um_ld(dy, i * c + j);
+        dg += d * (um_ld(x, i * c + j) - mean[i]) * rstd[i];
+        db += d;
+    }
+    part[(int64_t)blockIdx.y * 2 * c + j]     = dg;
+    part[(int64_t)blockIdx.y * 2 * c + c + j] = db;
+}
+
+static __global__ void add_parts(float *dgamma, float *dbeta, const float *part, int64_t parts,
+                                 int64_t c)
+{
+    const int64_t j  = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    float         dg = 0, db = 0;
+
+    if (j >= c)
+        return;
+    for (int64_t p = 0; p < parts; p++) {
+        dg += part[p * 2 * c + j];
+        db += part[p * 2 * c + c + j];
+    }
+    dgamma[j] += dg;
+    dbeta[j] += db;
+}
+
+extern "C" int um_cuda_layernorm_fwd(struct um_dev *dev, enum um_dtype dt, void *y, float *mean,
+                                     float *rstd, const void *x, const float *gamma,
+                                     const float *beta, int64_t n, int64_t c, float eps)
+{
+    if (n == 0)
+        return UM_OK; /* an empty grid is a launch error */
+    UM_CUDA_TYPED(
+        dt, (norm_rows<T><<<um_cuda_blocks(n, WARPS), dim3(32, WARPS), 0, um_cuda_stream(dev)>>>(
+                (T *)y, mean, rstd, (const T *)x, gamma, beta, n, c, eps)));
+    return um_cuda_launched("layernorm_fwd");
+}
+
+extern "C" int um_cuda_layernorm_bwd(struct um_dev *dev, enum um_dtype dt, void *dx, float *dgamma,
+                                     float *dbeta, const void *dy, const void *x,
+                                     const float *gamma, const float *mean, const float *rstd,
+                                     int64_t n, int64_t c)
+{
+    const int64_t parts = (n + ROWS - 1) / ROWS;
+    float        *part;
+
+    if (n == 0)
+        return UM_OK;
+    if (parts > 65535)
+        return um_fail(UM_ERANGE, "cuda: layernorm over %lld rows", (long long)n);
+    part = (float *)um_cuda_work(dev, (size_t)(parts * 2 * c) * sizeof *part);
+    if (!part)
+        return UM_ENOMEM;
+    UM_CUDA_TYPED(dt,
+                  (grad_params<T>
+                   <<<dim3(um_cuda_blocks(c, 128), (unsigned)parts), 128, 0, um_cuda_stream(dev)>>>(
+                       part, (const T *)dy, (const T *)x, mean, rstd, n, c)));
+    add_parts<<<um_cuda_blocks(c, 128), 128, 0, um_cuda_stream(dev)>>>(dgamma, dbeta, part, parts,
+                                                                       c);
+    UM_CUDA_TYPED(
+        dt, (grad_rows<T><<<um_cuda_blocks(n, WARPS), dim3(32, WARPS), 0, um_cuda_stream(dev)>>>(
+                (T *)dx, (const T *)dy, (const T *)x, gamma, mean, rstd, n, c)));
+    return um_cuda_launched("layernorm_bwd");
+}

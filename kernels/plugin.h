@@ -1,0 +1,24 @@
+/* plugin.h - how a backend that lives in a file of its own is found and opened */
+#ifndef UM_KERNELS_PLUGIN_H
+#define UM_KERNELS_PLUGIN_H
+
+#include <stdbool.h>
+
+#include "kernels/kernels.h"
+
+/* changes with struct um_kernels and struct um_dev: their sizes are part of it */
+#define UM_PLUGIN_ABI ((unsigned)(sizeof(struct um_kernels) * 1000 + sizeof(struct um_attn)))
+
+/* what libum-cuda.so exports as "um_cuda_open": a device that um_dev_close() ends through its
+ * `close`, or why there is none */
+typedef int um_plugin_open_fn(struct um_dev **dev, int ordinal, unsigned abi);
+
+/* um_plugin_open - open GPU `ordinal` through libum-cuda.so, looked for beside libum.so and then
+ * where the system looks. UM_EUNSUPPORTED says what is missing: the plug-in, the driver or the GPU.
+ */
+UM_RESULT_USED int um_plugin_open(struct um_dev **dev, int ordinal);
+
+/* um_plugin_hopeful - false if it is plain without loading anything that there is no GPU */
+bool um_plugin_hopeful(void);
+
+#endif
