@@ -120,6 +120,9 @@ UM_API int um_exit(const struct um_tool *tool, int st);
  * um_fail with UM_EUSAGE; um_exit adds the hint to --help */
 UM_API int um_usage(const char *fmt, ...) UM_PRINTF(1, 2);
 
+/* um_inputs - the operands as input files; without any, "-" alone (standard input) */
+UM_API char **um_inputs(char **operands);
+
 /* um_jobs - threads to use: -j, or the processors there are */
 UM_API int um_jobs(const struct um_common *common);
 

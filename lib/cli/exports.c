@@ -8,6 +8,8 @@
 
 #include "cli/cli.h"
 #include "cli/names.h"
+#include "media/picture.h"
+#include "media/png_write.h"
 #include "stream/npy.h"
 
 struct um_exports {
@@ -18,6 +20,7 @@ struct um_exports {
     struct um_outfile     *out, *spool; /* one file; what will be stacked */
     FILE                  *spool_file;
     struct um_tensor       first; /* dtype and shape of what is stacked */
+    struct um_sheet        sheet;
 };
 
 static int open_spool(struct um_exports *x)
@@ -28,6 +31,13 @@ static int open_spool(struct um_exports *x)
     if (!x->spool_file)
         return um_fail_errno("a temporary file");
     return um_outfile_wrap(&x->spool, fileno(x->spool_file));
+}
+
+static int open_sheet(struct um_exports *x)
+{
+    if (x->opts.format != UM_EXPORT_PNG || x->many)
+        return um_usage("a contact sheet is one picture: it goes into one file");
+    return um_arena_new(&x->sheet.arena);
 }
 
 int um_exports_open(struct um_exports **out, const struct um_exports_opts *opts)
@@ -44,6 +54,8 @@ int um_exports_open(struct um_exports **out, const struct um_exports_opts *opts)
         st = um_stream_open(&x->out, opts->path);
     if (st >= 0 && opts->stack)
         st = open_spool(x);
+    if (st >= 0 && opts->sheet)
+        st = open_sheet(x);
     if (st < 0)
         return um_exports_close(x, st);
     *out = x;
@@ -85,6 +97,8 @@ int um_exports_record(struct um_exports *x, struct um_arena *scratch, const stru
     x->files++;
     if (x->opts.stack)
         return stack(x, t);
+    if (x->opts.sheet)
+        return um_sheet_add(&x->sheet, rec->key, t);
     if (!x->many && x->files > 1)
         return um_usage("several records: name a file for each, -o 'folder/%%s.%s', or pick one",
                         um_export_ext(e));
@@ -110,6 +124,14 @@ static int unspool(struct um_exports *x)
     return ferror(x->spool_file) ? um_fail_errno("a temporary file") : UM_OK;
 }
 
+static int draw_sheet(struct um_exports *x)
+{
+    struct um_picture p;
+
+    UM_TRY(um_sheet_draw(&x->sheet, &p));
+    return um_png_write(x->out, p.pixel, p.width, p.height, p.channels);
+}
+
 int um_exports_close(struct um_exports *x, int st)
 {
     if (!x)
@@ -120,10 +142,13 @@ int um_exports_close(struct um_exports *x, int st)
                  : um_fail(UM_EMISSING, "no tensor that suits the format: name it with --tensor");
     if (st >= 0 && x->spool)
         st = unspool(x);
+    if (st >= 0 && x->opts.sheet)
+        st = draw_sheet(x);
     st = um_outfile_close(x->spool, st, 0);
     st = um_outfile_close(x->out, st, 0);
     if (x->spool_file)
         (void)fclose(x->spool_file);
+    um_arena_free(x->sheet.arena);
     um_names_free(x->names);
     free(x);
     return st;

@@ -11,9 +11,10 @@ struct um_exports_opts {
     const char    *tensor; /* NULL: see um_export_pick */
     const char *path;  /* as -o: NULL for standard output; with %s or a last "/" a file a record */
     bool        stack; /* NPY alone: one array [N,...] of all records, in one file */
+    bool        sheet; /* PNG alone: one contact sheet (media/picture.h) */
 };
 
-/* um_exports_open - UM_EUSAGE: stacking pictures, or into many files; a terminal */
+/* um_exports_open - UM_EUSAGE: stack or sheet for another format, or into many files; a terminal */
 UM_API UM_RESULT_USED int um_exports_open(struct um_exports           **x,
                                           const struct um_exports_opts *opts);
 

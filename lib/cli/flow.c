@@ -100,16 +100,13 @@ static int read_file(struct flow *x, const char *path)
 
 static int run(struct flow *x)
 {
-    static char *standard_input[] = { "-", NULL };
-    char       **files            = x->f->files && *x->f->files ? x->f->files : standard_input;
-
     UM_TRY(um_arena_new(&x->run));
     UM_TRY(um_arena_new(&x->part));
     UM_TRY(um_opts_value(x->run, x->f->tool->opts, &x->options));
     UM_TRY(belt_open(&x->belt, "records"));
     x->total = input_bytes(x->f->files);
-    for (; *files; files++)
-        UM_TRY(read_file(x, *files));
+    for (char **f = um_inputs(x->f->files); *f; f++)
+        UM_TRY(read_file(x, *f));
     return UM_OK;
 }
 

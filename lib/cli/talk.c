@@ -81,6 +81,13 @@ int um_usage(const char *fmt, ...)
     return um_fail(UM_EUSAGE, "%s", text);
 }
 
+char **um_inputs(char **operands)
+{
+    static char *standard_input[] = { "-", NULL };
+
+    return operands && *operands ? operands : standard_input;
+}
+
 int um_jobs(const struct um_common *common)
 {
     return common->jobs > 0 ? (int)common->jobs : um_cpu_count();

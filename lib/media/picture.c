@@ -217,8 +217,10 @@ static uint8_t box_mean(const struct um_picture *p, int64_t x0, int64_t x1, int6
 void um_picture_fit(struct um_picture *to, int64_t x, int64_t y, int64_t w, int64_t h,
                     const struct um_picture *from)
 {
-    const double scale =
-        fmax(1, fmax((double)from->width / (double)w, (double)from->height / (double)h));
+    double scale = fmax((double)from->width / (double)w, (double)from->height / (double)h);
+
+    if (scale < 1)
+        scale = 1 / floor(1 / scale); /* whole pixels become squares */
     const int64_t tw = (int64_t)fmax(1, floor((double)from->width / scale + 1e-9));
     const int64_t th = (int64_t)fmax(1, floor((double)from->height / scale + 1e-9));
 

@@ -35,7 +35,7 @@ UM_API UM_RESULT_USED int um_picture_slice(struct um_arena *a, const struct um_t
                                            struct um_picture *p);
 
 /* um_picture_fit - from drawn into a box of w x h at (x,y) of `to`, shrunk by averaging where it is
- * larger (aspect kept), centred. Both gray. */
+ * larger, enlarged by a whole factor where it is smaller (aspect kept), centred. Both gray. */
 UM_API void um_picture_fit(struct um_picture *to, int64_t x, int64_t y, int64_t w, int64_t h,
                            const struct um_picture *from);
 

@@ -32,7 +32,7 @@ static int print_step(struct um_outfile *out, struct um_arena *scratch, const st
     const char            *tool = um_map_str(step, "tool"), *version = um_map_str(step, "version");
     const struct um_value *options = um_map_get(step, "options");
 
-    UM_TRY(um_outfile_printf(out, "  %s %s ", tool ? tool : "?", version ? version : "?"));
+    UM_TRY(um_outfile_printf(out, "  %s %s", tool ? tool : "?", version ? version : "?"));
     if (options)
         UM_TRY(print_fields(out, scratch, options, none));
     UM_TRY(print_fields(out, scratch, step, told));
@@ -45,7 +45,7 @@ int um_describe_header(struct um_outfile *out, struct um_arena *scratch, int64_t
     static const char *const told[]  = { "umt", "history", NULL };
     const struct um_value   *history = um_map_get(header, "history");
 
-    UM_TRY(um_outfile_printf(out, "part %lld ", (long long)part));
+    UM_TRY(um_outfile_printf(out, "part %lld", (long long)part));
     UM_TRY(print_fields(out, scratch, header, told));
     UM_TRY(um_outfile_write(out, "\n", 1));
     for (int64_t i = 0; history && history->kind == UM_LIST && i < history->n; i++)
@@ -147,7 +147,7 @@ static int print_value(struct um_outfile *out, const struct um_tensor *t, int64_
     }
 }
 
-int um_describe_values(struct um_outfile *out, const char *key, const struct um_tensor *t)
+static int print_values(struct um_outfile *out, const char *key, const struct um_tensor *t)
 {
     const int64_t n     = um_tensor_count(t);
     const int64_t row   = t->ndim > 0 ? t->dim[t->ndim - 1] : 1;
@@ -162,5 +162,16 @@ int um_describe_values(struct um_outfile *out, const char *key, const struct um_
         if ((i + 1) % plane == 0)
             UM_TRY(um_outfile_write(out, "\n", 1));
     }
+    return UM_OK;
+}
+
+int um_describe_values(struct um_outfile *out, const struct um_record *rec, const char *name,
+                       int64_t *n)
+{
+    for (int i = 0; i < rec->ntensor; i++)
+        if (!name || strcmp(name, rec->tensor[i].name) == 0) {
+            UM_TRY(print_values(out, rec->key, &rec->tensor[i]));
+            ++*n;
+        }
     return UM_OK;
 }

@@ -6,8 +6,8 @@
 #include "stream/tensor.h"
 
 /* um_describe_header - "part N", each field of the header, and a line per tool of the history:
- *     part 1  window=[-1000,1000]
- *       um-preprocess 0.1.0  fast-decode=false filter="frontal"
+ *     part 1 window=[-1000,1000]
+ *       um-preprocess 0.1.0 fast-decode=false filter="frontal"
  * scratch: an arena for what is needed on the way (all um_describe_... functions) */
 UM_API UM_RESULT_USED int um_describe_header(struct um_outfile *out, struct um_arena *scratch,
                                              int64_t part, const struct um_value *header);
@@ -25,10 +25,11 @@ UM_API UM_RESULT_USED int um_describe_header_json(struct um_outfile *out, struct
 UM_API UM_RESULT_USED int um_describe_record_json(struct um_outfile *out, struct um_arena *scratch,
                                                   const struct um_record *rec);
 
-/* um_describe_values - every element: a line "# KEY NAME dtype shape", then one line per row of the
- * last axis, values apart by one space, an empty line after each plane. Enough digits to read the
- * same bits back. */
-UM_API UM_RESULT_USED int um_describe_values(struct um_outfile *out, const char *key,
-                                             const struct um_tensor *t);
+/* um_describe_values - every element of the tensor `name`, or of all tensors (NULL): a line
+ * "# KEY NAME dtype shape", then one line per row of the last axis, values apart by one space, an
+ * empty line after each plane. Enough digits to read the same bits back. *n grows by the number of
+ * tensors written. */
+UM_API UM_RESULT_USED int um_describe_values(struct um_outfile *out, const struct um_record *rec,
+                                             const char *name, int64_t *n);
 
 #endif

@@ -1,0 +1,197 @@
+#!/usr/bin/env bats
+# um-show: text, JSON and files out of streams that Python wrote
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return 1
+    PY=${UM_PYTHON:-/usr/bin/python3}
+    STREAM=$BATS_TEST_DIRNAME/stream.py
+}
+
+make_stream() { # KIND...
+    for kind; do "$PY" "$STREAM" make "$kind" >"$kind.umt"; done
+}
+
+@test "header, history, a line per record, totals" {
+    make_stream xray
+    run um-show xray.umt
+    [ "$status" = 0 ]
+    [ "${lines[0]}" = 'part 1 window=[-1000,1000]' ]
+    [ "${lines[1]}" = '  um-made 1 seed=7 filter="frontal"' ]
+    [ "${lines[2]}" = 'p0/s1  image uint8 [1,20,30] min 0 mean 24 max 48 std 10.4003 nan 0' ]
+    [ "${lines[5]}" = '3 records in 1 parts, 1800 bytes of tensors' ]
+    [ "$(um-show <xray.umt)" = "$output" ]
+    [ "$(cat xray.umt | um-show -)" = "$output" ]
+    um-show -v -k p1/s1 xray.umt | grep -q '^    view="PA" patient="p1" n=1$'
+}
+
+@test "parts, several files, keys, the first N" {
+    make_stream parts xray
+    [ "$(um-show --keys parts.umt xray.umt | tr '\n' ' ')" = 'p0/s1 p1/s1 p5/s1 p0/s1 p1/s1 p2/s1 ' ]
+    [ "$(um-show --keys -n 2 parts.umt)" = "$(printf 'p0/s1\np1/s1')" ]
+    [ "$(um-show --header parts.umt | grep -c '^part')" = 2 ]
+    um-show parts.umt | grep -q '^3 records in 2 parts'
+    make_stream empty
+    [ -z "$(um-show --keys empty.umt)" ]
+}
+
+@test "every line of --json is JSON that says what is there" {
+    make_stream mixed odd
+    um-show --json mixed.umt odd.umt >all.json
+    "$PY" - <<'EOF'
+import json
+def no(x): raise ValueError(x)
+lines = [json.loads(l, parse_constant=no) for l in open("all.json")]
+assert [l.get("part") for l in lines] == [1, None, None, None, None, 2, None], lines
+assert lines[1]["tensors"]["image"] == {"dtype": "uint8", "shape": [1, 20, 30], "min": 0, "mean": 24,
+                                        "max": 48, "std": 10.400320507881796, "nan": 0}
+odd = lines[6]
+assert odd["meta"]["report"] == 'Zeile\n"zwei"'
+assert odd["tensors"]["f"]["nan"] == 1 and odd["tensors"]["f"]["mean"] is None
+assert odd["tensors"]["none"]["shape"] == [0, 3] and odd["tensors"]["one"]["shape"] == []
+EOF
+}
+
+@test "--dump gives the same values back" {
+    make_stream odd mixed
+    um-show --dump -t i odd.umt | grep -qx -- '-9223372036854775808 9223372036854775807'
+    um-show --dump -t f odd.umt | grep -qx '3.1415926535897931 1e-300 3'
+    um-show --dump -k ct1 -t volume mixed.umt >v.txt
+    "$PY" - <<'EOF'
+import numpy as np
+z, y, x = np.mgrid[0:4, 0:6, 0:5]
+want = ((z * 100 + y * 10 + x + 1) / 512).astype(np.float32)
+assert (np.loadtxt("v.txt").astype(np.float32).reshape(want.shape) == want).all()
+EOF
+    run um-show --dump -t nothing odd.umt
+    [ "$status" = 1 ]
+    [ "$output" = 'um-show: no record has a tensor nothing' ]
+}
+
+@test "--npy: one tensor, a file each, all stacked" {
+    make_stream mixed xray odd
+    um-show --npy -t volume -k ct1 mixed.umt >v.npy
+    um-show --npy -t f -o f.npy odd.umt
+    um-show --npy -t one -o one.npy odd.umt
+    um-show --npy -o many/ xray.umt
+    um-show --npy --stack xray.umt >all.npy
+    "$PY" - <<'EOF'
+import numpy as np
+v = np.load("v.npy")
+assert v.dtype == np.float32 and v.shape == (4, 6, 5) and v[3, 2, 1] == np.float32(322 / 512)
+f = np.load("f.npy")
+assert np.isnan(f[0, 1]) and f[0, 2] == -np.inf and f[1, 1] == 1e-300
+assert np.load("one.npy").shape == () and np.load("one.npy") == np.float32(0.1)
+all = np.load("all.npy")
+assert all.shape == (3, 1, 20, 30) and all.dtype == np.uint8
+assert (all[2] == np.load("many/p2_s1.npy")).all() and all[2, 0, 1, 1] == 4
+EOF
+    make_stream dots many
+    run um-show --npy --stack -t x -o no.npy dots.umt many.umt
+    [ "$status" = 1 ]
+    [ "$output" = 'um-show: record r0: x: [1000] among [1] does not stack' ]
+    [ ! -e no.npy ]
+}
+
+@test "--png and --montage draw, and the pixels are the tensor's" {
+    make_stream mixed xray
+    um-show --png -k p1/s1 mixed.umt >image.png
+    um-show --png -o 'p/%s.png' mixed.umt
+    um-show --png -t attention -o a.png -k ct0 mixed.umt
+    um-show --montage -o sheet.png mixed.umt
+    [ "$(ls p | tr '\n' ' ')" = 'ct0.png ct1.png p0_s1.png p1_s1.png ' ]
+    cmp image.png p/p1_s1.png
+    "$PY" - <<'EOF'
+import struct, zlib
+def png(path):
+    data, at, idat = open(path, "rb").read(), 8, b""
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    while at < len(data):
+        n, kind = struct.unpack(">I4s", data[at:at + 8])
+        body = data[at + 8:at + 8 + n]
+        assert zlib.crc32(kind + body) == struct.unpack(">I", data[at + 8 + n:at + 12 + n])[0]
+        if kind == b"IHDR":
+            w, h, depth, colour = struct.unpack(">IIBB", body[:10])
+        idat += body if kind == b"IDAT" else b""
+        at += 12 + n
+    return w, h, depth, colour
+assert png("image.png") == (30, 20, 8, 0)
+assert png("p/ct0.png") == (11, 13, 8, 0)   # four slices of 6 x 5 in two rows, a pixel apart
+assert png("a.png") == (49, 24, 8, 2)       # two slabs of 2 x 2 cells
+assert png("sheet.png") == (321, 341, 8, 0)
+EOF
+}
+
+@test "--nii carries the affine; .gz by name" {
+    make_stream mixed
+    um-show --nii -k ct0 mixed.umt >v.nii
+    um-show --nii -o nii/ mixed.umt
+    "$PY" - <<'EOF'
+import gzip, struct
+import numpy as np
+raw = open("v.nii", "rb").read()
+assert gzip.open("nii/ct0.nii.gz").read() == raw
+assert struct.unpack("<8h", raw[40:56]) == (3, 5, 6, 4, 1, 1, 1, 1)
+assert struct.unpack("<2h", raw[252:256]) == (1, 1)                      # qform, sform
+assert struct.unpack("<12f", raw[280:328]) == (-.5, 0, 0, 1, 0, -.5, 0, 2, 0, 0, 2, 3)
+v = np.frombuffer(raw[352:], "<f4").reshape(4, 6, 5)
+assert v[3, 2, 1] == np.float32(321 / 512)
+EOF
+}
+
+@test "--stats: over all records" {
+    make_stream mixed
+    run um-show --stats mixed.umt
+    [ "$status" = 0 ]
+    [ "${lines[1]}" = "$(printf 'image\tuint8\t[1,20,30]\t2\t1200\t0\t24.5\t49\t10.4123324\t0')" ]
+    [ "${#lines[@]}" = 4 ]
+}
+
+@test "--tee passes the stream on and talks on standard error" {
+    make_stream mixed parts
+    um-show --tee mixed.umt 2>text | um-show --json >after.json
+    um-show --json mixed.umt | cmp - after.json
+    um-show mixed.umt | cmp - text
+    [ "$(um-show --tee -n 1 parts.umt 2>/dev/null | um-show --keys | wc -l)" = 3 ]
+    um-show --tee -o text parts.umt | um-show | grep -q '2 parts'
+    run bash -c 'um-show --tee --png mixed.umt | cat'
+    [[ $output = *'--tee has standard output'* ]]
+}
+
+@test "keys lead no file out of its folder, and none is written twice" {
+    make_stream dots
+    mkdir in
+    cd in
+    run um-show --npy -o out/ ../dots.umt
+    [ "$status" = 1 ]
+    [ "$output" = 'um-show: record a_b: out/a_b.npy would be written twice' ]
+    [ "$(ls -A out | tr '\n' ' ')" = '_._up.npy _hidden.npy a_b.npy ' ] || ls -A out
+    [ "$(ls -A out | wc -l)" = 3 ]
+    [ "$(ls -A ..)" = "$(printf 'dots.umt\nin')" ]
+}
+
+@test "usage: ways that exclude each other, several records for one file" {
+    make_stream xray
+    run um-show --json --keys xray.umt
+    [ "$status" = 2 ]
+    run um-show --stack --png xray.umt
+    [ "$status" = 2 ]
+    run um-show --png -o one.png xray.umt
+    [ "$status" = 2 ]
+    [ "${#lines[@]}" = 1 ]
+    [ ! -e one.png ]
+    run um-show -k nobody xray.umt
+    [ "$status" = 1 ]
+    run um-show --nii -t ids xray.umt
+    [ "$output" = 'um-show: no record has a tensor ids' ]
+}
+
+@test "a cut stream fails after what could be read; a closed pipe does not" {
+    make_stream xray many
+    head -c 400 xray.umt >cut.umt
+    run um-show --keys cut.umt
+    [ "$status" = 1 ]
+    [[ ${lines[-1]} = um-show:* ]]
+    run bash -c 'set -o pipefail; um-show many.umt | head -n 3; echo ${PIPESTATUS[0]}'
+    [ "${lines[3]}" = 141 ] || [ "${lines[3]}" = 0 ]
+    [ "${#lines[@]}" = 4 ] # nothing on standard error
+}
