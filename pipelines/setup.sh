@@ -5,8 +5,8 @@ set -eu
 
 build='libc6-dev pkg-config libzstd-dev libjpeg-dev libpng-dev libnifti-dev
        libdeflate-dev libjansson-dev libutf8proc-dev libxxhash-dev libdnnl-dev'
-check='libcmocka-dev bats python3 python3-zstandard python3-msgpack python3-numpy'
-all='clang clang-format clang-tidy shellcheck mandoc valgrind g++'
+check='libcmocka-dev bats mandoc python3 python3-zstandard python3-msgpack python3-numpy'
+all='gcc g++ clang clang-format clang-tidy shellcheck valgrind'
 
 case ${1:-build} in
 build) want=$build ;;
@@ -23,20 +23,17 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
     exit 0
 fi
 
-# msgpack-c has had two package names
-if apt-cache show libmsgpack-c-dev >/dev/null 2>&1 || [ -n "$(dpkg-query -W -f '${Status}' libmsgpack-c-dev 2>/dev/null)" ]; then
-    want="$want libmsgpack-c-dev"
-else
-    want="$want libmsgpack-dev"
-fi
+# is package $1 installed?
+installed() {
+    dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
+}
 
 missing=
 for p in $want; do
-    case $(dpkg-query -W -f '${db:Status-Status}\n' "$p" 2>/dev/null) in
-    *installed*) ;;
-    *) missing="$missing $p" ;;
-    esac
+    installed "$p" || missing="$missing $p"
 done
+# msgpack-c has had two package names; which one this release has is known after the update alone
+installed libmsgpack-c-dev || installed libmsgpack-dev || missing="$missing libmsgpack-c-dev"
 [ -n "$missing" ] || exit 0
 
 sudo=
@@ -50,5 +47,8 @@ fi
 echo "setup: installing$missing" >&2
 export DEBIAN_FRONTEND=noninteractive
 $sudo apt-get update -qq >&2
+if ! apt-cache show libmsgpack-c-dev >/dev/null 2>&1; then
+    missing=$(echo "$missing" | sed 's/libmsgpack-c-dev/libmsgpack-dev/')
+fi
 # shellcheck disable=SC2086
 $sudo apt-get install -y -qq --no-install-recommends $missing >&2

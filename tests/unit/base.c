@@ -1,9 +1,9 @@
 /* base.c - tests of the ground floor */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <math.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -157,9 +157,9 @@ static void digest_is_xxh3(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(philox_known_answers),      cmocka_unit_test(permutation_is_one),
-        cmocka_unit_test(half_floats_round_trip),    cmocka_unit_test(pool_runs_every_task_once),
-        cmocka_unit_test(arena_rewinds),             cmocka_unit_test(messages_stack),
+        cmocka_unit_test(philox_known_answers),   cmocka_unit_test(permutation_is_one),
+        cmocka_unit_test(half_floats_round_trip), cmocka_unit_test(pool_runs_every_task_once),
+        cmocka_unit_test(arena_rewinds),          cmocka_unit_test(messages_stack),
         cmocka_unit_test(digest_is_xxh3),
     };
 
