@@ -79,6 +79,17 @@ void um_reader_close(struct um_reader *r)
     free(r);
 }
 
+int um_reader_rename(struct um_reader *r, const char *name)
+{
+    char *copy = strdup(name);
+
+    if (!copy)
+        return um_fail(UM_ENOMEM, "out of memory");
+    free(r->name);
+    r->name = copy;
+    return UM_OK;
+}
+
 static int cut(void)
 {
     return um_fail(UM_EFORMAT, "cut");

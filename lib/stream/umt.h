@@ -22,6 +22,9 @@ struct um_reader;
 UM_API UM_RESULT_USED int um_reader_open(struct um_reader **r, const char *path);
 UM_API void               um_reader_close(struct um_reader *r); /* takes NULL */
 
+/* the name that messages say, instead of the path */
+UM_API UM_RESULT_USED int um_reader_rename(struct um_reader *r, const char *name);
+
 /* um_reader_next - the next thing in the stream.
  *   UM_NEXT_RECORD (1)  *rec, allocated in `arena`, valid until the arena is reset
  *   UM_NEXT_PART   (2)  a new part begins: um_reader_header() is its header (always comes first)

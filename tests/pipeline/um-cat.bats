@@ -1,0 +1,245 @@
+#!/usr/bin/env bats
+# um-cat.bats - the stream format against Python, and what um-cat does to streams
+
+py() { /usr/bin/python3 "$BATS_TEST_DIRNAME/umt.py" "$@"; }
+
+setup_file() {
+    cd "$BATS_FILE_TMPDIR" || exit 1
+    py write a.py.umt 0 12 window=-1000,400
+    py write b.py.umt 12 8 window=-1000,400
+    py write w.py.umt 20 2 window=0,1
+    for f in a b w; do um-cat "$f.py.umt" -o "$f.umt"; done
+}
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || exit 1
+    ln -s "$BATS_FILE_TMPDIR"/*.umt .
+}
+
+keys() { py keys "$1" | tr '\n' ' '; }
+
+@test "Python's stream, read and written, is the same to the eight lines of umt(5)" {
+    for z in 0 1 9; do
+        um-cat -z $z a.py.umt -o z.umt
+        py same z.umt 0 12
+        zstd -qt <z.umt
+    done
+    [ "$(sed -n '/^\.\\" reader.py/,/^\.Ed/p' "$BATS_TEST_DIRNAME/../../man/umt.5" | grep -vc '^\.')" = 8 ]
+}
+
+@test "the eight lines refuse a cut stream" {
+    head -c -41 a.umt >cut.umt
+    head -c 1000000 a.umt >cut2.umt
+    run py keys cut2.umt
+    [ "$status" != 0 ]
+}
+
+@test "files, pipes and levels give the same bytes" {
+    um-cat a.umt -o x.umt
+    cat a.umt | um-cat >y.umt
+    um-cat <a.umt >z.umt
+    um-cat - <a.umt | cmp - x.umt
+    cmp x.umt y.umt
+    cmp x.umt z.umt
+}
+
+@test "two streams become one part" {
+    um-cat a.umt b.umt -o ab.umt
+    py same ab.umt 0 20
+    cat a.umt b.umt >cat.umt
+    py same cat.umt 0 20
+    um-cat cat.umt | cmp - ab.umt
+    cat cat.umt | um-cat | cmp - ab.umt
+}
+
+@test "different histories are both kept" {
+    um-cat --keep t_uint8 b.umt -o k.umt
+    um-cat a.umt k.umt -o ab.umt
+    zstd -dcq ab.umt | head -c 3000 | grep -a -q inputs
+    run bash -c 'cat a.umt k.umt | um-cat >x.umt'
+    [ "$status" = 1 ]
+    [[ $output == "um-cat: standard input: a later part has another header"* ]]
+    cat a.umt k.umt | um-cat --spool | cmp - ab.umt
+}
+
+@test "headers that do not go together are refused" {
+    run um-cat a.umt w.umt -o x.umt
+    [ "$status" = 1 ]
+    [ "$output" = 'um-cat: w.umt: "window" in the header is "0,1", and "-1000,400" in the streams before it' ]
+    [ ! -e x.umt ]
+}
+
+@test "keys that come twice" {
+    run um-cat a.umt a.umt -o x.umt
+    [ "$status" = 1 ]
+    [[ $output == "um-cat: record k/0: the key came before"* ]]
+    [ ! -e x.umt ]
+    um-cat --rename-duplicates a.umt a.umt a.umt -o x.umt
+    [ "$(py keys x.umt | sort -u | wc -l)" = 36 ]
+    py keys x.umt | grep -qx 'k/3~3'
+    um-cat --prefix one/,two/ a.umt a.umt -o x.umt
+    py keys x.umt | grep -qx 'two/k/11'
+}
+
+@test "pick by key, range, expression, meta" {
+    um-cat -k k/3,k/1 a.umt >x.umt
+    [ "$(keys x.umt)" = 'k/1 k/3 ' ]
+    printf 'k/5\nk/2\n' >list
+    um-cat -k @list a.umt >x.umt
+    [ "$(keys x.umt)" = 'k/2 k/5 ' ]
+    run um-cat -k k/3,k/99 a.umt -o y.umt
+    [ "$status" = 1 ]
+    [ "$output" = 'um-cat: no record has the key k/99' ]
+    [ ! -e y.umt ]
+    um-cat --range 10:14 a.umt b.umt >x.umt
+    [ "$(keys x.umt)" = 'k/10 k/11 k/12 k/13 ' ]
+    um-cat --range :1 a.umt >x.umt
+    [ "$(keys x.umt)" = 'k/0 ' ]
+    um-cat -g '1[01]$' a.umt >x.umt
+    [ "$(keys x.umt)" = 'k/10 k/11 ' ]
+    um-cat -w 'view=PA,label.Edema!=1,n!=4,patient!=p3' a.umt >x.umt
+    [ "$(keys x.umt)" = 'k/0 k/2 k/6 k/8 ' ]
+    um-cat -w 'none=nil,flag=true,n=6' a.umt >x.umt
+    [ "$(keys x.umt)" = 'k/6 ' ]
+    um-cat -g nothing a.umt >x.umt
+    [ "$(keys x.umt)" = '' ]
+}
+
+@test "sample and shuffle follow the seed" {
+    um-cat --sample 5 a.umt b.umt >x.umt
+    um-cat --sample 5 b.umt a.umt >y.umt
+    [ "$(py keys x.umt | wc -l)" = 5 ]
+    [ "$(py keys x.umt | sort)" = "$(py keys y.umt | sort)" ]
+    um-cat --sample 5 --seed 7 a.umt b.umt >y.umt
+    [ "$(keys x.umt)" != "$(keys y.umt)" ]
+    um-cat --sample 0.5 a.umt b.umt >x.umt
+    [ "$(py keys x.umt | wc -l)" -gt 4 ]
+    [ "$(py keys x.umt | wc -l)" -lt 16 ]
+    um-cat --shuffle a.umt b.umt >x.umt
+    cat a.umt b.umt | um-cat --shuffle | cmp - x.umt
+    um-cat a.umt b.umt | um-cat --shuffle >z.umt
+    [ "$(keys z.umt)" = "$(keys x.umt)" ]
+    [ "$(keys x.umt)" != "$(py keys a.umt; py keys b.umt | tr '\n' ' ')" ]
+    [ "$(py keys x.umt | sort)" = "$( (py keys a.umt; py keys b.umt) | sort)" ]
+    um-cat --shuffle -k k/3,k/4 --sample 1 a.umt >x.umt
+    [ "$(py keys x.umt | wc -l)" = 1 ]
+}
+
+@test "a stream without an index cannot be shuffled, and says what to do" {
+    run um-cat --shuffle a.py.umt -o x.umt
+    [ "$status" = 1 ]
+    [[ $output == *"um-cat makes one" ]]
+}
+
+@test "shards and files of N records are all there" {
+    um-cat --shards 3 a.umt -o 's-%02d.umt'
+    [ "$(keys s-01.umt)" = 'k/1 k/4 k/7 k/10 ' ]
+    [ "$(cat s-0?.umt | um-cat | py keys /dev/stdin | wc -l)" = 12 ]
+    um-cat --split-records 5 a.umt -o 'n%d.umt'
+    [ "$(keys n2.umt)" = 'k/10 k/11 ' ]
+    [ ! -e n3.umt ]
+    run um-cat --shards 3 a.umt -o s.umt
+    [ "$status" = 2 ]
+    run um-cat --shards 3 a.umt a.umt -o 'd-%d.umt'
+    [ "$status" = 1 ]
+    [ ! -e d-0.umt ]
+}
+
+@test "a split by patient keeps patients together" {
+    um-cat --hash-split patient:train=0.6,test=0.4 a.umt b.umt -o 'h-%s.umt'
+    [ "$( (py keys h-train.umt; py keys h-test.umt) | wc -l)" = 20 ]
+    [ -n "$(keys h-train.umt)" ]
+    [ -n "$(keys h-test.umt)" ]
+    py meta h-train.umt patient | cut -d' ' -f2 | sort -u >t1
+    py meta h-test.umt patient | cut -d' ' -f2 | sort -u >t2
+    [ -z "$(comm -12 t1 t2)" ]
+    [ "$(py meta h-test.umt split | cut -d' ' -f2 | sort -u)" = test ]
+    um-cat --hash-split patient:train=0.6,test=0.4 a.umt | um-cat -w split=test >x.umt
+    py keys x.umt | while read -r k; do py keys h-test.umt | grep -qx "$k"; done
+    run um-cat --hash-split nobody:a=0.5,b=0.5 a.umt -o x2.umt
+    [ "$status" = 1 ]
+    [[ $output == 'um-cat: record k/0: meta `nobody` missing'* ]]
+    run um-cat --hash-split patient:a=0.5,b=0.4 a.umt -o x2.umt
+    [ "$status" = 2 ]
+}
+
+@test "tensors kept, dropped, renamed" {
+    um-cat --keep t_int16,t_uint8 --rename t_int16=image -k k/0 a.umt >x.umt
+    [ "$(py names x.umt)" = 'k/0 t_uint8 image' ]
+    um-cat --drop t_int16,t_uint8,t_int32,t_int64,t_float16,t_float32 -k k/0 a.umt >x.umt
+    [ "$(py names x.umt)" = 'k/0 t_bfloat16 t_float64' ]
+    um-cat --keep t_int16,t_uint8 --rename t_int16=t_uint8,t_uint8=t_int16 -k k/0 a.umt >x.umt
+    [ "$(py names x.umt)" = 'k/0 t_int16 t_uint8' ]
+    run um-cat --rename t_int16=t_uint8 a.umt -o y.umt
+    [ "$status" = 1 ]
+}
+
+@test "tensors of two streams are merged by key" {
+    um-cat --drop t_int16 a.umt -o left.umt
+    um-cat --keep t_int16 --shuffle a.umt -o right.umt
+    um-cat --merge right.umt left.umt -o m.umt
+    [ "$(py names m.umt | wc -w)" = $((12 * 9)) ]
+    um-cat --keep t_int16 m.umt -o m16.umt
+    py meta m16.umt n | diff - <(py meta a.umt n)
+    run um-cat --merge a.umt left.umt -o x.umt
+    [[ $output == 'um-cat: record k/0: both streams have a tensor `t_uint8`' ]]
+    um-cat --range 0:5 right.umt -o few.umt
+    run um-cat --merge few.umt left.umt -o x.umt
+    [ "$status" = 1 ]
+    [ ! -e x.umt ]
+    um-cat --merge few.umt --unmatched drop left.umt >x.umt
+    [ "$(py keys x.umt | wc -l)" = 5 ]
+    um-cat --merge few.umt --unmatched keep left.umt >x.umt
+    [ "$(py keys x.umt | wc -l)" = 12 ]
+    run um-cat --merge right.umt --range 0:5 left.umt -o x2.umt
+    [ "$status" = 0 ]
+    um-cat --range 0:5 left.umt -o fewleft.umt
+    run um-cat --merge right.umt fewleft.umt -o x3.umt
+    [ "$status" = 1 ]
+    [[ $output == *'has no partner' ]]
+}
+
+@test "bad streams: one line, exit 1, no file" {
+    bad() {
+        run um-cat "$@" -o out.umt
+        [ "$status" = 1 ] && [ "${#lines[@]}" = 1 ] && [ ! -e out.umt ]
+    }
+    : >empty.umt
+    bad empty.umt
+    [ "$output" = 'um-cat: empty.umt: empty: no bytes at all; no record before it' ]
+    head -c 1000000 a.umt >cut.umt
+    bad cut.umt
+    [[ $output == 'um-cat: cut.umt: cut; last good record: k/'* ]]
+    head -c -1 a.umt >cut2.umt
+    bad cut2.umt
+    [ "$output" = 'um-cat: cut2.umt: cut; last good record: k/11' ]
+    (cat a.umt; echo) >tail.umt
+    bad tail.umt
+    [[ $output == *'last good record: k/11' ]]
+    echo hello, this is text >text.umt
+    bad text.umt
+    [[ $output == *'not a tensor stream'* ]]
+    bad missing.umt
+    bad .
+    run bash -c 'head -c 1000000 a.umt | um-cat | cat >/dev/null; exit ${PIPESTATUS[1]}'
+    [ "$status" = 1 ]
+    run um-cat --nonsense
+    [ "$status" = 2 ]
+    run um-cat -w nonsense a.umt
+    [ "$status" = 2 ]
+}
+
+@test "a full disk, a closed pipe, a FIFO" {
+    run bash -c 'um-cat a.umt >/dev/full'
+    [ "$status" = 1 ]
+    [ "${#lines[@]}" = 1 ]
+    run um-cat a.umt -o /dev/full
+    [ "$status" = 1 ]
+    run bash -c 'um-cat a.umt b.umt a.py.umt --rename-duplicates | head -c 100 | wc -c'
+    [ "$output" = 100 ]
+    mkfifo pipe
+    um-cat a.umt -o pipe &
+    cat pipe >got.umt
+    wait $!
+    py same got.umt 0 12
+}
