@@ -1,0 +1,82 @@
+/* sampler.c - the order of batches and of the records in them */
+#include "train/sampler.h"
+
+#include <stdlib.h>
+
+#include "base/philox.h"
+
+bool um_mix_is_3d(int64_t n2, int64_t n3, int64_t i)
+{
+    const int64_t n = n2 + n3;
+
+    return (i + 1) * n3 / n > i * n3 / n;
+}
+
+/* batches of volumes among the first i of an epoch: the sum of um_mix_is_3d over them */
+static int64_t volumes_before(int64_t n2, int64_t n3, int64_t i)
+{
+    return i * n3 / (n2 + n3);
+}
+
+int um_sampler_open(struct um_sampler *s, const int64_t count[UM_MODALITIES],
+                    const int64_t size[UM_MODALITIES], bool shuffle, uint64_t seed)
+{
+    *s = (struct um_sampler){ .shuffle = shuffle, .seed = seed, .epoch = -1 };
+    for (int m = 0; m < UM_MODALITIES; m++)
+        if (size[m] < 1 || count[m] < 0)
+            return um_fail(UM_ERANGE, "batches of %lld records out of %lld", (long long)size[m],
+                           (long long)count[m]);
+    for (int m = 0; m < UM_MODALITIES; m++) {
+        s->count[m] = count[m];
+        s->size[m]  = size[m];
+        s->order[m] = calloc((size_t)count[m] + 1, sizeof **s->order);
+        if (!s->order[m]) {
+            um_sampler_close(s);
+            return um_fail(UM_ENOMEM, "out of memory");
+        }
+        for (int64_t i = 0; i < count[m]; i++)
+            s->order[m][i] = i;
+    }
+    return UM_OK;
+}
+
+void um_sampler_close(struct um_sampler *s)
+{
+    for (int m = 0; m < UM_MODALITIES; m++) {
+        free(s->order[m]);
+        s->order[m] = NULL;
+    }
+}
+
+int64_t um_sampler_batches(const struct um_sampler *s, enum um_modality mod)
+{
+    return s->count[mod] / s->size[mod];
+}
+
+int64_t um_sampler_steps(const struct um_sampler *s)
+{
+    return um_sampler_batches(s, UM_2D) + um_sampler_batches(s, UM_3D);
+}
+
+static void begin_epoch(struct um_sampler *s, int64_t epoch)
+{
+    for (int m = 0; m < UM_MODALITIES && s->shuffle; m++) {
+        struct um_rng r = um_rng_at(s->seed, UM_RNG_SHUFFLE, (uint64_t)m, (uint32_t)epoch);
+
+        um_rng_permute(&r, s->order[m], s->count[m]);
+    }
+    s->epoch = epoch;
+}
+
+void um_sampler_batch(struct um_sampler *s, int64_t step, enum um_modality *mod,
+                      const int64_t **record)
+{
+    const int64_t n2 = um_sampler_batches(s, UM_2D), n3 = um_sampler_batches(s, UM_3D);
+    const int64_t epoch = step / (n2 + n3), i = step % (n2 + n3);
+    const int64_t before = volumes_before(n2, n3, i);
+
+    if (epoch != s->epoch)
+        begin_epoch(s, epoch);
+    *mod    = um_mix_is_3d(n2, n3, i) ? UM_3D : UM_2D;
+    *record = s->order[*mod] + (*mod == UM_3D ? before : i - before) * s->size[*mod];
+}

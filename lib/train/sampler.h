@@ -1,0 +1,52 @@
+/* sampler.h - which records make up a batch
+ *
+ * A batch holds one modality. An epoch has n2 = floor(N2/B2) batches of X-rays and n3 =
+ * floor(N3/B3) of volumes, n = n2 + n3; each kind is shuffled by (seed, epoch), and what does not
+ * fill a batch waits for another epoch's order. Everything is a function of (seed, step): resuming
+ * needs no state.
+ *
+ * Source: method.md section 8, "Mixing".
+ */
+#ifndef UM_TRAIN_SAMPLER_H
+#define UM_TRAIN_SAMPLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "model/model.h"
+
+enum { UM_MODALITIES = 2 };
+
+/* um_mix_is_3d - is batch i of an epoch one of volumes? Yes if floor((i+1) n3/n) > floor(i n3/n):
+ * evenly spread. n2 = 7, n3 = 3: 2 2 2 3 2 2 3 2 2 3. */
+UM_API bool um_mix_is_3d(int64_t n2, int64_t n3, int64_t i);
+
+struct um_sampler {
+    int64_t  count[UM_MODALITIES]; /* N2, N3: records to draw from */
+    int64_t  size[UM_MODALITIES];  /* B2, B3 */
+    bool     shuffle;              /* else in order: the held-out part */
+    uint64_t seed;
+
+    /* private: the order of one epoch */
+    int64_t  epoch;
+    int64_t *order[UM_MODALITIES];
+};
+
+/* um_sampler_open - sizes as given; count may be 0. UM_ENOMEM, UM_ERANGE (a size under 1).
+ * um_sampler_close frees what it holds. Not thread safe. */
+UM_API UM_RESULT_USED int um_sampler_open(struct um_sampler *s, const int64_t count[UM_MODALITIES],
+                                          const int64_t size[UM_MODALITIES], bool shuffle,
+                                          uint64_t seed);
+UM_API void               um_sampler_close(struct um_sampler *s);
+
+/* batches of one modality, and of both, in an epoch */
+UM_API int64_t um_sampler_batches(const struct um_sampler *s, enum um_modality mod);
+UM_API int64_t um_sampler_steps(const struct um_sampler *s);
+
+/* um_sampler_batch - the batch of a step (over all epochs, from 0): its modality, and in *record
+ * its size[mod] records, numbers 0..count[mod]-1, valid until the next call */
+UM_API void um_sampler_batch(struct um_sampler *s, int64_t step, enum um_modality *mod,
+                             const int64_t **record);
+
+#endif

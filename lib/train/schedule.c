@@ -1,0 +1,25 @@
+/* schedule.c - the learning rate of a step */
+#include "train/schedule.h"
+
+#include <math.h>
+
+double um_schedule_lr(const struct um_schedule *s, int64_t t)
+{
+    const double span = s->peak - s->low;
+
+    if (t < s->warmup)
+        return s->low + span * (double)t / (double)s->warmup;
+    if (s->total <= s->warmup)
+        return s->peak;
+    return s->low + span *
+                        (1 + cos(3.14159265358979323846 * (double)(t - s->warmup) /
+                                 (double)(s->total - s->warmup))) /
+                        2;
+}
+
+int64_t um_schedule_warmup(double share, int64_t total)
+{
+    const int64_t w = llround(share * (double)total);
+
+    return w < 0 ? 0 : w < total ? w : total;
+}
