@@ -110,9 +110,9 @@ static int fill_header(struct nifti_1_header *h, const struct um_nifti_out *v)
 }
 
 static int write_gzip(struct um_outfile *out, const struct nifti_1_header *h, const void *data,
-                      size_t n)
+                      size_t n, int level)
 {
-    struct libdeflate_compressor *z     = libdeflate_alloc_compressor(GZIP_LEVEL);
+    struct libdeflate_compressor *z     = libdeflate_alloc_compressor(level ? level : GZIP_LEVEL);
     const size_t                  bound = z ? libdeflate_gzip_compress_bound(z, HEAD + n) : 0;
     char                         *raw   = calloc(1, HEAD + n);
     char                         *gz    = malloc(bound ? bound : 1);
@@ -140,7 +140,7 @@ int um_nifti_write(struct um_outfile *out, const struct um_nifti_out *v)
     UM_TRY(fill_header(&h, v));
     const size_t n = (size_t)(v->depth * v->height * v->width) * um_dtype_size(v->dtype);
     if (v->gzip)
-        return write_gzip(out, &h, v->data, n);
+        return write_gzip(out, &h, v->data, n, v->gzip_level);
     UM_TRY(um_outfile_write(out, &h, sizeof h));
     UM_TRY(um_outfile_write(out, gap, sizeof gap));
     return um_outfile_write(out, v->data, n);

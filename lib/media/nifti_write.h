@@ -21,6 +21,7 @@ struct um_nifti_out {
     double        slope, inter; /* value = slope * stored + inter; slope 0: none */
     const char   *description;  /* at most 79 bytes are kept; may be NULL */
     bool          gzip;         /* the whole file compressed */
+    int           gzip_level;   /* 1 (fast) to 12 (small); 0: 6 */
 };
 
 /* um_nifti_write - append one file to `out` (the caller closes it)
