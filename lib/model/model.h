@@ -23,7 +23,8 @@ struct um_model_config {
     double  text_dropout;           /* 0.1 */
     double  window[2];              /* HU window that volumes must have been made with */
     bool    bn_shared, proj_linear; /* one set of running statistics; Linear without bias */
-    bool    cased;                  /* the tokenizer's case */
+    bool    inflate;          /* T_3D and P_3 start from T_2D and P_2 (2.2); else on their own */
+    bool    cased;            /* the tokenizer's case */
     char    vocab_digest[33]; /* of the vocabulary the text encoder was trained with; "" any */
 };
 
@@ -35,6 +36,13 @@ UM_API UM_RESULT_USED int um_model_preset(const char *name, struct um_model_conf
 UM_API UM_RESULT_USED int um_model_config_json(struct um_arena              *a,
                                                const struct um_model_config *cfg, char **json);
 UM_API UM_RESULT_USED int um_model_config_parse(const char *json, struct um_model_config *cfg);
+/* every number in its range, every division even; UM_ERANGE names the field, its value, what it
+ * must fit */
+UM_API UM_RESULT_USED int um_model_config_check(const struct um_model_config *cfg);
+/* tokens of a sequence without [CLS]: image (P), volume (S P); slabs S of a volume */
+enum um_modality { UM_2D = 0, UM_3D = 1 };
+UM_API int64_t um_model_tokens(const struct um_model_config *cfg, enum um_modality mod);
+UM_API int64_t um_model_slabs(const struct um_model_config *cfg);
 
 struct um_model {
     struct um_model_config cfg;
@@ -46,22 +54,36 @@ struct um_model {
     int                    logit_scale;
 };
 
+/* um_model_new - the parameters declared, none allocated (um_model_init or um_model_load does) */
 UM_API UM_RESULT_USED int um_model_new(struct um_model **m, struct um_dev *dev,
                                        const struct um_model_config *cfg);
 UM_API void               um_model_free(struct um_model *m);
-/* random initial values of method.md 2.2, 2.3, 3, 5 (T_3D inflated from T_2D, P_3 from P_2) */
+/* random initial values of method.md 2.2, 2.3, 3, 5: truncated normal 0.02 for weights, [CLS] and
+ * positions, 0 for biases and the mask token; with cfg.inflate T_3D = T_2D repeated / depth, and
+ * P_3 = P_2's grid, bicubic, + N(0, 0.02^2) */
 UM_API UM_RESULT_USED int um_model_init(struct um_model *m, uint64_t seed);
 
 /* weights as safetensors with um.config; loading checks every name, dtype, shape against the
- * configuration and names the first that does not fit; extra tensors (teacher., optim., state.) are
- * ignored. prefix: "" for the student. digest (may be NULL): XXH3-128 of the file's tensors, for
- * history. */
+ * configuration, and that every value is finite, and names the first that does not fit; extra
+ * tensors (teacher., optim., state.) are ignored. digest (may be NULL): XXH3-128 of um.config and
+ * of the tensors loaded, for history: the same for a checkpoint and the weights taken from it. */
 UM_API UM_RESULT_USED int um_model_load(struct um_model **m, struct um_dev *dev, const char *path,
                                         char digest[33]);
 UM_API UM_RESULT_USED int um_model_save(const struct um_model *m, const char *path);
+/* the digest of the values as they are now, as um_model_load gives it for the file */
+UM_API UM_RESULT_USED int um_model_digest(const struct um_model *m, char digest[33]);
+
+/* For checkpoints: a block of the parameters' layout (m->ps->value, or moments) on the host as
+ * m->ps->n tensors named prefix + name, in the arena; and back, checked as um_model_load checks.
+ * Buffers are left out of blocks other than the values: *n says how many tensors there are. */
+struct um_safetensors;
+UM_API UM_RESULT_USED int um_model_tensors(const struct um_model *m, const float *block,
+                                           const char *prefix, struct um_arena *a,
+                                           struct um_tensor **t, int *n);
+UM_API UM_RESULT_USED int um_model_restore(struct um_model *m, float *block, const char *prefix,
+                                           const struct um_safetensors *s);
 
 /* ---- forward passes; x and ids are host batches ---- */
-enum um_modality { UM_2D = 0, UM_3D = 1 };
 
 /* 2D: x [B,1,image,image], 3D: x [B,D,H,W], float in 0..1. -> tokens [B,1+T,C] after the final LN.
  * attn: device float [B,1+T] filled with Eq. 1 (mean over layers and heads; entry 0 is [CLS]'s
@@ -76,8 +98,12 @@ UM_API struct um_var *um_model_project_vision(struct um_nn *nn, struct um_model 
                                               enum um_modality mod, struct um_var *cls);
 UM_API struct um_var *um_model_project_text(struct um_nn *nn, struct um_model *m,
                                             enum um_modality mod, struct um_var *cls);
-/* L_vl of section 5.2 (v, r [N,E]) */
+/* L_vl of section 5.2 (v, r [N,E]); theta is clamped after each update, not here */
 UM_API struct um_var *um_model_contrastive(struct um_nn *nn, struct um_model *m, struct um_var *v,
                                            struct um_var *r);
+/* after an update: theta <- min(theta, log 100) */
+UM_API UM_RESULT_USED int um_model_clamp(struct um_model *m);
+/* theta as it is now */
+UM_API UM_RESULT_USED int um_model_theta(const struct um_model *m, float *theta);
 
 #endif

@@ -21,6 +21,8 @@
 #include "kernels/kernels.h"
 #include "stream/tensor.h"
 
+enum { UM_VAR_DIM = 5 }; /* the most dims of a parameter or variable: T_3D's kernel has 5 */
+
 /* ---- parameters: all values in one block of device memory, gradients in another ---- */
 
 enum um_init {
@@ -34,7 +36,7 @@ enum um_init {
 struct um_param {
     const char  *name; /* as in the weights file: "vision.blocks.0.attn.qkv.weight" */
     int          ndim;
-    int64_t      dim[4];
+    int64_t      dim[UM_VAR_DIM];
     int64_t      offset, count; /* floats, in the block; offsets are multiples of 16 */
     enum um_init init;
     float        value;
@@ -60,6 +62,8 @@ UM_API UM_RESULT_USED int um_params_add(struct um_params *ps, const char *name, 
                                         bool decay);
 UM_API UM_RESULT_USED int um_params_buffer(struct um_params *ps, const char *name, int64_t n,
                                            float value);
+/* allocate the values, uninitialised; adding ends here. Nothing is allocated twice. */
+UM_API UM_RESULT_USED int um_params_alloc(struct um_params *ps);
 /* allocate values, and fill them by (seed, digest of the name): independent of order and threads */
 UM_API UM_RESULT_USED int um_params_init(struct um_params *ps, uint64_t seed);
 UM_API UM_RESULT_USED int um_params_grad(struct um_params *ps); /* allocate gradients, zeroed */
@@ -74,7 +78,7 @@ struct um_nn;
 struct um_var {
     enum um_dtype dt;
     int           ndim;
-    int64_t       dim[4];
+    int64_t       dim[UM_VAR_DIM];
     void         *data; /* device */
     void *grad;  /* device, dtype dt (float for parameters); NULL: no gradient wanted (yet) */
     bool  needs; /* a gradient flows here */
@@ -89,23 +93,38 @@ UM_API void               um_nn_free(struct um_nn *nn);
 
 /* um_nn_begin - start a step: clear the tape and the sticky error, give the step's memory back.
  * grad: record a tape; train: dropout on, batch norm by batch statistics. seed and step key the
- * dropout of this pass (with a counter of places). */
+ * dropout of this pass (with a counter of places); step < 2^32. Of several passes before one
+ * um_nn_backward() each is simply recorded after the other: begin once. */
 UM_API UM_RESULT_USED int um_nn_begin(struct um_nn *nn, bool grad, bool train, uint64_t seed,
                                       uint64_t step);
-UM_API int                um_nn_status(const struct um_nn *nn);
-UM_API struct um_dev     *um_nn_dev(const struct um_nn *nn);
+/* the first failure since um_nn_begin (its message becomes um_errmsg() again), or UM_OK */
+UM_API int um_nn_status(const struct um_nn *nn);
+/* make `st` with this message the sticky error, unless there is one; returns NULL */
+UM_API UM_PRINTF(3, 4) struct um_var *um_nn_fail(struct um_nn *nn, int st, const char *fmt, ...);
+UM_API struct um_dev *um_nn_dev(const struct um_nn *nn);
+
+/* host memory that lives as long as this step; NULL: the sticky error is set */
+UM_API void *um_nn_host(struct um_nn *nn, size_t bytes);
 
 /* ---- leaves ---- */
-/* a host array copied in: float data becomes the context's dtype if act, else stays as it is */
+/* a host array of dtype dt copied in as it is; no gradient */
 UM_API struct um_var *um_nn_input(struct um_nn *nn, enum um_dtype dt, int ndim, const int64_t *dim,
                                   const void *host);
+/* zeros in the step's memory, for results that kernels add to (Eq. 1's attention); no gradient */
+UM_API struct um_var *um_nn_zeros(struct um_nn *nn, enum um_dtype dt, int ndim, const int64_t *dim);
 UM_API struct um_var *um_nn_param(struct um_nn *nn, struct um_params *ps, int index);
 UM_API struct um_var *um_nn_param_named(struct um_nn *nn, struct um_params *ps, const char *name);
 
-/* ---- operations (shapes in the kernel table, kernels/kernels.h) ---- */
-/* x [..,k], w [n,k] as PyTorch stores it, b [n] or NULL -> [..,n] = x w^T + b */
+/* ---- operations (shapes in the kernel table, kernels/kernels.h) ----
+ * A result has its input's dtype unless said. A variable may be used any number of times: its
+ * gradients add up. */
+/* x [..,k], w [n,k] as PyTorch stores it ([n,a,b,..] counts as k = a b ..), b [n] or NULL
+ * -> [..,n] = x w^T + b; w is cast to x's dtype */
 UM_API struct um_var *um_linear(struct um_nn *nn, struct um_var *x, struct um_var *w,
                                 struct um_var *b);
+/* the same values under another shape, and converted to another dtype */
+UM_API struct um_var *um_reshape(struct um_nn *nn, struct um_var *x, int ndim, const int64_t *dim);
+UM_API struct um_var *um_cast(struct um_nn *nn, struct um_var *x, enum um_dtype dt);
 /* a [m,k], b [n,k], float or dt -> float [m,n] = a b^T */
 UM_API struct um_var *um_matmul_nt(struct um_nn *nn, struct um_var *a, struct um_var *b);
 UM_API struct um_var *um_add(struct um_nn *nn, struct um_var *a, struct um_var *b);
@@ -120,10 +139,11 @@ UM_API struct um_var *um_batchnorm(struct um_nn *nn, struct um_var *x, struct um
                                    struct um_var *beta, struct um_params *ps, int mean, int var,
                                    float momentum, float eps);
 UM_API struct um_var *um_l2norm(struct um_nn *nn, struct um_var *x, float eps);
-/* x [B,D,H,W] float -> tokens [B,T,pz py px] of the context's dtype: scale x + shift */
+/* x [B,D,H,W] float -> tokens [B,T,pz py px] of the context's dtype: scale x + shift; pixels get no
+ * gradient */
 UM_API struct um_var *um_patches(struct um_nn *nn, struct um_var *x, const int64_t patch[3],
                                  float scale, float shift);
-/* ids [B,T] int32, table [V,C] -> [B,T,C] */
+/* ids [B,T] int32, table [V,C] -> [B,T,C] of the context's dtype */
 UM_API struct um_var *um_embed(struct um_nn *nn, struct um_var *ids, struct um_var *table);
 /* x [B,T,C] + pos[from .. from+T) of pos [N,C], the same for every b */
 UM_API struct um_var *um_add_rows(struct um_nn *nn, struct um_var *x, struct um_var *pos,
@@ -143,7 +163,8 @@ UM_API struct um_var *um_attention(struct um_nn *nn, struct um_var *q, struct um
                                    struct um_var *v, int64_t heads, struct um_var *key_mask,
                                    float p);
 UM_API struct um_var *um_expscale(struct um_nn *nn, struct um_var *x, struct um_var *theta);
-/* mean over the n rows of the cross entropy of x [n,c] -> float [1]; transpose: rows of x^T (n = c)
+/* mean over the rows of the cross entropy of x [n,c] float -> float [1]; transpose: of x^T [c,n].
+ * target: host, one per row, or -1: the row is left out of the sum and of the mean (none left: 0)
  */
 UM_API struct um_var *um_cross_entropy(struct um_nn *nn, struct um_var *x, const int32_t *target,
                                        bool transpose);

@@ -1,0 +1,114 @@
+/* unimedi.c - the model as a whole: declaring its parameters under the names of the weights file */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "model/model_int.h"
+
+/* ---- declaring ---- */
+
+enum { NAME_MAX_BYTES = 160 };
+
+static int add(struct decl *d, enum um_init init, float value, bool decay, int ndim,
+               const int64_t *dim, const char *name, const char *tail)
+{
+    char full[NAME_MAX_BYTES + 8];
+    int  i;
+
+    if (d->st < 0)
+        return -1;
+    snprintf(full, sizeof full, "%s%s", name, tail);
+    if ((i = um_params_add(d->ps, full, ndim, dim, init, value, decay)) < 0)
+        d->st = i;
+    return i;
+}
+
+int decl_add(struct decl *d, enum um_init init, float value, bool decay, int ndim,
+             const int64_t *dim, const char *fmt, ...)
+{
+    char    name[NAME_MAX_BYTES];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(name, sizeof name, fmt, ap);
+    va_end(ap);
+    return add(d, init, value, decay, ndim, dim, name, "");
+}
+
+int decl_buffer(struct decl *d, int64_t n, float value, const char *name)
+{
+    int i;
+
+    if (d->st >= 0 && !name)
+        d->st = UM_ENOMEM;
+    if (d->st < 0)
+        return -1;
+    if ((i = um_params_buffer(d->ps, name, n, value)) < 0)
+        d->st = i;
+    return i;
+}
+
+struct pair decl_linear(struct decl *d, int64_t n, int64_t k, const char *fmt, ...)
+{
+    char        name[NAME_MAX_BYTES];
+    struct pair p;
+    va_list     ap;
+
+    va_start(ap, fmt);
+    vsnprintf(name, sizeof name, fmt, ap);
+    va_end(ap);
+    p.w = add(d, UM_INIT_TRUNC02, 0, true, 2, (int64_t[]){ n, k }, name, ".weight");
+    p.b = add(d, UM_INIT_ZERO, 0, false, 1, &n, name, ".bias");
+    return p;
+}
+
+struct pair decl_norm(struct decl *d, int64_t c, const char *fmt, ...)
+{
+    char        name[NAME_MAX_BYTES];
+    struct pair p;
+    va_list     ap;
+
+    va_start(ap, fmt);
+    vsnprintf(name, sizeof name, fmt, ap);
+    va_end(ap);
+    p.w = add(d, UM_INIT_ONE, 0, false, 1, &c, name, ".weight");
+    p.b = add(d, UM_INIT_ZERO, 0, false, 1, &c, name, ".bias");
+    return p;
+}
+
+/* ---- the model ---- */
+
+static int declare(struct um_model *m)
+{
+    struct decl d = { .ps = m->ps };
+
+    UM_TRY(vit_declare(m, &d));
+    UM_TRY(bert_declare(m, &d));
+    return heads_declare(m, &d);
+}
+
+int um_model_new(struct um_model **model, struct um_dev *dev, const struct um_model_config *cfg)
+{
+    struct um_model *m;
+    int              st;
+
+    *model = NULL;
+    UM_TRY(um_model_config_check(cfg));
+    if (!(m = calloc(1, sizeof *m)))
+        return um_fail(UM_ENOMEM, "out of memory");
+    m->cfg = *cfg;
+    if ((st = um_params_new(&m->ps, dev)) < 0 || (st = declare(m)) < 0) {
+        um_model_free(m);
+        return st;
+    }
+    *model = m;
+    return UM_OK;
+}
+
+void um_model_free(struct um_model *m)
+{
+    if (!m)
+        return;
+    um_params_free(m->ps);
+    free(m);
+}

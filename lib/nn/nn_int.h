@@ -1,0 +1,97 @@
+/* nn_int.h - what the files of lib/nn share: the context, step memory, the tape, gradients
+ *
+ * An operation is one file, op_NAME.c, in three parts next to each other: the shape rule and
+ * forward (the public function), and the backward. The pattern:
+ *
+ *     struct um_var *um_thing(struct um_nn *nn, struct um_var *x)
+ *     {
+ *         if (nn_bad(nn, x)) return NULL;              sticky error, or a NULL argument
+ *         if (x->ndim != 2) return um_nn_fail(...);       shape rule, naming both shapes
+ *         y = nn_var(nn, dt, ndim, dim);               output in the step's memory
+ *         if (!y || !nn_ok(nn, k->thing(...), "thing")) return NULL;
+ *         return nn_record(nn, y, thing_back, &(struct thing){..}, sizeof(struct thing), x->needs);
+ *     }
+ */
+#ifndef UM_NN_NN_INT_H
+#define UM_NN_NN_INT_H
+
+#include "nn/nn.h"
+
+/* backward of one operation: y's gradient is there; adds to the gradients of its inputs */
+typedef int nn_back(struct um_nn *nn, const void *op, const struct um_var *y);
+
+struct nn_node {
+    nn_back        *back;
+    const void     *op;
+    struct um_var  *y;
+    struct nn_node *prev;
+};
+
+struct nn_chunk; /* a piece of the step's device memory */
+
+struct um_nn {
+    struct um_dev           *dev;
+    const struct um_kernels *k;
+    enum um_dtype            dtype;
+    struct um_arena         *arena; /* host: variables and the tape */
+    struct nn_chunk         *chunk;
+    struct nn_node          *last; /* the tape's end */
+    bool                     grad, train, walked;
+    uint64_t                 seed, step, place; /* place: number of the next dropout */
+    int                      status;
+    char                     message[UM_ERRMSG_MAX];
+};
+
+/* device memory of this step, 256-byte aligned; NULL with the sticky error set */
+void *nn_alloc(struct um_nn *nn, size_t bytes);
+void *nn_alloc_elems(struct um_nn *nn, int64_t n, enum um_dtype dt);
+/* for device memory of one step: give all back, merging chunks so that it grows only once */
+int  nn_memory_reset(struct um_nn *nn);
+void nn_memory_free(struct um_nn *nn);
+
+/* true if the context failed before or x is NULL (then that is the failure) */
+bool nn_bad(struct um_nn *nn, const struct um_var *x);
+/* st >= 0; otherwise the error, with the operation's name in front, becomes sticky */
+bool nn_ok(struct um_nn *nn, int st, const char *op);
+/* a sticky "OP: A [..] does not fit B [..]"; returns NULL. b may be NULL */
+struct um_var *nn_misfit(struct um_nn *nn, const char *op, const char *an, const struct um_var *a,
+                         const char *bn, const struct um_var *b);
+/* true if the backend has the operation; a NULL entry is the sticky error */
+#define nn_has(nn, entry)                                                                          \
+    ((nn)->k->entry                                                                                \
+         ? true                                                                                    \
+         : (um_nn_fail(nn, UM_EUNSUPPORTED, #entry ": not in backend %s", (nn)->k->name), false))
+
+struct um_var *nn_var(struct um_nn *nn, enum um_dtype dt, int ndim, const int64_t *dim);
+struct um_var *nn_like(struct um_nn *nn, enum um_dtype dt, const struct um_var *x);
+int64_t        nn_count(const struct um_var *x);
+int64_t        nn_rows(const struct um_var *x); /* elements over the last dim */
+int64_t        nn_last(const struct um_var *x); /* the last dim; 1 for a scalar */
+char          *nn_shape(const struct um_var *x, char buf[UM_SHAPE_TEXT]);
+bool           nn_same(const struct um_var *a, const struct um_var *b);
+bool           nn_float(enum um_dtype dt); /* a dtype of activations */
+
+/* note y on the tape (a copy of op goes to the arena) if gradients are recorded and needed; y */
+struct um_var *nn_record(struct um_nn *nn, struct um_var *y, nn_back *back, const void *op,
+                         size_t size, bool needs);
+
+/* Where the gradient of x goes. nn_grad_open gives room for it: x->grad itself on the first
+ * contribution, scratch otherwise; the backward fills it all and nn_grad_close adds scratch to
+ * x->grad. nn_grad_sum gives x->grad itself, zeroed on the first use, for kernels that add. */
+int nn_grad_open(struct um_nn *nn, struct um_var *x, void **g);
+int nn_grad_close(struct um_nn *nn, struct um_var *x, void *g);
+int nn_grad_sum(struct um_nn *nn, struct um_var *x, void **g);
+/* x's gradient += g, n elements of x's dtype */
+int nn_grad_add(struct um_nn *nn, struct um_var *x, const void *g);
+
+/* the parameters of the next dropout place; p 0 unless training */
+struct um_drop nn_drop(struct um_nn *nn, float p);
+/* data of x in dtype dt: x's own, or a copy converted in the step's memory; NULL: sticky error */
+const void *nn_as(struct um_nn *nn, const struct um_var *x, enum um_dtype dt);
+
+static inline void *nn_at(const void *p, int64_t i, enum um_dtype dt)
+{
+    return (char *)(uintptr_t)p + i * (int64_t)um_dtype_size(dt);
+}
+
+#endif

@@ -1,0 +1,141 @@
+/* op_attention.c - attention of packed and of separate q, k, v, and Eq. 1 on the way */
+#include "nn/nn_int.h"
+
+struct attention {
+    struct um_var *v[3]; /* q, k, v; or qkv alone */
+    struct um_attn a;
+    float         *lse;
+};
+
+/* ---- q, k, v packed in one product ---- */
+
+static int packed_back(struct um_nn *nn, const void *op, const struct um_var *y)
+{
+    const struct attention *o   = op;
+    struct um_var          *qkv = o->v[0];
+    const int64_t           C   = nn_last(y);
+    void                   *g;
+
+    UM_TRY(nn_grad_open(nn, qkv, &g));
+    UM_TRY(nn->k->attention_bwd(nn->dev, g, nn_at(g, C, y->dt), nn_at(g, 2 * C, y->dt), y->grad,
+                                y->data, o->lse, &o->a));
+    return nn_grad_close(nn, qkv, g);
+}
+
+struct um_var *um_attention_qkv(struct um_nn *nn, struct um_var *qkv, int64_t heads, float *cls,
+                                float scale)
+{
+    struct attention o = { .v = { qkv } };
+    struct um_var   *y;
+    int64_t          B, T, C;
+    char             s[UM_SHAPE_TEXT];
+
+    if (nn_bad(nn, qkv) || !nn_has(nn, attention_fwd) || !nn_has(nn, attention_bwd) ||
+        (cls && !nn_has(nn, attention_cls)))
+        return NULL;
+    if (qkv->ndim != 3 || !nn_float(qkv->dt) || heads < 1 || qkv->dim[2] % (3 * heads))
+        return um_nn_fail(nn, UM_ESHAPE, "attention: qkv %s does not fit 3 x %lld heads",
+                          nn_shape(qkv, s), (long long)heads);
+    B = qkv->dim[0], T = qkv->dim[1], C = qkv->dim[2] / 3;
+    y     = nn_var(nn, qkv->dt, 3, (int64_t[]){ B, T, C });
+    o.lse = nn_alloc_elems(nn, B * heads * T, UM_F32);
+    if (!y || !o.lse)
+        return NULL;
+    o.a = (struct um_attn){ .dt  = y->dt,
+                            .B   = B,
+                            .T   = T,
+                            .A   = heads,
+                            .d   = C / heads,
+                            .ldq = 3 * C,
+                            .ldk = 3 * C,
+                            .ldv = 3 * C,
+                            .ldo = C,
+                            .q   = qkv->data,
+                            .k   = nn_at(qkv->data, C, y->dt),
+                            .v   = nn_at(qkv->data, 2 * C, y->dt) };
+    if (!nn_ok(nn, nn->k->attention_fwd(nn->dev, y->data, o.lse, &o.a), "attention") ||
+        (cls && !nn_ok(nn, nn->k->attention_cls(nn->dev, cls, o.lse, &o.a, scale), "attention")))
+        return NULL;
+    return nn_record(nn, y, packed_back, &o, sizeof o, qkv->needs);
+}
+
+/* ---- separate q, k, v, a key mask, dropout ---- */
+
+static int attention_back(struct um_nn *nn, const void *op, const struct um_var *y)
+{
+    const struct attention *o = op;
+    void                   *g[3];
+
+    for (int i = 0; i < 3; i++) {
+        if (o->v[i]->needs)
+            UM_TRY(nn_grad_open(nn, o->v[i], &g[i]));
+        else if (!(g[i] = nn_alloc_elems(nn, nn_count(y), y->dt)))
+            return nn->status;
+    }
+    UM_TRY(nn->k->attention_bwd(nn->dev, g[0], g[1], g[2], y->grad, y->data, o->lse, &o->a));
+    for (int i = 0; i < 3; i++)
+        if (o->v[i]->needs)
+            UM_TRY(nn_grad_close(nn, o->v[i], g[i]));
+    return UM_OK;
+}
+
+static bool attention_fits(struct um_nn *nn, struct um_var *const *v, int64_t heads,
+                           const struct um_var *mask)
+{
+    const struct um_var *q = v[0];
+
+    for (int i = 1; i < 3; i++)
+        if (!nn_same(q, v[i])) {
+            (void)nn_misfit(nn, "attention", "q", q, i == 1 ? "k" : "v", v[i]);
+            return false;
+        }
+    if (q->ndim != 3 || !nn_float(q->dt) || heads < 1 || q->dim[2] % heads) {
+        char s[UM_SHAPE_TEXT];
+
+        (void)um_nn_fail(nn, UM_ESHAPE, "attention: q %s does not fit %lld heads", nn_shape(q, s),
+                         (long long)heads);
+        return false;
+    }
+    if (mask && (mask->dt != UM_U8 || mask->ndim != 2 || mask->dim[0] != q->dim[0] ||
+                 mask->dim[1] != q->dim[1])) {
+        (void)nn_misfit(nn, "attention", "q", q, "key_mask", mask);
+        return false;
+    }
+    return true;
+}
+
+struct um_var *um_attention(struct um_nn *nn, struct um_var *q, struct um_var *k, struct um_var *v,
+                            int64_t heads, struct um_var *key_mask, float p)
+{
+    struct attention o = { .v = { q, k, v } };
+    struct um_var   *y;
+    int64_t          B, T, C;
+
+    if (nn_bad(nn, q) || nn_bad(nn, k) || nn_bad(nn, v) || !nn_has(nn, attention_fwd) ||
+        !nn_has(nn, attention_bwd) || !attention_fits(nn, o.v, heads, key_mask))
+        return NULL;
+    if (!(p >= 0 && p < 1))
+        return um_nn_fail(nn, UM_ERANGE, "attention: dropout p %g", (double)p);
+    B = q->dim[0], T = q->dim[1], C = q->dim[2];
+    y     = nn_like(nn, q->dt, q);
+    o.lse = nn_alloc_elems(nn, B * heads * T, UM_F32);
+    if (!y || !o.lse)
+        return NULL;
+    o.a = (struct um_attn){ .dt       = y->dt,
+                            .B        = B,
+                            .T        = T,
+                            .A        = heads,
+                            .d        = C / heads,
+                            .ldq      = C,
+                            .ldk      = C,
+                            .ldv      = C,
+                            .ldo      = C,
+                            .q        = q->data,
+                            .k        = k->data,
+                            .v        = v->data,
+                            .key_mask = key_mask ? key_mask->data : NULL,
+                            .drop     = nn_drop(nn, p) };
+    if (!nn_ok(nn, nn->k->attention_fwd(nn->dev, y->data, o.lse, &o.a), "attention"))
+        return NULL;
+    return nn_record(nn, y, attention_back, &o, sizeof o, q->needs || k->needs || v->needs);
+}

@@ -1,0 +1,523 @@
+/* nn.c - the tape: every operation's backward against central differences on the definitions
+ * (device "ref"), gradients that add up, errors that stick and name both shapes
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "nn/nn.h"
+
+#define OK(expr)                                                                                   \
+    do {                                                                                           \
+        if ((expr) < 0)                                                                            \
+            fail_msg("%s: %s", #expr, um_errmsg());                                                \
+    } while (0)
+
+enum { MAX_PAR = 4 };
+
+struct rig {
+    struct um_dev    *dev;
+    struct um_nn     *nn;
+    struct um_params *ps;
+    int               n; /* trained parameters */
+};
+
+struct test {
+    const char *name;
+    int64_t     dim[MAX_PAR][UM_VAR_DIM]; /* of the parameters p[i]; the first 0 ends a shape */
+    struct um_var *(*build)(struct rig *r, struct um_var *const *p);
+    bool zero_stat; /* add running statistics of 5 after the parameters */
+};
+
+/* ---- a scalar of anything: cross entropy over the last axis ---- */
+
+static struct um_var *scalar(struct rig *r, struct um_var *y)
+{
+    static const int32_t target[64] = { 1, 0, 2, 1, 1, 0, 2, 2, 0, 1, 2, 0, 1, 1, 0, 2 };
+    int64_t              n          = 1;
+
+    if (!y)
+        return NULL;
+    for (int i = 0; i + 1 < y->ndim; i++)
+        n *= y->dim[i];
+    assert_true(n <= 64);
+    y = um_reshape(r->nn, y, 2, (int64_t[]){ n, y->dim[y->ndim - 1] });
+    return um_cross_entropy(r->nn, um_cast(r->nn, y, UM_F32), target, false);
+}
+
+static struct um_var *b_linear(struct rig *r, struct um_var *const *p)
+{
+    return scalar(r, um_linear(r->nn, p[0], p[1], p[2]));
+}
+
+static struct um_var *b_kernel(struct rig *r, struct um_var *const *p)
+{
+    return scalar(r, um_linear(r->nn, p[0], p[1], NULL));
+}
+
+static struct um_var *b_twice(struct rig *r, struct um_var *const *p)
+{
+    struct um_nn  *nn = r->nn;
+    struct um_var *y  = um_add(nn, p[0], um_gelu(nn, p[0])); /* x is used four times */
+
+    y = um_add(nn, y, um_relu(nn, um_linear(nn, p[0], p[1], NULL)));
+    return scalar(r, um_add(nn, y, y));
+}
+
+static struct um_var *b_dropout(struct rig *r, struct um_var *const *p)
+{
+    return scalar(r, um_dropout(r->nn, um_add(r->nn, p[0], um_dropout(r->nn, p[0], 0.5f)), 0.3f));
+}
+
+static struct um_var *b_scale(struct rig *r, struct um_var *const *p)
+{
+    struct um_nn  *nn = r->nn;
+    struct um_var *S  = um_matmul_nt(nn, p[0], p[1]);
+
+    return scalar(r, um_expscale(nn, um_add(nn, S, um_matmul_nt(nn, p[0], p[0])), p[2]));
+}
+
+static struct um_var *b_layernorm(struct rig *r, struct um_var *const *p)
+{
+    return scalar(r, um_layernorm(r->nn, p[0], p[1], p[2], 1e-5f));
+}
+
+static struct um_var *b_batchnorm(struct rig *r, struct um_var *const *p)
+{
+    struct um_var *x = p[0], *term[2];
+
+    term[0] = um_batchnorm(r->nn, x, p[1], p[2], r->ps, r->n, r->n + 1, 0.1f, 1e-5f);
+    term[1] = um_batchnorm(r->nn, x, NULL, NULL, r->ps, r->n, r->n + 1, 0.1f, 1e-5f);
+    for (int i = 0; i < 2; i++)
+        term[i] = scalar(r, term[i]);
+    return um_weighted_sum(r->nn, term, (float[]){ 1, 0.5f }, 2);
+}
+
+static struct um_var *b_l2norm(struct rig *r, struct um_var *const *p)
+{
+    return scalar(r, um_l2norm(r->nn, p[0], 1e-12f));
+}
+
+static struct um_var *b_glue(struct rig *r, struct um_var *const *p)
+{
+    static const int32_t id[6] = { 3, 0, 3, 1, 1, 3 };
+    struct um_nn        *nn    = r->nn;
+    struct um_var       *ids   = um_nn_input(nn, UM_I32, 2, (int64_t[]){ 2, 3 }, id);
+    struct um_var       *x     = um_embed(nn, ids, p[0]);
+    struct um_var       *y;
+
+    x = um_add_rows(nn, x, p[1], 2);
+    y = um_prepend(nn, p[2], x);                        /* [2,4,c] */
+    y = um_concat(nn, y, um_slice_tokens(nn, y, 1, 2)); /* [2,6,c] */
+    y = um_concat(nn, um_slice_tokens(nn, y, 0, 3), x); /* [2,6,c] */
+    x = um_slice_tokens(nn, y, 0, 1);                   /* [2,c] */
+    return scalar(r, um_add(nn, x, um_slice_tokens(nn, y, 4, 1)));
+}
+
+static struct um_var *b_packed(struct rig *r, struct um_var *const *p)
+{
+    return scalar(r, um_attention_qkv(r->nn, p[0], 2, NULL, 0));
+}
+
+static struct um_var *b_attention(struct rig *r, struct um_var *const *p)
+{
+    static const uint8_t keys[8] = { 1, 1, 1, 0, 1, 0, 1, 1 };
+    struct um_var       *mask    = um_nn_input(r->nn, UM_U8, 2, (int64_t[]){ 2, 4 }, keys);
+
+    return scalar(r, um_attention(r->nn, p[0], p[1], p[2], 2, mask, 0.25f));
+}
+
+static struct um_var *b_losses(struct rig *r, struct um_var *const *p)
+{
+    static const float   label[12] = { 1, 0, NAN, 1, 1, 0, 0, NAN, 1, 0, 0, 1 };
+    static const int32_t column[4] = { 2, -1, 0, 1 };
+    struct um_var       *term[3];
+
+    term[0] = um_bce(r->nn, p[0], label);
+    term[1] = um_cross_entropy(r->nn, p[0], column, true); /* [3,4]: four rows of x^T */
+    term[2] = term[0];
+    return um_weighted_sum(r->nn, term, (float[]){ 0.7f, -1.5f, 2 }, 3);
+}
+
+static const struct test tests[] = {
+    { "linear", { { 2, 3, 5 }, { 7, 5 }, { 7 } }, b_linear, false },
+    { "linear, kernel of 5 dims", { { 4, 12 }, { 3, 1, 3, 2, 2 } }, b_kernel, false },
+    { "a variable used four times", { { 4, 3 }, { 3, 3 } }, b_twice, false },
+    { "dropout", { { 6, 5 } }, b_dropout, false },
+    { "matmul_nt, expscale", { { 4, 3 }, { 4, 3 }, { 1 } }, b_scale, false },
+    { "layernorm", { { 2, 3, 7 }, { 7 }, { 7 } }, b_layernorm, false },
+    { "batchnorm", { { 6, 5 }, { 5 }, { 5 } }, b_batchnorm, true },
+    { "l2norm", { { 5, 4 } }, b_l2norm, false },
+    { "embed, rows, prepend, concat, slice", { { 4, 5 }, { 6, 5 }, { 1, 1, 5 } }, b_glue, false },
+    { "attention_qkv", { { 2, 3, 12 } }, b_packed, false },
+    { "attention", { { 2, 4, 6 }, { 2, 4, 6 }, { 2, 4, 6 } }, b_attention, false },
+    { "bce, xent, weighted_sum", { { 3, 4 } }, b_losses, false },
+};
+
+/* ---- the judgement ---- */
+
+static void rig_open(struct rig *r, const struct test *t)
+{
+    const struct um_nn_opts opts = { .dtype = UM_F32 };
+
+    OK(um_dev_open(&r->dev, "ref", NULL));
+    OK(um_nn_new(&r->nn, r->dev, &opts));
+    OK(um_params_new(&r->ps, r->dev));
+    for (r->n = 0; t && r->n < MAX_PAR && t->dim[r->n][0]; r->n++) {
+        char name[16];
+        int  nd = 0;
+
+        while (nd < UM_VAR_DIM && t->dim[r->n][nd])
+            nd++;
+        snprintf(name, sizeof name, "p%d", r->n);
+        OK(um_params_add(r->ps, name, nd, t->dim[r->n], UM_INIT_UNIFORM, 1, true));
+    }
+    if (t && t->zero_stat) {
+        OK(um_params_buffer(r->ps, "mean", 5, 0));
+        OK(um_params_buffer(r->ps, "var", 5, 1));
+    }
+    OK(um_params_init(r->ps, 7));
+    OK(um_params_grad(r->ps));
+}
+
+static void rig_close(struct rig *r)
+{
+    um_params_free(r->ps);
+    um_nn_free(r->nn);
+    um_dev_close(r->dev);
+}
+
+static struct um_var *build(struct rig *r, const struct test *t, bool grad)
+{
+    struct um_var *p[MAX_PAR] = { 0 };
+
+    OK(um_nn_begin(r->nn, grad, true, 11, 3));
+    for (int i = 0; i < r->n; i++)
+        p[i] = um_nn_param(r->nn, r->ps, i);
+    return t->build(r, p);
+}
+
+static double loss_of(struct rig *r, const struct test *t)
+{
+    struct um_var *y = build(r, t, false);
+    float          x;
+
+    OK(um_nn_status(r->nn));
+    OK(um_nn_read(r->nn, y, &x));
+    return (double)x;
+}
+
+/* d loss / d w by differences of fourth order; ref's memory is the host's */
+static double difference(struct rig *r, const struct test *t, float *w)
+{
+    const double h = 1.0 / 32;
+    const float  x = *w;
+    double       f[5];
+
+    for (int k = 0; k < 5; k++) {
+        *w   = x + (float)((k - 2) * h);
+        f[k] = loss_of(r, t);
+    }
+    *w = x;
+    return (f[0] - 8 * f[1] + 8 * f[3] - f[4]) / (12 * h);
+}
+
+/* the relative L2 error of a parameter's gradient */
+static double gradient_error(struct rig *r, const struct test *t, const struct um_param *p)
+{
+    double num = 0, den = 0;
+
+    for (int64_t i = 0; i < p->count; i++) {
+        const double g = difference(r, t, r->ps->value + p->offset + i);
+
+        num += pow(g - (double)r->ps->grad[p->offset + i], 2);
+        den += g * g;
+    }
+    return sqrt(num / den);
+}
+
+static void gradients_match_differences(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < sizeof tests / sizeof tests[0]; k++) {
+        struct rig     r;
+        struct um_var *loss;
+
+        rig_open(&r, &tests[k]);
+        loss = build(&r, &tests[k], true);
+        OK(um_nn_status(r.nn));
+        OK(um_nn_backward(r.nn, loss));
+        for (int i = 0; i < r.n; i++) {
+            const double e = gradient_error(&r, &tests[k], &r.ps->list[i]);
+
+            if (!(e <= 3e-4))
+                fail_msg("%s: gradient of p%d is off by %g", tests[k].name, i, e);
+        }
+        rig_close(&r);
+    }
+}
+
+/* a second step adds to the parameters' gradients: exactly twice the first */
+static void parameter_gradients_add_up(void **state)
+{
+    struct rig r;
+    float     *once;
+
+    (void)state;
+    rig_open(&r, &tests[0]);
+    OK(um_nn_backward(r.nn, build(&r, &tests[0], true)));
+    once = malloc((size_t)r.ps->total * sizeof *once);
+    memcpy(once, r.ps->grad, (size_t)r.ps->total * sizeof *once);
+    OK(um_nn_backward(r.nn, build(&r, &tests[0], true)));
+    for (int i = 0; i < r.n; i++)
+        for (int64_t j = 0; j < r.ps->list[i].count; j++) {
+            const int64_t at = r.ps->list[i].offset + j;
+
+            assert_true(fabsf(r.ps->grad[at] - 2 * once[at]) <= 1e-6f * (1 + fabsf(once[at])));
+        }
+    OK(um_params_zero_grad(r.ps));
+    assert_true(r.ps->grad[0] == 0);
+    free(once);
+    rig_close(&r);
+}
+
+/* ---- errors ---- */
+
+static void expect_error(struct rig *r, const struct um_var *y, int st, const char *text)
+{
+    assert_null(y);
+    assert_int_equal(um_nn_status(r->nn), st);
+    if (!strstr(um_errmsg(), text))
+        fail_msg("\"%s\" is not in \"%s\"", text, um_errmsg());
+    OK(um_nn_begin(r->nn, true, true, 0, 0));
+    OK(um_nn_status(r->nn)); /* a new step forgets the failure */
+}
+
+static void shape_errors_name_both_shapes(void **state)
+{
+    struct rig     r;
+    struct um_nn  *nn;
+    const float    zero[64] = { 0 };
+    struct um_var *a, *b;
+
+#define IN(...)                                                                                    \
+    um_nn_input(nn, UM_F32, (int)(sizeof(int64_t[]){ __VA_ARGS__ } / 8),                           \
+                (int64_t[]){ __VA_ARGS__ }, zero)
+    (void)state;
+    rig_open(&r, NULL);
+    nn = r.nn;
+    OK(um_nn_begin(nn, true, true, 0, 0));
+    a = IN(2, 3), b = IN(4, 5);
+    expect_error(&r, um_linear(nn, a, b, NULL), UM_ESHAPE,
+                 "linear: x float32 [2,3] does not fit w float32 [4,5]");
+    a = IN(2, 3), b = IN(3, 2);
+    expect_error(&r, um_add(nn, a, b), UM_ESHAPE,
+                 "add: a float32 [2,3] does not fit b float32 [3,2]");
+    a = IN(2, 3), b = IN(3, 2);
+    expect_error(&r, um_matmul_nt(nn, a, b), UM_ESHAPE, "[2,3] does not fit b float32 [3,2]");
+    a = IN(2, 3), b = IN(2);
+    expect_error(&r, um_layernorm(nn, a, b, b, 1), UM_ESHAPE,
+                 "[2,3] does not fit gamma float32 [2]");
+    a = IN(1, 3, 4), b = IN(1, 2, 4);
+    expect_error(&r, um_add_rows(nn, a, b, 0), UM_ESHAPE,
+                 "x float32 [1,3,4] does not fit positions");
+    a = IN(1, 3, 4), b = IN(3);
+    expect_error(&r, um_prepend(nn, b, a), UM_ESHAPE,
+                 "cls float32 [3] does not fit x float32 [1,3,4]");
+    a = IN(1, 3, 4), b = IN(2, 3, 4);
+    expect_error(&r, um_concat(nn, a, b), UM_ESHAPE, "[1,3,4] does not fit b float32 [2,3,4]");
+    a = IN(1, 3, 4);
+    expect_error(&r, um_slice_tokens(nn, a, 2, 2), UM_ESHAPE, "2 tokens from 2 of x [1,3,4]");
+    a = IN(1, 3, 8);
+    expect_error(&r, um_attention_qkv(nn, a, 2, NULL, 0), UM_ESHAPE, "[1,3,8] does not fit 3 x 2");
+    a = IN(1, 2, 4), b = IN(1, 2, 3);
+    expect_error(&r, um_attention(nn, a, a, b, 2, NULL, 0), UM_ESHAPE,
+                 "does not fit v float32 [1,2,3]");
+    a = IN(1, 2, 3, 4);
+    expect_error(&r, um_patches(nn, a, (int64_t[]){ 1, 2, 4 }, 1, 0), UM_ESHAPE,
+                 "x [1,2,3,4] does not fit patches of [1,2,4]");
+    a = IN(2, 3);
+    expect_error(&r, um_reshape(nn, a, 2, (int64_t[]){ 2, 4 }), UM_ESHAPE, "[2,3] does not fit");
+    a = IN(2, 3);
+    expect_error(&r, um_cross_entropy(nn, a, (int32_t[]){ 0, 3 }, false), UM_ERANGE,
+                 "target 3 of row 1");
+    rig_close(&r);
+#undef IN
+}
+
+/* the first failure is kept; NULL passes through whatever comes after */
+static void errors_stick(void **state)
+{
+    struct rig     r;
+    const float    zero[8] = { 0 };
+    struct um_var *a, *y;
+    float          x;
+
+    (void)state;
+    rig_open(&r, NULL);
+    OK(um_nn_begin(r.nn, true, true, 0, 0));
+    a = um_nn_input(r.nn, UM_F32, 2, (int64_t[]){ 2, 3 }, zero);
+    y = um_linear(r.nn, a, a, NULL);
+    OK(um_nn_status(r.nn)); /* [2,3] [2,3]^T fits */
+    y = um_add(r.nn, y, a);
+    y = um_gelu(r.nn, um_relu(r.nn, um_reshape(r.nn, um_concat(r.nn, y, y), 0, NULL)));
+    y = um_l2norm(r.nn, um_dropout(r.nn, y, 0.1f), 1);
+    y = um_weighted_sum(r.nn, &y, zero, 1);
+    assert_null(y);
+    assert_null(um_nn_input(r.nn, UM_F32, 2, (int64_t[]){ 2, 3 }, zero));
+    assert_int_equal(um_nn_backward(r.nn, y), UM_ESHAPE);
+    assert_int_equal(um_nn_read(r.nn, y, &x), UM_ESHAPE);
+    assert_non_null(strstr(um_errmsg(), "add: a float32 [2,2] does not fit b float32 [2,3]"));
+    expect_error(&r, NULL, UM_ESHAPE, "add:");
+    assert_int_equal(um_nn_backward(r.nn, NULL), UM_ESHAPE);
+    rig_close(&r);
+}
+
+static void backward_refuses_what_it_cannot_do(void **state)
+{
+    struct rig     r;
+    struct um_var *loss;
+
+    (void)state;
+    rig_open(&r, &tests[0]);
+    loss = build(&r, &tests[0], false);
+    assert_int_equal(um_nn_backward(r.nn, loss), UM_EUNSUPPORTED);
+    loss = build(&r, &tests[0], true);
+    OK(um_nn_backward(r.nn, loss));
+    assert_int_equal(um_nn_backward(r.nn, loss), UM_EUNSUPPORTED);
+    rig_close(&r);
+}
+
+/* ---- parameters ---- */
+
+static void values_do_not_depend_on_order(void **state)
+{
+    static const char *const name[2] = { "a.weight", "b.weight" };
+    struct um_dev           *dev;
+    struct um_params        *ps[2];
+
+    (void)state;
+    OK(um_dev_open(&dev, "ref", NULL));
+    for (int k = 0; k < 2; k++) {
+        OK(um_params_new(&ps[k], dev));
+        for (int i = 0; i < 2; i++)
+            OK(um_params_add(ps[k], name[i ^ k], 2, (int64_t[]){ 33, 31 }, UM_INIT_TRUNC02, 0,
+                             true));
+        OK(um_params_buffer(ps[k], "c.running_var", 3, 1));
+        OK(um_params_init(ps[k], 5));
+        assert_int_equal(um_params_count(ps[k], ""), 2 * 33 * 31);
+        assert_int_equal(um_params_count(ps[k], "b."), 33 * 31);
+        assert_int_equal(um_params_find(ps[k], "none"), -1);
+        assert_int_equal(ps[k]->list[1].offset % 16, 0);
+        assert_true(ps[k]->value[ps[k]->list[2].offset + 2] == 1);
+    }
+    for (int i = 0; i < 2; i++) {
+        const float *x = ps[0]->value + ps[0]->list[i].offset;
+        double       m = 0, v = 0;
+
+        assert_memory_equal(x, ps[1]->value + ps[1]->list[!i].offset, 33 * 31 * sizeof *x);
+        for (int j = 0; j < 33 * 31; j++)
+            m += (double)x[j] / (33 * 31), v += (double)x[j] * (double)x[j] / (33 * 31);
+        assert_true(fabs(m) < 0.002 && fabs(sqrt(v) - 0.02) < 0.002);
+    }
+    assert_int_equal(um_params_add(ps[0], "d", 0, NULL, UM_INIT_ZERO, 0, false), UM_EUNSUPPORTED);
+    um_params_free(ps[0]);
+    um_params_free(ps[1]);
+    OK(um_params_new(&ps[0], dev));
+    OK(um_params_buffer(ps[0], "a", 3, 1));
+    assert_int_equal(um_params_buffer(ps[0], "a", 3, 1), UM_EDUPLICATE);
+    assert_int_equal(um_params_add(ps[0], "b", 3, (int64_t[]){ 1 << 30, 1 << 30, 1 << 30 },
+                                   UM_INIT_ZERO, 0, false),
+                     UM_ERANGE);
+    um_params_free(ps[0]);
+    um_dev_close(dev);
+}
+
+/* running statistics follow the batches, and are used outside training */
+static void batchnorm_keeps_running_statistics(void **state)
+{
+    const float    x[4] = { 1, 10, 3, 30 }; /* means 2, 20; unbiased variances 2, 200 */
+    struct rig     r;
+    struct um_var *y;
+    float          out[4];
+    int            mean, var;
+
+    (void)state;
+    OK(um_dev_open(&r.dev, "ref", NULL));
+    OK(um_nn_new(&r.nn, r.dev, &(struct um_nn_opts){ .dtype = UM_F32 }));
+    OK(um_params_new(&r.ps, r.dev));
+    OK(mean = um_params_buffer(r.ps, "m", 2, 0));
+    OK(var = um_params_buffer(r.ps, "v", 2, 1));
+    OK(um_params_init(r.ps, 0));
+    for (int train = 1; train >= 0; train--) {
+        OK(um_nn_begin(r.nn, false, train, 0, 0));
+        y = um_nn_input(r.nn, UM_F32, 2, (int64_t[]){ 2, 2 }, x);
+        y = um_batchnorm(r.nn, y, NULL, NULL, r.ps, mean, var, 0.1f, 0);
+        OK(um_nn_read(r.nn, y, out));
+        if (train) {
+            assert_true(fabsf(out[0] + 1) < 1e-5f && fabsf(out[3] - 1) < 1e-5f);
+            assert_true(fabsf(r.ps->value[r.ps->list[mean].offset + 1] - 2.0f) < 1e-5f);
+            assert_true(fabsf(r.ps->value[r.ps->list[var].offset + 1] - 20.9f) < 1e-4f);
+        }
+    }
+    assert_true(fabsf(out[3] - 28.0f / sqrtf(20.9f)) < 1e-5f);
+    rig_close(&r);
+}
+
+/* bfloat16 activations: the gradient of a small composition within a few per cent of float's */
+static void bfloat16_follows_float(void **state)
+{
+    float grad[2][64];
+
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        struct rig     r;
+        struct um_var *x, *w, *y;
+
+        rig_open(&r, &tests[2]);
+        um_nn_free(r.nn);
+        OK(um_nn_new(&r.nn, r.dev, &(struct um_nn_opts){ .dtype = k ? UM_BF16 : UM_F32 }));
+        OK(um_nn_begin(r.nn, true, true, 0, 0));
+        x = um_cast(r.nn, um_nn_param(r.nn, r.ps, 0), k ? UM_BF16 : UM_F32);
+        w = um_nn_param(r.nn, r.ps, 1);
+        y = um_gelu(r.nn, um_linear(r.nn, um_add(r.nn, x, x), w, NULL));
+        OK(um_nn_backward(r.nn, scalar(&r, um_add(r.nn, y, x))));
+        memcpy(grad[k], r.ps->grad, (size_t)r.ps->total * sizeof(float));
+        rig_close(&r);
+    }
+    for (int p = 0; p < 2; p++) {
+        const int at = p ? 16 : 0, n = p ? 9 : 12;
+        double    num = 0, den = 0;
+
+        for (int i = at; i < at + n; i++) {
+            num += pow((double)(grad[0][i] - grad[1][i]), 2);
+            den += pow((double)grad[0][i], 2);
+        }
+        if (!(sqrt(num / den) <= 0.05))
+            fail_msg("gradient of p%d is off by %g", p, sqrt(num / den));
+        assert_true(num > 0); /* it really was another precision */
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest all[] = {
+        cmocka_unit_test(gradients_match_differences),
+        cmocka_unit_test(parameter_gradients_add_up),
+        cmocka_unit_test(shape_errors_name_both_shapes),
+        cmocka_unit_test(errors_stick),
+        cmocka_unit_test(backward_refuses_what_it_cannot_do),
+        cmocka_unit_test(values_do_not_depend_on_order),
+        cmocka_unit_test(batchnorm_keeps_running_statistics),
+        cmocka_unit_test(bfloat16_follows_float),
+    };
+
+    return cmocka_run_group_tests_name("nn", all, NULL, NULL);
+}
