@@ -33,33 +33,13 @@ static bool wanted(const struct config *cfg, int table)
     return table == UM_TABLE_TRUTH || (table == UM_TABLE_XRAY ? cfg->save.xray : cfg->save.ct);
 }
 
-/* "a,b" to bits, by name */
-static int parse_findings(const char *list, uint32_t *bits)
-{
-    *bits = 0;
-    while (*list) {
-        const size_t n = strcspn(list, ",");
-        int          f = 0;
-
-        while (f < UM_FINDINGS &&
-               (strlen(um_finding_name(f)) != n || strncmp(um_finding_name(f), list, n) != 0))
-            f++;
-        if (f == UM_FINDINGS)
-            return um_usage("--findings: \"%.*s\" is none of nodule, consolidation, effusion, "
-                            "cardiomegaly, pneumothorax",
-                            (int)n, list);
-        *bits |= 1u << f;
-        list += n + (list[n] == ',');
-    }
-    return UM_OK;
-}
-
 static int parse(struct config *cfg)
 {
     struct um_phantom_config *p = &cfg->phantom;
     char                      rest;
 
-    UM_TRY(parse_findings(cfg->findings, &p->findings));
+    if (um_findings_parse(cfg->findings, &p->findings) < 0)
+        return um_usage("--findings: %s", um_errmsg());
     if (sscanf(cfg->split, "%lf,%lf,%lf%c", &p->split[0], &p->split[1], &p->split[2], &rest) != 3)
         return um_usage("--split: expected three numbers with commas, got \"%s\"", cfg->split);
     if (sscanf(cfg->volume, "%dx%dx%d%c", &p->depth, &p->height, &p->width, &rest) != 3)

@@ -32,6 +32,27 @@ const char *um_finding_name(int finding)
     return finding >= 0 && finding < UM_FINDINGS ? name[finding] : NULL;
 }
 
+int um_findings_parse(const char *list, uint32_t *bits)
+{
+    *bits = 0;
+    while (*list) {
+        const size_t n = strcspn(list, ",");
+        int          f = 0;
+
+        while (f < UM_FINDINGS &&
+               (strlen(um_finding_name(f)) != n || strncmp(um_finding_name(f), list, n) != 0))
+            f++;
+        if (f == UM_FINDINGS)
+            return um_fail(UM_ERANGE,
+                           "\"%.*s\" is none of nodule, consolidation, effusion, "
+                           "cardiomegaly, pneumothorax",
+                           (int)n, list);
+        *bits |= 1u << f;
+        list += n + (list[n] == ',');
+    }
+    return UM_OK;
+}
+
 const char *um_split_name(int split)
 {
     static const char *const name[UM_SPLITS] = { "train", "valid", "test" };
@@ -160,8 +181,7 @@ static void draw_scan(struct um_phantom *p, struct um_view *view)
     c->height     = p->cfg.height;
     c->width      = p->cfg.width;
     c->spacing[0] = 0.01 * floor(100 * um_rng_range(&r, 352, 376) / c->width + 0.5);
-    c->spacing[1] =
-        0.01 * floor(100 * um_rng_range(&r, 1, 1) * c->spacing[0] * c->width / c->height + 0.5);
+    c->spacing[1] = 0.01 * floor(100 * c->spacing[0] * c->width / c->height + 0.5);
     c->spacing[2] = 0.01 * floor(100 * um_rng_range(&r, 314, 334) / c->depth + 0.5);
     for (int a = 0; a < 3; a++) {
         g->h[a] = a == 2 ? c->spacing[2] / g->thin : c->spacing[a];
@@ -202,8 +222,10 @@ static void thicken(struct um_phantom *p, int z, float sigma)
             sum += g->hu[v];
             bits |= g->mask[v];
         }
-        four                   = i % 4 ? four >> 8 : um_rng_u32(&r);
-        sum                    = sum / (float)g->thin + sigma * p->bell[four & 255];
+        four = i % 4 ? four >> 8 : um_rng_u32(&r);
+        sum  = sum / (float)g->thin;
+        sum += (sum > -980 ? sigma : 0.3f * sigma) *
+               p->bell[four & 255]; /* few photons are lost in air */
         sum                    = sum < -1024 ? -1024 : sum > 3071 ? 3071 : sum;
         p->ct[z * plane + i]   = (int16_t)((int)(sum + 1024.5f) - 1024);
         p->mask[z * plane + i] = bits;
@@ -304,6 +326,9 @@ static void tell_truth(struct um_phantom *p, const struct um_body *b, const stru
         if (!l->present)
             continue;
         measure(p, f);
+        l->present = l->voxels > 0; /* voxels of centimetres may miss it */
+        if (!l->present)
+            continue;
         shadow(p, f, view);
         const double z = (l->at[2] + 0.5) * p->c.spacing[2];
 

@@ -36,6 +36,9 @@ enum { UM_SPLITS = 3, UM_PHANTOM_REPORT = 2048, UM_PHANTOM_NAME = 24 };
 UM_API const char *um_finding_name(int finding);
 UM_API const char *um_split_name(int split);
 
+/* um_findings_parse - "nodule,effusion" to bits; UM_ERANGE names the word that is no finding */
+UM_API UM_RESULT_USED int um_findings_parse(const char *list, uint32_t *bits);
+
 struct um_phantom_config {
     uint64_t seed;
     uint32_t findings;             /* bit f: finding f may be drawn */

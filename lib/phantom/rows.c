@@ -47,7 +47,7 @@ static void manifest_row(FILE *f, const struct um_phantom_case *c, bool xray)
     (void)fputc('\n', f);
 }
 
-/* slices first..last of the file's own slice axis; "-" where that axis is not the slices' */
+/* first and last slice along the file's own axis of slices, which may run downwards */
 static void file_slices(FILE *f, const struct um_phantom_case *c, const struct um_lesion *l)
 {
     int at = -1;
