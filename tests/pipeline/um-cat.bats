@@ -30,13 +30,16 @@ keys() { py keys "$1" | tr '\n' ' '; }
 @test "the eight lines refuse a cut stream" {
     head -c -41 a.umt >cut.umt
     head -c 1000000 a.umt >cut2.umt
-    run py keys cut2.umt
-    [ "$status" != 0 ]
+    run py read cut.umt
+    [ "$output" = 12 ] # the index is not theirs to miss
+    run py read cut2.umt
+    [ "$output" = cut ]
+    [ "$status" = 1 ]
 }
 
 @test "files, pipes and levels give the same bytes" {
     um-cat a.umt -o x.umt
-    cat a.umt | um-cat >y.umt
+    head -c -0 a.umt | um-cat >y.umt
     um-cat <a.umt >z.umt
     um-cat - <a.umt | cmp - x.umt
     cmp x.umt y.umt
@@ -49,7 +52,7 @@ keys() { py keys "$1" | tr '\n' ' '; }
     cat a.umt b.umt >cat.umt
     py same cat.umt 0 20
     um-cat cat.umt | cmp - ab.umt
-    cat cat.umt | um-cat | cmp - ab.umt
+    head -c -0 cat.umt | um-cat | cmp - ab.umt
 }
 
 @test "different histories are both kept" {
@@ -158,7 +161,7 @@ keys() { py keys "$1" | tr '\n' ' '; }
     py keys x.umt | while read -r k; do py keys h-test.umt | grep -qx "$k"; done
     run um-cat --hash-split nobody:a=0.5,b=0.5 a.umt -o x2.umt
     [ "$status" = 1 ]
-    [[ $output == 'um-cat: record k/0: meta `nobody` missing'* ]]
+    [[ $output == "um-cat: record k/0: meta \`nobody\` missing"* ]]
     run um-cat --hash-split patient:a=0.5,b=0.4 a.umt -o x2.umt
     [ "$status" = 2 ]
 }
@@ -182,7 +185,7 @@ keys() { py keys "$1" | tr '\n' ' '; }
     um-cat --keep t_int16 m.umt -o m16.umt
     py meta m16.umt n | diff - <(py meta a.umt n)
     run um-cat --merge a.umt left.umt -o x.umt
-    [[ $output == 'um-cat: record k/0: both streams have a tensor `t_uint8`' ]]
+    [ "$output" = "um-cat: record k/0: both streams have a tensor \`t_uint8\`" ]
     um-cat --range 0:5 right.umt -o few.umt
     run um-cat --merge few.umt left.umt -o x.umt
     [ "$status" = 1 ]

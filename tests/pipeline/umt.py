@@ -3,14 +3,16 @@
 
   umt.py write FILE FIRST COUNT [KEY=VALUE ...]   records FIRST.. of every dtype; header fields
   umt.py same FILE FIRST COUNT                    are these the records, value by value?
+  umt.py read FILE                                how many records, by the eight lines
   umt.py keys FILE                                a key a line
+  umt.py names FILE                               key and names of tensors a line
   umt.py meta FILE NAME                           key and that meta value a line
 """
 import pathlib, re, sys
-import msgpack, numpy, zstandard
+import msgpack, zstandard
 
 page = (pathlib.Path(__file__).parents[2] / "man/umt.5").read_text()
-exec(re.search(r'^\.\\" reader\.py\n\.Bd -literal\n(.*?)^\.Ed', page, re.S | re.M).group(1))
+eight_lines = (re.search(r'^\.\\" reader\.py\n\.Bd -literal\n(.*?)^\.Ed', page, re.S | re.M).group(1))
 
 DTYPES = ["uint8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"]
 SHAPES = [(), (0,), (3,), (2, 0, 5), (2, 3, 4), (1, 1, 1, 1, 1, 1, 1, 7), (40, 40, 30)]
@@ -56,17 +58,29 @@ def same(file, first, count):
     assert got == count, (got, count)
 
 
+def light(file):
+    """keys, meta and names alone: numpy takes longer to load than all the rest"""
+    for m in msgpack.Unpacker(zstandard.ZstdDecompressor().stream_reader(open(file, "rb"), read_across_frames=True),
+                              max_buffer_size=2**33):
+        if "key" in m:
+            yield m["key"], m["meta"], m["tensors"]
+
+
 what, file, *rest = sys.argv[1:]
-if what == "write":
+if what in ("write", "same", "read"):
+    exec(eight_lines)
+if what == "read":
+    print(sum(1 for record in read(open(file, "rb"))))
+elif what == "write":
     write(file, int(rest[0]), int(rest[1]), rest[2:])
 elif what == "same":
     same(file, int(rest[0]), int(rest[1]))
 elif what == "keys":
-    for key, m, t in read(open(file, "rb")):
+    for key, m, t in light(file):
         print(key)
 elif what == "meta":
-    for key, m, t in read(open(file, "rb")):
+    for key, m, t in light(file):
         print(key, m.get(rest[0]))
 elif what == "names":
-    for key, m, t in read(open(file, "rb")):
+    for key, m, t in light(file):
         print(key, *t)
