@@ -1,0 +1,37 @@
+/* grey.h - what every reader of 2D files gives: one 8-bit gray channel
+ *
+ * Luma is 0.299 R + 0.587 G + 0.114 B. All arithmetic on the way to 8 bits is exact in integers and
+ * rounded once, half up: colour, transparency over black and 16 bits go through one division.
+ */
+#ifndef UM_MEDIA_GREY_H
+#define UM_MEDIA_GREY_H
+
+#include <stdint.h>
+
+struct um_grey {
+    uint8_t *px; /* [height,width], rows from the top */
+    int64_t  width, height;
+    /* sides of the picture in the file; differ from the two above only after --fast-decode */
+    int64_t file_width, file_height;
+};
+
+/* what a reader of images may spend and how it may decode */
+struct um_image_opts {
+    int64_t max_pixels; /* more pixels or voxels than this are refused before memory is taken */
+    int64_t fast_side;  /* JPEG: 0 exact; else a scaled DCT may be used that leaves the longer side
+                           at least this long */
+};
+
+/* 1000 times the luma, a weighted sum of whole numbers */
+static inline uint64_t um_luma1000(uint64_t r, uint64_t g, uint64_t b)
+{
+    return 299 * r + 587 * g + 114 * b;
+}
+
+/* n / d rounded to nearest, half up */
+static inline uint64_t um_div_round(uint64_t n, uint64_t d)
+{
+    return (2 * n + d) / (2 * d);
+}
+
+#endif

@@ -1,0 +1,38 @@
+/* image.h - a file of any kind we read, told by its content and never by its name */
+#ifndef UM_MEDIA_IMAGE_H
+#define UM_MEDIA_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "media/grey.h"
+#include "media/nifti.h"
+
+enum um_image_kind { UM_IMAGE_JPEG, UM_IMAGE_PNG, UM_IMAGE_NIFTI };
+
+/* a file in memory, of a kind we read; a gzipped one is inflated already */
+struct um_image {
+    enum um_image_kind kind;
+    uint8_t           *bytes;
+    size_t             n;
+};
+
+/* um_image_open - read the file into the arena and tell its kind
+ *
+ * UM_EMISSING, UM_EIO, UM_EFORMAT (a directory, device or FIFO; empty; a damaged .gz; not an
+ * image), UM_EUNSUPPORTED (a kind that is known but not read: the message names it), UM_ERANGE
+ * (more bytes than max_pixels voxels of 8 bytes could take). Messages name the path. */
+UM_API UM_RESULT_USED int um_image_open(struct um_arena *a, const char *path, int64_t max_pixels,
+                                        struct um_image *im);
+
+/* um_image_grey - decode a JPEG or PNG (see jpeg.h, png.h). UM_ESHAPE if it is a volume. */
+UM_API UM_RESULT_USED int um_image_grey(struct um_arena *a, const struct um_image *im,
+                                        const struct um_image_opts *opts, struct um_grey *out);
+
+/* um_image_volume - the voxels of a NIfTI file in the canonical frame (see nifti.h, orient.h); they
+ * stay in im->bytes. UM_ESHAPE if it is a picture. */
+UM_API UM_RESULT_USED int um_image_volume(const struct um_image      *im,
+                                          const struct um_nifti_opts *opts, struct um_nifti *out);
+
+#endif

@@ -1,0 +1,122 @@
+/* mask.c - label volumes: whole numbers, nearest or share of the area */
+#include "media/mask.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+struct job {
+    const struct um_volume *v;
+    double                  threshold;
+    bool                    cut; /* values become 0 and 1 at the threshold */
+    float                  *row;
+    uint8_t                *label;
+};
+
+static bool all_whole(const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (!(x[i] >= 0 && x[i] <= 255 && x[i] == floorf(x[i])))
+            return false;
+    return true;
+}
+
+/* whether the values are labels; if not, whether a threshold makes them so */
+static int look(struct job *j)
+{
+    const struct um_volume *v = j->v;
+
+    for (int64_t z = 0; z < v->dim[0]; z++)
+        for (int64_t y = 0; y < v->dim[1]; y++) {
+            UM_TRY(um_volume_row(v, z, y, j->row));
+            if (all_whole(j->row, v->dim[2]))
+                continue;
+            j->cut = true;
+            if (!isfinite(j->threshold))
+                return um_fail(UM_ERANGE, "values are not whole numbers in 0..255: "
+                                          "--mask-threshold V makes them 0 and 1");
+        }
+    return UM_OK;
+}
+
+static int labels(struct job *j, int64_t z, int64_t y)
+{
+    const int64_t n = j->v->dim[2];
+
+    UM_TRY(um_volume_row(j->v, z, y, j->row));
+    for (int64_t x = 0; x < n; x++)
+        j->label[x] = (uint8_t)(j->cut ? (double)j->row[x] >= j->threshold : j->row[x]);
+    return UM_OK;
+}
+
+static int nearest(struct job *j, const int64_t size[3], uint8_t *out)
+{
+    const int64_t *n = j->v->dim;
+
+    for (int64_t z = 0; z < size[0]; z++)
+        for (int64_t y = 0; y < size[1]; y++) {
+            UM_TRY(
+                labels(j, (2 * z + 1) * n[0] / (2 * size[0]), (2 * y + 1) * n[1] / (2 * size[1])));
+            for (int64_t x = 0; x < size[2]; x++)
+                *out++ = j->label[(2 * x + 1) * n[2] / (2 * size[2])];
+        }
+    return UM_OK;
+}
+
+/* sum[x] += w * share of the input row that is not 0, for the outputs along x */
+static void add_row(const struct job *j, const struct um_boxes *b, uint64_t w, uint64_t *sum)
+{
+    for (int64_t x = 0; x < b->n_out; x++) {
+        uint64_t s = 0;
+
+        for (int64_t k = 0; k < b->count[x]; k++)
+            s += j->label[b->first[x] + k] ? b->weight[x * b->most + k] : 0;
+        sum[x] += w * s;
+    }
+}
+
+static int area(struct um_arena *a, struct job *j, const int64_t size[3], uint8_t *out)
+{
+    struct um_boxes b[3];
+    uint64_t       *sum = um_alloc_array(a, size[2], sizeof *sum), total;
+
+    if (!sum)
+        return UM_ENOMEM;
+    for (int i = 0; i < 3; i++)
+        UM_TRY(um_boxes_new(a, j->v->dim[i], size[i], &b[i]));
+    total = b[0].total * b[1].total * b[2].total;
+    for (int64_t z = 0; z < size[0]; z++)
+        for (int64_t y = 0; y < size[1]; y++) {
+            memset(sum, 0, (size_t)size[2] * sizeof *sum);
+            for (int64_t m = 0; m < b[0].count[z]; m++)
+                for (int64_t k = 0; k < b[1].count[y]; k++) {
+                    UM_TRY(labels(j, b[0].first[z] + m, b[1].first[y] + k));
+                    add_row(j, &b[2],
+                            (uint64_t)b[0].weight[z * b[0].most + m] *
+                                b[1].weight[y * b[1].most + k],
+                            sum);
+                }
+            for (int64_t x = 0; x < size[2]; x++)
+                *out++ = (uint8_t)um_div_round(255 * sum[x], total);
+        }
+    return UM_OK;
+}
+
+int um_mask_resize(struct um_arena *a, const struct um_volume *v, enum um_filter filter,
+                   double threshold, const int64_t size[3], uint8_t *out)
+{
+    struct job j = { .v = v, .threshold = threshold };
+
+    for (int i = 0; i < 3; i++)
+        if (v->dim[i] > UM_VOXEL_SIDE_MAX || size[i] < 1 || size[i] > UM_VOXEL_SIDE_MAX)
+            return um_fail(UM_ERANGE,
+                           "mask of %lld x %lld x %lld voxels: sides of 1 to %d expected",
+                           (long long)v->dim[0], (long long)v->dim[1], (long long)v->dim[2],
+                           UM_VOXEL_SIDE_MAX);
+    j.row   = um_alloc_array(a, v->dim[2], sizeof *j.row);
+    j.label = um_alloc_array(a, v->dim[2], 1);
+    if (!j.row || !j.label)
+        return UM_ENOMEM;
+    UM_TRY(look(&j));
+    return filter == UM_FILTER_NEAREST ? nearest(&j, size, out) : area(a, &j, size, out);
+}

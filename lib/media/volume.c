@@ -1,0 +1,99 @@
+/* volume.c - rows of a volume in Hounsfield units */
+#include "media/volume.h"
+
+#include <float.h>
+#include <math.h>
+
+size_t um_voxel_size(enum um_voxel type)
+{
+    static const size_t size[] = { 1, 1, 2, 2, 4, 4, 8, 8, 4, 8 };
+
+    return size[type];
+}
+
+/* neighbours that lie side by side get a loop of their own, which the compiler makes wide */
+#define ROW(NAME, T, A)                                                                            \
+    static void NAME(const void *p, int64_t at, int64_t step, int64_t n, double slope,             \
+                     double inter, float *hu)                                                      \
+    {                                                                                              \
+        const T *s = (const T *)p + at;                                                            \
+        const A  m = (A)slope, b = (A)inter;                                                       \
+                                                                                                   \
+        if (step == 1)                                                                             \
+            for (int64_t x = 0; x < n; x++)                                                        \
+                hu[x] = (float)((A)s[x] * m + b);                                                  \
+        else if (step == -1)                                                                       \
+            for (int64_t x = 0; x < n; x++)                                                        \
+                hu[x] = (float)((A)s[-x] * m + b);                                                 \
+        else                                                                                       \
+            for (int64_t x = 0; x < n; x++)                                                        \
+                hu[x] = (float)((A)s[x * step] * m + b);                                           \
+    }
+ROW(row_u8, uint8_t, float)
+ROW(row_i8, int8_t, float)
+ROW(row_u16, uint16_t, float)
+ROW(row_i16, int16_t, float)
+ROW(row_u32, uint32_t, double)
+ROW(row_i32, int32_t, double)
+ROW(row_u64, uint64_t, double)
+ROW(row_i64, int64_t, double)
+ROW(row_f32, float, float)
+ROW(row_f64, double, double)
+
+typedef void row_fn(const void *, int64_t, int64_t, int64_t, double, double, float *);
+
+static bool all_finite(const float *x, int64_t n)
+{
+    int bad = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        bad |= !(fabsf(x[i]) <= FLT_MAX);
+    return !bad;
+}
+
+int um_volume_row(const struct um_volume *v, int64_t z, int64_t y, float *hu)
+{
+    static row_fn *const fn[] = { row_u8,  row_i8,  row_u16, row_i16, row_u32,
+                                  row_i32, row_u64, row_i64, row_f32, row_f64 };
+    const int64_t        n    = v->dim[2];
+
+    fn[v->type](v->voxels, z * v->step[0] + y * v->step[1], v->step[2], n, v->slope, v->inter, hu);
+    if (all_finite(hu, n))
+        return UM_OK;
+    for (int64_t x = 0; x < n; x++) {
+        if (isfinite(hu[x]))
+            continue;
+        if (!v->replace)
+            return um_fail(UM_ENONFINITE,
+                           "voxel x %lld, y %lld, z %lld (of %lld x %lld x %lld) is %g "
+                           "(--nan HU replaces such voxels)",
+                           (long long)x, (long long)y, (long long)z, (long long)v->dim[2],
+                           (long long)v->dim[1], (long long)v->dim[0], (double)hu[x]);
+        hu[x] = v->instead;
+    }
+    return UM_OK;
+}
+
+void um_affine_spacing(const double affine[12], double spacing[3])
+{
+    for (int c = 0; c < 3; c++)
+        spacing[c] = sqrt(affine[c] * affine[c] + affine[4 + c] * affine[4 + c] +
+                          affine[8 + c] * affine[8 + c]);
+}
+
+void um_affine_resized(const double affine[12], const int64_t from[3], const int64_t to[3],
+                       double out[12])
+{
+    for (int r = 0; r < 3; r++) {
+        const double *a = affine + 4 * r;
+        double       *o = out + 4 * r;
+
+        o[3] = a[3];
+        for (int c = 0; c < 3; c++) { /* column c is x, y, z; from and to are z, y, x */
+            const double f = (double)from[2 - c] / (double)to[2 - c];
+
+            o[c] = a[c] * f;
+            o[3] += a[c] * (0.5 * f - 0.5);
+        }
+    }
+}
