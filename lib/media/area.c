@@ -3,17 +3,19 @@
 
 #include <string.h>
 
-/* shrinking: in units of 1/n_out of an input sample, output i covers [i n_in, (i+1) n_in) */
+/* shrinking: in units of 1/(n_out per) of a sample, output i covers [i n_in, (i+1) n_in) */
 static void shrink(struct um_boxes *b)
 {
+    const int64_t unit = b->n_out * b->per; /* one sample */
+
     b->total = (uint64_t)b->n_in;
     for (int64_t i = 0; i < b->n_out; i++) {
-        const int64_t from = i * b->n_in, to = from + b->n_in, last = (to - 1) / b->n_out;
+        const int64_t from = i * b->n_in, to = from + b->n_in, last = (to - 1) / unit;
 
-        b->first[i] = from / b->n_out;
+        b->first[i] = from / unit;
         b->count[i] = last - b->first[i] + 1;
         for (int64_t j = b->first[i]; j <= last; j++) {
-            const int64_t lo = j * b->n_out, hi = lo + b->n_out;
+            const int64_t lo = j * unit, hi = lo + unit;
 
             b->weight[i * b->most + j - b->first[i]] =
                 (uint32_t)((hi < to ? hi : to) - (lo > from ? lo : from));
@@ -39,20 +41,22 @@ static void grow(struct um_boxes *b)
     }
 }
 
-int um_boxes_new(struct um_arena *a, int64_t n_in, int64_t n_out, struct um_boxes *b)
+int um_boxes_new(struct um_arena *a, int64_t n_in, int64_t per, int64_t n_out, struct um_boxes *b)
 {
-    if (n_in < 1 || n_out < 1 || n_in > UM_SIDE_MAX || n_out > UM_SIDE_MAX)
+    if (n_in < 1 || n_out < 1 || n_in > UM_SIDE_MAX || n_out > UM_SIDE_MAX / per ||
+        (per > 1 && n_in / per < n_out))
         return um_fail(UM_ERANGE, "cannot resize a side of %lld to %lld: 1 to %d expected",
                        (long long)n_in, (long long)n_out, UM_SIDE_MAX);
     b->n_in   = n_in;
+    b->per    = per;
     b->n_out  = n_out;
-    b->most   = n_in / n_out + 2;
+    b->most   = n_in / (n_out * per) + 2;
     b->first  = um_alloc_array(a, n_out, sizeof *b->first);
     b->count  = um_alloc_array(a, n_out, sizeof *b->count);
     b->weight = um_alloc_array(a, n_out * b->most, sizeof *b->weight);
     if (!b->first || !b->count || !b->weight)
         return UM_ENOMEM;
-    if (n_out <= n_in)
+    if (n_out * per <= n_in)
         shrink(b);
     else
         grow(b);
@@ -121,6 +125,7 @@ int um_grey_square(struct um_arena *a, const struct um_grey *in, int64_t side,
                    enum um_filter filter, uint8_t *out)
 {
     const struct um_mark mark = um_arena_mark(a);
+    const int64_t        per  = in->eighths == 8 ? 8 : 1;
     struct um_boxes      bx, by;
     uint32_t            *acc;
     int64_t              w, h;
@@ -132,8 +137,8 @@ int um_grey_square(struct um_arena *a, const struct um_grey *in, int64_t side,
         nearest(in, w, h, out, side);
         return UM_OK;
     }
-    UM_TRY(um_boxes_new(a, in->width, w, &bx));
-    UM_TRY(um_boxes_new(a, in->height, h, &by));
+    UM_TRY(um_boxes_new(a, in->file_width * in->eighths / per, 8 / per, w, &bx));
+    UM_TRY(um_boxes_new(a, in->file_height * in->eighths / per, 8 / per, h, &by));
     acc = um_alloc_array(a, in->width, sizeof *acc);
     if (!acc)
         return UM_ENOMEM;

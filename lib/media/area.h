@@ -17,7 +17,7 @@
 /* the weights of one axis: output i = sum over k < count[i] of weight[i * most + k] in[first[i] +
  * k] divided by total */
 struct um_boxes {
-    int64_t   n_in, n_out, most;
+    int64_t   n_in, per, n_out, most;
     int64_t  *first, *count;
     uint32_t *weight;
     uint64_t  total;
@@ -25,8 +25,10 @@ struct um_boxes {
 
 enum { UM_SIDE_MAX = 1 << 23 }; /* sides up to here keep all sums within 64 bits */
 
-/* um_boxes_new - in the arena. UM_ERANGE: sides outside 1..UM_SIDE_MAX; UM_ENOMEM. */
-UM_API UM_RESULT_USED int um_boxes_new(struct um_arena *a, int64_t n_in, int64_t n_out,
+/* um_boxes_new - in the arena. The picture is n_in / per samples long, which need not be whole:
+ * then the last sample lies partly outside (only for shrinking). UM_ERANGE: sides
+ * outside 1..UM_SIDE_MAX, n_in / per < n_out with per > 1; UM_ENOMEM. */
+UM_API UM_RESULT_USED int um_boxes_new(struct um_arena *a, int64_t n_in, int64_t per, int64_t n_out,
                                        struct um_boxes *b);
 
 /* um_fit - the size a w x h picture takes in a square: the longer side becomes `side`, the other

@@ -11,8 +11,10 @@
 struct um_grey {
     uint8_t *px; /* [height,width], rows from the top */
     int64_t  width, height;
-    /* sides of the picture in the file; differ from the two above only after --fast-decode */
-    int64_t file_width, file_height;
+    /* sides of the picture in the file, and how much of them is left: 8 of 8 but for --fast-decode.
+     * A last pixel may then stand for less than the others: width = ceil(file_width eighths / 8).
+     */
+    int64_t file_width, file_height, eighths;
 };
 
 /* what a reader of images may spend and how it may decode */

@@ -1,7 +1,9 @@
 /* image.c - telling kinds of files apart */
 #include "media/image.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "media/gunzip.h"
@@ -54,27 +56,54 @@ static int refuse(const uint8_t *bytes, size_t n, const char *where)
     return um_fail(UM_EFORMAT, "%snot an image: expected JPEG, PNG or NIfTI", where);
 }
 
-static int tell(struct um_arena *a, size_t max, struct um_image *im)
+/* some write an Analyze header into the 128 bytes that DICOM leaves free */
+static bool is_dicom(const struct um_image *im)
+{
+    return im->n >= 132 && memcmp(im->bytes + 128, "DICM", 4) == 0;
+}
+
+static bool begins(const uint8_t *bytes, size_t n, enum um_image_kind *kind)
 {
     static const uint8_t jpeg[] = { 0xff, 0xd8, 0xff };
     static const uint8_t png[]  = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n' };
-    const char          *where  = "";
 
-    if (im->n >= sizeof jpeg && memcmp(im->bytes, jpeg, sizeof jpeg) == 0) {
-        im->kind = UM_IMAGE_JPEG;
+    if (n >= sizeof jpeg && memcmp(bytes, jpeg, sizeof jpeg) == 0)
+        *kind = UM_IMAGE_JPEG;
+    else if (n >= sizeof png && memcmp(bytes, png, sizeof png) == 0)
+        *kind = UM_IMAGE_PNG;
+    else
+        return false;
+    return true;
+}
+
+bool um_image_is_picture(const char *path)
+{
+    uint8_t            head[16];
+    enum um_image_kind kind;
+    const int          fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const ssize_t      n  = fd < 0 ? -1 : read(fd, head, sizeof head);
+
+    if (fd >= 0)
+        (void)close(fd);
+    return n > 0 && begins(head, (size_t)n, &kind);
+}
+
+static int tell(struct um_arena *a, size_t max, struct um_image *im)
+{
+    const char        *where = "";
+    enum um_nifti_kind nifti;
+
+    if (begins(im->bytes, im->n, &im->kind))
         return UM_OK;
-    }
-    if (im->n >= sizeof png && memcmp(im->bytes, png, sizeof png) == 0) {
-        im->kind = UM_IMAGE_PNG;
-        return UM_OK;
-    }
     if (um_gzip_is(im->bytes, im->n)) {
         where = "inside the gzip: ";
         UM_TRY(um_gunzip(a, im->bytes, im->n, max, &im->bytes, &im->n));
     }
+    nifti    = um_nifti_kind(im->bytes, im->n);
     im->kind = UM_IMAGE_NIFTI;
-    return um_nifti_kind(im->bytes, im->n) != UM_NIFTI_NOT ? UM_OK
-                                                           : refuse(im->bytes, im->n, where);
+    if (nifti == UM_NIFTI_NOT || (nifti == UM_NIFTI_ANALYZE && is_dicom(im)))
+        return refuse(im->bytes, im->n, where);
+    return UM_OK;
 }
 
 int um_image_open(struct um_arena *a, const char *path, int64_t max_pixels, struct um_image *im)

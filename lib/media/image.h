@@ -2,6 +2,7 @@
 #ifndef UM_MEDIA_IMAGE_H
 #define UM_MEDIA_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,11 @@ struct um_image {
  * (more bytes than max_pixels voxels of 8 bytes could take). Messages name the path. */
 UM_API UM_RESULT_USED int um_image_open(struct um_arena *a, const char *path, int64_t max_pixels,
                                         struct um_image *im);
+
+/* um_image_is_picture - whether a file there begins as a JPEG or PNG does; false if it cannot be
+ * read
+ */
+UM_API bool um_image_is_picture(const char *path);
 
 /* um_image_grey - decode a JPEG or PNG (see jpeg.h, png.h). UM_ESHAPE if it is a volume. */
 UM_API UM_RESULT_USED int um_image_grey(struct um_arena *a, const struct um_image *im,

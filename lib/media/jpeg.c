@@ -146,6 +146,7 @@ static void decode(struct job *j)
     (void)jpeg_start_decompress(&j->d);
     j->out->width       = j->d.output_width;
     j->out->height      = j->d.output_height;
+    j->out->eighths     = j->d.scale_num;
     j->out->file_width  = j->d.image_width;
     j->out->file_height = j->d.image_height;
     j->out->px          = um_alloc_array(j->arena, j->out->width * j->out->height, 1);

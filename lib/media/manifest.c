@@ -29,9 +29,10 @@ struct seen {
 
 struct um_manifest {
     FILE          *f;
-    char          *name, *header, *line;
+    char          *name, *folder, *header, *line;
     size_t         cap;
     int64_t        at; /* line number */
+    int64_t        part, parts, rows, taken;
     int64_t        ncol;
     struct column *col;
     int64_t        index[UM_COL_LABEL]; /* of the columns that occur once; -1: not there */
@@ -238,6 +239,14 @@ static int parse_header(struct um_manifest *m)
     return need_columns(m);
 }
 
+/* the path up to its last slash, that slash left out unless it is all there is */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return strndup(path, slash == path ? 1 : slash ? (size_t)(slash - path) : 0);
+}
+
 static int begin(struct um_manifest *m, const char *path)
 {
     const bool  std = !path || strcmp(path, "-") == 0;
@@ -245,9 +254,10 @@ static int begin(struct um_manifest *m, const char *path)
     size_t      n = 0;
     int         st;
 
-    m->name = strdup(std ? "standard input" : path);
-    m->f    = std ? stdin : fopen(path, "re");
-    if (!m->name)
+    m->name   = strdup(std ? "standard input" : path);
+    m->folder = std ? strdup("") : folder_of(path);
+    m->f      = std ? stdin : fopen(path, "re");
+    if (!m->name || !m->folder)
         return um_fail(UM_ENOMEM, "out of memory");
     if (!m->f)
         return errno == ENOENT ? um_fail(UM_EMISSING, "%s: no such file", path)
@@ -272,7 +282,8 @@ int um_manifest_open(struct um_manifest **out, const char *path)
         return um_fail(UM_ENOMEM, "out of memory");
     for (int i = 0; i < UM_COL_LABEL; i++)
         m->index[i] = -1;
-    st = begin(m, path);
+    m->parts = 1;
+    st       = begin(m, path);
     if (st < 0)
         um_manifest_close(m);
     else
@@ -292,7 +303,13 @@ void um_manifest_close(struct um_manifest *m)
     free(m->header);
     free(m->line);
     free(m->name);
+    free(m->folder);
     free(m);
+}
+
+const char *um_manifest_folder(const struct um_manifest *m)
+{
+    return m->folder;
 }
 
 int64_t um_manifest_ncol(const struct um_manifest *m)
@@ -357,13 +374,12 @@ static int parse_row(struct um_manifest *m, size_t n, struct um_row **out)
     return 1;
 }
 
-int um_manifest_next(struct um_manifest *m, struct um_row **row)
+/* the next row of any shard */
+static int next_row(struct um_manifest *m, struct um_row **row)
 {
     size_t n = 0;
     int    st;
 
-    if (m->st < 0)
-        return m->st;
     do
         st = read_line(m, &n);
     while (st > 0 && n == 0);
@@ -371,6 +387,42 @@ int um_manifest_next(struct um_manifest *m, struct um_row **row)
         return st;
     st = parse_row(m, n, row);
     return st < 0 ? wrong(m, st) : st;
+}
+
+int um_manifest_next(struct um_manifest *m, struct um_row **row)
+{
+    int st = m->st;
+
+    while (st >= 0 && (st = next_row(m, row)) > 0 && m->rows++ % m->parts != m->part)
+        um_row_free(*row);
+    m->taken += st > 0;
+    return st;
+}
+
+void um_manifest_shard(struct um_manifest *m, int64_t part, int64_t parts)
+{
+    m->part  = part;
+    m->parts = parts;
+}
+
+int64_t um_manifest_taken(const struct um_manifest *m)
+{
+    return m->taken;
+}
+
+int64_t um_manifest_total(const struct um_manifest *m)
+{
+    FILE   *f = m->f == stdin ? NULL : fopen(m->name, "re");
+    int64_t n = -1; /* the header */
+    char    buf[1 << 14], last = '\n';
+
+    for (size_t got; f && (got = fread(buf, 1, sizeof buf, f)) > 0; last = buf[got - 1])
+        for (size_t i = 0; i < got; i++)
+            n += buf[i] == '\n';
+    if (f)
+        (void)fclose(f);
+    n += last != '\n';
+    return n > m->part ? (n - m->part + m->parts - 1) / m->parts : 0;
 }
 
 void um_row_free(struct um_row *row)

@@ -29,7 +29,7 @@ enum um_column {
 
 struct um_manifest;
 
-/* one row, in one block of memory: um_row_free */
+/* one row, in one block of memory: um_row_free, or free */
 struct um_row {
     int64_t     line; /* of the file, from 1 */
     int64_t     ncol;
@@ -42,9 +42,19 @@ struct um_row {
 UM_API UM_RESULT_USED int um_manifest_open(struct um_manifest **m, const char *path);
 UM_API void               um_manifest_close(struct um_manifest *m); /* takes NULL */
 
+/* um_manifest_folder - what its relative paths are relative to; "" for the current one */
+UM_API const char *um_manifest_folder(const struct um_manifest *m);
+
 UM_API int64_t        um_manifest_ncol(const struct um_manifest *m);
 UM_API enum um_column um_manifest_column(const struct um_manifest *m, int64_t i);
 UM_API const char    *um_manifest_name(const struct um_manifest *m, int64_t i);
+
+/* um_manifest_shard - from here on give rows part, part + parts, part + 2 parts, ... alone (from
+ * 0); keys are still held against those of all rows um_manifest_taken - rows given so far
+ * um_manifest_total - rows there will be, counted by line ends; 0 where that cannot be known */
+UM_API void    um_manifest_shard(struct um_manifest *m, int64_t part, int64_t parts);
+UM_API int64_t um_manifest_taken(const struct um_manifest *m);
+UM_API int64_t um_manifest_total(const struct um_manifest *m);
 
 /* um_manifest_next - 1: *row, owned by the caller; 0: the end; <0, final, with the line's number:
  * UM_EFORMAT: not UTF-8, a NUL, a row of other than ncol fields, an empty key, one over 1024 bytes

@@ -83,7 +83,7 @@ static int area(struct um_arena *a, struct job *j, const int64_t size[3], uint8_
     if (!sum)
         return UM_ENOMEM;
     for (int i = 0; i < 3; i++)
-        UM_TRY(um_boxes_new(a, j->v->dim[i], size[i], &b[i]));
+        UM_TRY(um_boxes_new(a, j->v->dim[i], 1, size[i], &b[i]));
     total = b[0].total * b[1].total * b[2].total;
     for (int64_t z = 0; z < size[0]; z++)
         for (int64_t y = 0; y < size[1]; y++) {

@@ -69,6 +69,7 @@ static void check_size(struct job *j)
         give_up(j,
                 um_fail(UM_EFORMAT, "PNG: %llu x %llu pixels promised, which %zu bytes cannot hold",
                         (unsigned long long)w, (unsigned long long)h, j->n));
+    j->out->eighths = 8;
     j->out->width = j->out->file_width = (int64_t)w;
     j->out->height = j->out->file_height = (int64_t)h;
 }

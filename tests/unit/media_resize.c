@@ -55,7 +55,7 @@ static void area_is_the_mean(void **state)
     for (size_t k = 0; k < sizeof size / sizeof size[0]; k++) {
         const int64_t w = size[k][0], h = size[k][1], side = size[k][2];
         uint8_t      *px = um_alloc_array(arena, w * h, 1), *out = um_alloc_array(arena, side, 256);
-        struct um_grey g = { px, w, h, w, h };
+        struct um_grey g = { px, w, h, w, h, 8 };
         struct um_rng  r = um_rng_at(1, UM_RNG_TEST, k, 0);
         int64_t        fw, fh;
 
@@ -80,7 +80,7 @@ static void area_is_the_mean(void **state)
 static void half_rounds_up(void **state)
 {
     uint8_t        px[] = { 1, 2, 4, 5, 7, 7 }, out[3];
-    struct um_grey g    = { px, 6, 1, 6, 1 };
+    struct um_grey g    = { px, 6, 1, 6, 1, 8 };
     uint8_t        square[9];
 
     (void)state;
@@ -109,7 +109,7 @@ static void fits(void **state)
 static void nearest_takes_the_centre(void **state)
 {
     uint8_t        px[] = { 10, 20, 30, 40, 50 }, square[9];
-    struct um_grey g    = { px, 5, 1, 5, 1 };
+    struct um_grey g    = { px, 5, 1, 5, 1, 8 };
 
     (void)state; /* centres at 5/6, 15/6, 25/6 */
     assert_int_equal(um_grey_square(arena, &g, 3, UM_FILTER_NEAREST, square), UM_OK);
@@ -123,8 +123,8 @@ static void sides_are_checked(void **state)
     struct um_boxes b;
 
     (void)state;
-    assert_int_equal(um_boxes_new(arena, 0, 5, &b), UM_ERANGE);
-    assert_int_equal(um_boxes_new(arena, UM_SIDE_MAX + 1, 5, &b), UM_ERANGE);
+    assert_int_equal(um_boxes_new(arena, 0, 1, 5, &b), UM_ERANGE);
+    assert_int_equal(um_boxes_new(arena, UM_SIDE_MAX + 1, 1, 5, &b), UM_ERANGE);
 }
 
 /* ---- volumes ---- */

@@ -1,0 +1,199 @@
+/* um-preprocess - a manifest of images and reports to a tensor stream
+ *
+ * reads   a TSV manifest; JPEG, PNG and NIfTI files; reports
+ * writes  image uint8 [1,S,S] or volume float32 [D,H,W] in 0..1, mask uint8 on the same grid; meta
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/flow.h"
+#include "media/manifest.h"
+#include "media/prepare.h"
+#include "media/spec.h"
+#include "media/window.h"
+
+static struct config {
+    struct um_common  common;
+    struct um_prepare prepare;
+    const char       *root, *volume_size, *window, *nan, *filter, *dropped, *shard, *mask_filter,
+        *threshold;
+} cfg = {
+    .common      = UM_COMMON_INIT,
+    .prepare     = { .image_size = 256, .frame = -1, .max_pixels = 1 << 29, .mask_threshold = NAN },
+    .volume_size = "32x128x128",
+    .window      = "-1000,1000",
+    .mask_filter = "nearest"
+};
+
+struct run {
+    struct um_manifest *manifest;
+    struct um_dropped  *dropped;
+    struct um_arena   **scratch; /* one for each worker */
+    int                 jobs;
+    int64_t             part, parts; /* --shard, from 0 */
+    struct um_arena    *a;           /* the header */
+};
+
+static const struct um_tool tool;
+
+static int next_row(void *user, void **item, const char **key)
+{
+    const struct run *r = user;
+    struct um_row    *row;
+    const int         st = um_manifest_next(r->manifest, &row);
+
+    if (st > 0) {
+        *item = row;
+        *key  = um_row_get(r->manifest, row, UM_COL_KEY);
+    }
+    return st;
+}
+
+static int map_row(void *user, int worker, struct um_arena *a, void *item, struct um_emit *e)
+{
+    struct run          *r   = user;
+    const struct um_row *row = item;
+    const char          *key = um_row_get(r->manifest, row, UM_COL_KEY);
+    struct um_prepared   out;
+    const int st = um_prepare_row(&cfg.prepare, r->manifest, row, a, r->scratch[worker], &out);
+
+    um_arena_reset(r->scratch[worker]);
+    UM_TRY(st);
+    if (out.drop != UM_DROP_NONE)
+        return um_dropped_add(r->dropped, row->line, key, out.drop);
+    for (int i = 0; i < out.notes; i++)
+        um_warn(&tool, "record %s: %s", key, out.note[i]);
+    return um_emit_record(e, out.rec);
+}
+
+static int parse_options(struct run *r)
+{
+    struct um_prepare *p = &cfg.prepare;
+
+    p->mask_filter = strcmp(cfg.mask_filter, "area") == 0 ? UM_FILTER_AREA : UM_FILTER_NEAREST;
+    p->replace     = cfg.nan != NULL;
+    UM_TRY(um_size_parse(cfg.volume_size, 4096, p->volume_size));
+    UM_TRY(um_shard_parse(cfg.shard, &r->part, &r->parts));
+    UM_TRY(um_window_parse(cfg.window, p->window));
+    UM_TRY(um_filters_parse(cfg.filter, &p->filters));
+    if (cfg.nan)
+        UM_TRY(um_number_parse(cfg.nan, &p->nan_hu));
+    return cfg.threshold ? um_number_parse(cfg.threshold, &p->mask_threshold) : UM_OK;
+}
+
+static int make_header(struct run *r, struct um_value *header)
+{
+    struct um_value options;
+
+    UM_TRY(um_opts_value(r->a, tool.opts, &options));
+    UM_TRY(um_header_new(r->a, NULL, tool.name, &options, header));
+    return um_map_set_nums(r->a, header, "window", cfg.prepare.window, 2);
+}
+
+static int report_dropped(struct run *r)
+{
+    char text[UM_DROPPED_TEXT];
+
+    if (cfg.filter && !cfg.common.quiet)
+        fprintf(stderr, "%s: %s\n", tool.name,
+                um_dropped_text(r->dropped, um_manifest_taken(r->manifest), text));
+    return cfg.dropped ? um_dropped_save(r->dropped, cfg.dropped) : UM_OK;
+}
+
+static int open_all(struct run *r, char **operands)
+{
+    if (operands[0] && operands[1])
+        return um_usage("one manifest at a time");
+    if (parse_options(r) < 0)
+        return um_usage("%s", um_errmsg());
+    UM_TRY(um_arena_new(&r->a));
+    UM_TRY(um_manifest_open(&r->manifest, operands[0]));
+    um_manifest_shard(r->manifest, r->part, r->parts);
+    cfg.prepare.root = cfg.root ? cfg.root : um_manifest_folder(r->manifest);
+    UM_TRY(um_dropped_new(&r->dropped));
+    r->jobs    = um_jobs(&cfg.common);
+    r->scratch = um_calloc_array(r->a, r->jobs, sizeof(struct um_arena *));
+    for (int i = 0; r->scratch && i < r->jobs; i++)
+        UM_TRY(um_arena_new(&r->scratch[i]));
+    return r->scratch ? UM_OK : UM_ENOMEM;
+}
+
+static int convert(struct run *r)
+{
+    struct um_value        header;
+    const struct um_source source = { .tool      = &tool,
+                                      .common    = &cfg.common,
+                                      .user      = r,
+                                      .total     = um_manifest_total(r->manifest),
+                                      .unit      = "rows",
+                                      .header    = &header,
+                                      .next      = next_row,
+                                      .map       = map_row,
+                                      .free_item = free };
+
+    UM_TRY(make_header(r, &header));
+    return um_source_run(&source);
+}
+
+static int run(char **operands)
+{
+    struct run r  = { 0 };
+    int        st = open_all(&r, operands);
+
+    if (st >= 0)
+        st = convert(&r);
+    if (st >= 0)
+        st = report_dropped(&r);
+    for (int i = 0; r.scratch && i < r.jobs; i++)
+        um_arena_free(r.scratch[i]);
+    um_manifest_close(r.manifest);
+    um_dropped_free(r.dropped);
+    um_arena_free(r.a);
+    return st;
+}
+
+static const char examples[] =
+    "  um-preprocess data/manifest.tsv -o all.umt            images, volumes, reports\n"
+    "  um-preprocess --filter frontal,sentences=3 m.tsv | um-tokenize --vocab v.txt >train.umt\n"
+    "  um-preprocess --window abdomen --volume-size 96x96x96 bcv.tsv -o bcv.umt\n"
+    "  um-preprocess --shard 3/100 m.tsv -o 3.umt            one of a hundred jobs\n";
+
+static const struct um_opt opts[] = {
+    UM_OPT_INT(0, "image-size", "N", &cfg.prepare.image_size, 8, 4096, true,
+               "side of the square image"),
+    UM_OPT_STR(0, "volume-size", "DxHxW", &cfg.volume_size, true, "slices, rows, columns"),
+    UM_OPT_STR(0, "window", "NAME|LO,HI", &cfg.window, true, "HU that become 0 and 1"),
+    UM_OPT_STR(0, "filter", "LIST", &cfg.filter, true, "keep: frontal, sentences=N, words=N"),
+    UM_OPT_STR(0, "dropped", "FILE", &cfg.dropped, false, "list what the filters dropped"),
+    UM_OPT_STR(0, "root", "DIR", &cfg.root, false, "folder of relative paths; the manifest's"),
+    UM_OPT_STR(0, "shard", "I/N", &cfg.shard, true, "rows I, I + N, I + 2N, ... alone"),
+    UM_OPT_INT(0, "frame", "N", &cfg.prepare.frame, -1, 1e9, true,
+               "time frame, from 0; -1: the only one"),
+    UM_OPT_STR(0, "nan", "HU", &cfg.nan, true, "in place of voxels that are not finite"),
+    UM_OPT_CHOICE(0, "mask-filter", "nearest|area", &cfg.mask_filter, true, "how masks shrink"),
+    UM_OPT_STR(0, "mask-threshold", "V", &cfg.threshold, true,
+               "masks that are no whole numbers: 1 from V on"),
+    UM_OPT_FLAG(0, "fast-decode", &cfg.prepare.fast_decode, true,
+                "JPEG: scaled DCT; changes pixels"),
+    UM_OPT_INT(0, "max-pixels", "N", &cfg.prepare.max_pixels, 1, 1e12, true,
+               "refuse what is larger"),
+    UM_OPT_OUTPUT(&cfg.common),
+    UM_OPT_JOBS(&cfg.common),
+    UM_OPT_LEVEL(&cfg.common),
+    UM_OPT_ERRORS(&cfg.common),
+    UM_OPT_TALK(&cfg.common),
+    UM_OPT_END
+};
+
+static const struct um_tool tool = {
+    "um-preprocess", "images, volumes and reports to a tensor stream", "[manifest]", examples, opts,
+    &cfg.common
+};
+
+int main(int argc, char **argv)
+{
+    return um_exit(&tool, run(um_args(&tool, argc, argv)));
+}
