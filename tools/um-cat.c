@@ -10,9 +10,7 @@
 #include "cli/cli.h"
 #include "cli/fan.h"
 #include "stream/edit.h"
-#include "stream/feed.h"
-#include "stream/merge.h"
-#include "stream/select.h"
+#include "stream/pick.h"
 
 struct config {
     struct um_common      common;
@@ -28,10 +26,8 @@ struct cat {
     const struct config  *cfg;
     const struct um_tool *tool;
     struct um_arena      *arena, *record; /* for all the run; for one record */
-    struct um_feed       *feed;
-    struct um_select     *pick;
+    struct um_pick        pick;
     struct um_edit       *edit;
-    struct um_merge      *other; /* --merge, or NULL */
     const char          **prefix;
     int                   prefixes;
     struct um_fan        *fan;
@@ -57,7 +53,7 @@ static int parse_sample(struct config *cfg)
     return UM_OK;
 }
 
-/* what goes into history: the options, but of a list of keys in a file its digest, not its name */
+/* for history: the options, but of a list of keys in a file its digest, not its name */
 static int history(struct cat *c, struct um_value *options)
 {
     char     text[UM_HASH_HEX + 1] = "@";
@@ -84,42 +80,36 @@ static int open_all(struct cat *c, char **files)
                                       .every  = cfg->every,
                                       .rename = cfg->rename };
     struct um_value           options, header;
-    int                       n = 1;
+    int                       n = 0;
 
     UM_TRY(um_arena_new(&c->arena));
     UM_TRY(um_arena_new(&c->record));
-    UM_TRY(um_select_open(&c->pick, &cfg->pick));
+    UM_TRY(um_select_open(&c->pick.select, &cfg->pick));
     UM_TRY(um_edit_open(&c->edit, &cfg->edit));
     if (cfg->prefix)
         UM_TRY(um_list_split(c->arena, "--prefix", cfg->prefix, &c->prefix, &c->prefixes));
-    for (n = 0; files[n];)
+    while (files[n])
         n++;
     if (cfg->prefix && c->prefixes != 1 && c->prefixes != (n ? n : 1))
         return um_usage("--prefix: %d prefixes for %d files", c->prefixes, n ? n : 1);
-    UM_TRY(um_feed_open(&c->feed, files, &how));
+    UM_TRY(um_feed_open(&c->pick.feed, files, &how));
     if (cfg->merge)
-        UM_TRY(um_merge_open(&c->other, cfg->merge,
+        UM_TRY(um_merge_open(&c->pick.merge, cfg->merge,
                              *cfg->unmatched == 'e'   ? UM_UNMATCHED_ERROR
                              : *cfg->unmatched == 'k' ? UM_UNMATCHED_KEEP
                                                       : UM_UNMATCHED_DROP,
-                             um_feed_join(c->feed)));
+                             um_feed_join(c->pick.feed)));
     UM_TRY(history(c, &options));
-    UM_TRY(um_join_header(um_feed_join(c->feed), c->tool->name, &options, &header));
+    UM_TRY(um_join_header(um_feed_join(c->pick.feed), c->tool->name, &options, &header));
     to.name = um_edit_splits(c->edit, &to.names);
     UM_TRY(um_fan_open(&c->fan, &to, &header));
     return um_progress_new(&c->bar, c->tool, "records");
 }
 
-/* a record that number and key have chosen: 1 if it is wanted, merged with its partner */
-static int complete(struct cat *c, struct um_record *rec)
+static int emit(void *user, struct um_record *rec, int input)
 {
-    const int st = um_merge_record(c->other, c->record, rec);
+    struct cat *c = user;
 
-    return st > 0 ? um_select_meta(c->pick, &rec->meta) : st;
-}
-
-static int emit(struct cat *c, struct um_record *rec, int input)
-{
     if (c->prefix) {
         const char *prefix = c->prefix[c->prefixes > 1 ? input : 0];
 
@@ -128,80 +118,7 @@ static int emit(struct cat *c, struct um_record *rec, int input)
     }
     UM_TRY(um_edit_record(c->edit, c->record, rec));
     UM_TRY(um_fan_record(c->fan, c->record, rec, um_map_str(&rec->meta, "split")));
-    c->done++;
-    return UM_OK;
-}
-
-/* ---- in the order of the input ---- */
-
-static int in_order(struct cat *c)
-{
-    struct um_record *rec;
-    int               st, input;
-
-    for (int64_t i = 0; (st = um_feed_next(c->feed, c->record, &rec, &input)) > 0; i++) {
-        if (um_select_key(c->pick, i, rec->key)) {
-            const int go = complete(c, rec);
-
-            UM_TRY(go > 0 ? emit(c, rec, input) : go);
-        } else {
-            um_merge_seen(c->other, rec->key);
-        }
-        um_progress_set(c->bar, (double)um_feed_bytes(c->feed), (double)um_feed_size(c->feed),
-                        c->done, NULL);
-        um_arena_reset(c->record);
-    }
-    return st;
-}
-
-/* ---- by the index ---- */
-
-/* the numbers of the records that are wanted; meta is only looked at if it matters */
-static int choose(struct cat *c, int64_t *number, double *draw, int64_t *n)
-{
-    const bool needs_meta = c->cfg->pick.where || c->other;
-
-    *n = 0;
-    for (int64_t i = 0; i < um_feed_count(c->feed); i++) {
-        const char       *key = um_feed_key(c->feed, i);
-        struct um_record *rec;
-        int               go = um_select_key(c->pick, i, key), input;
-
-        if (!go)
-            um_merge_seen(c->other, key);
-        if (go && needs_meta) {
-            UM_TRY(um_feed_read(c->feed, i, c->record, &rec, &input));
-            UM_TRY(go = complete(c, rec));
-            um_arena_reset(c->record);
-        }
-        if (go) {
-            draw[*n]       = um_select_draw(c->cfg->pick.seed, key);
-            number[(*n)++] = i;
-        }
-    }
-    return UM_OK;
-}
-
-static int by_index(struct cat *c)
-{
-    const int64_t count  = um_feed_count(c->feed);
-    int64_t      *number = um_alloc_array(c->arena, count, sizeof *number), n;
-    double       *draw   = um_alloc_array(c->arena, count, sizeof *draw);
-
-    if (!number || !draw)
-        return UM_ENOMEM;
-    UM_TRY(choose(c, number, draw, &n));
-    UM_TRY(um_select_lot(c->cfg->pick.seed, c->cfg->lot, c->cfg->shuffle, number, draw, n, &n));
-    for (int64_t i = 0; i < n; i++) {
-        struct um_record *rec;
-        int               input;
-
-        UM_TRY(um_feed_read(c->feed, number[i], c->record, &rec, &input));
-        UM_TRY(complete(c, rec));
-        UM_TRY(emit(c, rec, input));
-        um_progress_set(c->bar, (double)i + 1, (double)n, i + 1, NULL);
-        um_arena_reset(c->record);
-    }
+    um_progress_set(c->bar, c->pick.done, c->pick.total, ++c->done, NULL);
     return UM_OK;
 }
 
@@ -212,15 +129,21 @@ static int run(const struct um_tool *tool, struct config *cfg, char **files)
 
     cfg->pick.seed = cfg->edit.seed = (uint64_t)cfg->common.seed;
     UM_TRY(parse_sample(cfg));
+    c.pick = (struct um_pick){ .meta    = cfg->pick.where != NULL,
+                               .lot     = cfg->lot,
+                               .shuffle = cfg->shuffle,
+                               .seed    = cfg->pick.seed,
+                               .each    = emit,
+                               .user    = &c };
     if (cfg->shards && cfg->every)
         return um_usage("--shards and --split-records exclude each other");
     if ((st = open_all(&c, files)) >= 0)
-        st = cfg->shuffle || cfg->lot ? by_index(&c) : in_order(&c);
-    st = um_merge_close(c.other, st);
-    st = um_select_close(c.pick, st);
+        st = um_pick_run(&c.pick, c.record);
+    st = um_merge_close(c.pick.merge, st);
+    st = um_select_close(c.pick.select, st);
     um_progress_free(c.bar);
     st = um_fan_close(c.fan, st);
-    um_feed_close(c.feed);
+    um_feed_close(c.pick.feed);
     um_edit_close(c.edit);
     um_arena_free(c.record);
     um_arena_free(c.arena);

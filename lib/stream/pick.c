@@ -1,0 +1,91 @@
+/* pick.c - in the order of the input, or by the index in any other */
+#include "stream/pick.h"
+
+#include <stdlib.h>
+
+/* a record that number and key have chosen: 1 if it is wanted, and merged with its partner */
+static int complete(struct um_pick *p, struct um_arena *arena, struct um_record *rec)
+{
+    const int st = um_merge_record(p->merge, arena, rec);
+
+    return st > 0 ? um_select_meta(p->select, &rec->meta) : st;
+}
+
+static int in_order(struct um_pick *p, struct um_arena *arena)
+{
+    struct um_record *rec;
+    int               st, input;
+
+    p->total = (double)um_feed_size(p->feed);
+    for (int64_t i = 0; (st = um_feed_next(p->feed, arena, &rec, &input)) > 0; i++) {
+        p->done = (double)um_feed_bytes(p->feed);
+        if (um_select_key(p->select, i, rec->key)) {
+            const int go = complete(p, arena, rec);
+
+            UM_TRY(go > 0 ? p->each(p->user, rec, input) : go);
+        } else {
+            um_merge_seen(p->merge, rec->key);
+        }
+        um_arena_reset(arena);
+    }
+    return st;
+}
+
+/* the numbers of the records that are wanted; they are only read if more than the key matters */
+static int choose(struct um_pick *p, struct um_arena *arena, int64_t *number, double *draw,
+                  int64_t *n)
+{
+    *n = 0;
+    for (int64_t i = 0; i < um_feed_count(p->feed); i++) {
+        const char       *key = um_feed_key(p->feed, i);
+        struct um_record *rec;
+        int               go = um_select_key(p->select, i, key), input;
+
+        if (!go)
+            um_merge_seen(p->merge, key);
+        if (go && (p->meta || p->merge)) {
+            UM_TRY(um_feed_read(p->feed, i, arena, &rec, &input));
+            UM_TRY(go = complete(p, arena, rec));
+            um_arena_reset(arena);
+        }
+        if (go) {
+            draw[*n]       = um_select_draw(p->seed, um_feed_key(p->feed, i));
+            number[(*n)++] = i;
+        }
+    }
+    return UM_OK;
+}
+
+static int by_index(struct um_pick *p, struct um_arena *arena, int64_t *number, double *draw)
+{
+    int64_t n;
+
+    UM_TRY(choose(p, arena, number, draw, &n));
+    UM_TRY(um_select_lot(p->seed, p->lot, p->shuffle, number, draw, n, &n));
+    p->total = (double)n;
+    for (int64_t i = 0; i < n; i++) {
+        struct um_record *rec;
+        int               input;
+
+        p->done = (double)i + 1;
+        UM_TRY(um_feed_read(p->feed, number[i], arena, &rec, &input));
+        UM_TRY(complete(p, arena, rec));
+        UM_TRY(p->each(p->user, rec, input));
+        um_arena_reset(arena);
+    }
+    return UM_OK;
+}
+
+int um_pick_run(struct um_pick *p, struct um_arena *arena)
+{
+    if (!p->lot && !p->shuffle)
+        return in_order(p, arena);
+    const size_t count  = (size_t)um_feed_count(p->feed) + 1;
+    int64_t     *number = malloc(count * sizeof *number);
+    double      *draw   = malloc(count * sizeof *draw);
+    const int    st =
+        number && draw ? by_index(p, arena, number, draw) : um_fail(UM_ENOMEM, "out of memory");
+    free(number);
+    free(draw);
+    return st;
+}
