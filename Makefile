@@ -66,6 +66,7 @@ LIB_CXX  := $(wildcard lib/*/*.cpp)
 CPU_C    := $(wildcard kernels/*/cpu.c)
 TOOL_C   := $(wildcard tools/um-*.c)
 UNIT_C   := $(wildcard tests/unit/*.c)
+OPS_C    := $(wildcard tests/ops/*.c)
 CUDA_CU  := $(wildcard kernels/*.cu kernels/*/*.cu)
 MAN      := $(wildcard man/*.[1-9])
 
@@ -92,7 +93,7 @@ $(BUILD)/lib/cli/help.o: OURS += -DUM_BUILD_FLAGS='"$(CFLAGS)$(if $(SAN), SAN=$(
 define isa_rule
 $(BUILD)/%.$(1).o: %.c
 	@mkdir -p $$(@D)
-	$$(call say,CC,'$$< ($(1))')$$(CC) $$(CSTD) $$(OURS) -ffp-contract=fast $$(ISA_$(1)) $$(CFLAGS) -O3 -MMD -MP -c -o $$@ $$<
+	$$(call say,CC,'$$< ($(1))')$$(CC) $$(CSTD) $$(OURS) -ffp-contract=fast -fno-math-errno -fno-trapping-math $$(ISA_$(1)) $$(CFLAGS) -O3 -MMD -MP -c -o $$@ $$<
 endef
 $(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
 
@@ -122,7 +123,8 @@ $(BUILD)/static/um-%: $(BUILD)/tools/um-%.o $(BUILD)/libum.a
 	$(call say,LINK,$@)$(if $(LIB_CXX),$(CXX),$(CC)) $(LINK) -o $@ $< $(BUILD)/libum.a $(PKG_LIBS)
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libum.a
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(if $(LIB_CXX),$(CXX),$(CC)) $(LINK) -o $@ $< $(BUILD)/libum.a $(PKG_LIBS) -lcmocka
+	$(call say,LINK,$@)$(if $(LIB_CXX),$(CXX),$(CC)) $(LINK) -o $@ $(filter %.o,$^) $(BUILD)/libum.a $(PKG_LIBS) -lcmocka
+$(BUILD)/unit/ops: $(OPS_C:%.c=$(BUILD)/%.o)
 
 $(BUILD)/um.pc: Makefile
 	@mkdir -p $(@D)

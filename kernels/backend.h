@@ -25,9 +25,10 @@ struct um_scratch {
 
 struct um_dev {
     const struct um_kernels *kernels;
-    struct um_pool          *pool; /* the caller's, or NULL */
-    struct um_scratch       *scratch;
+    struct um_pool          *pool;    /* the caller's, or NULL */
+    struct um_scratch       *scratch; /* one each, and one more that an operation's tasks share */
     int                      workers;
+    struct um_dnn           *dnn; /* oneDNN's part, made when first wanted: linear/onednn.h */
     const char              *kind;
     char                     name[96];
     void (*close)(struct um_dev *dev); /* a plug-in's own end, or NULL */

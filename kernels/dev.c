@@ -8,6 +8,7 @@
 #include "kernels/l2norm/l2norm.h"
 #include "kernels/layernorm/layernorm.h"
 #include "kernels/linear/linear.h"
+#include "kernels/linear/onednn.h"
 #include "kernels/loss/loss.h"
 #include "kernels/memory/memory.h"
 #include "kernels/optim/optim.h"
@@ -29,8 +30,78 @@
 static const struct um_kernels ref = { .name = "ref",
                                        UM_MEMORY_OPS(UM_ENTRY, ref) OPS(UM_ENTRY, ref) };
 
-static const struct um_kernels cpu = { .name = "cpu",
-                                       UM_MEMORY_OPS(UM_ENTRY, ref) OPS(UM_ENTRY, ref) };
+/* cpu: every operation compiled once for each instruction set, least able first */
+#define CPU_TABLE(isa)                                                                             \
+    OPS(UM_DECLARE, cpu_##isa)                                                                     \
+    static const struct um_kernels isa = { .name = "cpu",                                          \
+                                           UM_MEMORY_OPS(UM_ENTRY, ref)                            \
+                                               OPS(UM_ENTRY, cpu_##isa) };
+
+#ifdef __x86_64__
+CPU_TABLE(sse2)
+CPU_TABLE(avx2)
+CPU_TABLE(avx512)
+
+static bool has_sse2(void)
+{
+    return true;
+}
+
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static bool has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
+static const struct isa {
+    const char              *name;
+    const struct um_kernels *kernels;
+    bool (*here)(void);
+} isas[] = { { "sse2", &sse2, has_sse2 },
+             { "avx2", &avx2, has_avx2 },
+             { "avx512", &avx512, has_avx512 } };
+#else
+CPU_TABLE(generic)
+
+static bool has_generic(void)
+{
+    return true;
+}
+
+static const struct isa {
+    const char              *name;
+    const struct um_kernels *kernels;
+    bool (*here)(void);
+} isas[] = { { "generic", &generic, has_generic } };
+#endif
+
+enum { NISA = sizeof isas / sizeof isas[0] };
+
+/* the one that UM_ISA names, else the ablest that this processor has */
+static int choose_isa(const struct isa **isa)
+{
+    const char *want = getenv("UM_ISA");
+
+    for (int i = NISA - 1; i >= 0; i--) {
+        const bool here = isas[i].here();
+
+        if (want && strcmp(want, isas[i].name) == 0 && !here)
+            return um_fail(UM_EUNSUPPORTED, "UM_ISA=%s: this processor does not have it", want);
+        if (want ? strcmp(want, isas[i].name) == 0 : here) {
+            *isa = &isas[i];
+            if (want)
+                um_dnn_limit(want);
+            return UM_OK;
+        }
+    }
+    return um_fail(UM_EUNSUPPORTED, "UM_ISA=%.32s: %s are known here", want ? want : "",
+                   NISA > 1 ? "sse2, avx2 and avx512" : "none but generic");
+}
 
 int um_check_rows(const char *op, int64_t n, int64_t c)
 {
@@ -74,7 +145,7 @@ static int open_host(struct um_dev **dev, const struct um_kernels *k, const char
     d->pool    = pool;
     d->workers = um_pool_size(pool);
     d->kind    = k->name;
-    d->scratch = calloc((size_t)d->workers, sizeof *d->scratch);
+    d->scratch = calloc((size_t)d->workers + 1, sizeof *d->scratch);
     if (!d->scratch) {
         free(d);
         return um_fail(UM_ENOMEM, "out of memory");
@@ -99,6 +170,14 @@ static int open_cuda(struct um_dev **dev, const char *name)
     return um_plugin_open(dev, (int)n);
 }
 
+static int open_cpu(struct um_dev **dev, struct um_pool *pool)
+{
+    const struct isa *isa = NULL;
+
+    UM_TRY(choose_isa(&isa));
+    return open_host(dev, isa->kernels, isa->name, pool);
+}
+
 int um_dev_open(struct um_dev **dev, const char *name, struct um_pool *pool)
 {
     *dev = NULL;
@@ -107,7 +186,7 @@ int um_dev_open(struct um_dev **dev, const char *name, struct um_pool *pool)
     if (strcmp(name, "auto") == 0 && um_plugin_hopeful() && um_plugin_open(dev, 0) == UM_OK)
         return UM_OK;
     if (strcmp(name, "cpu") == 0 || strcmp(name, "auto") == 0)
-        return open_host(dev, &cpu, "plain", pool);
+        return open_cpu(dev, pool);
     if (strcmp(name, "cuda") == 0 || strncmp(name, "cuda:", 5) == 0)
         return open_cuda(dev, name);
     return um_fail(UM_EUNSUPPORTED, "no device is called \"%.32s\": cpu, ref, cuda, cuda:N or auto",
@@ -120,7 +199,8 @@ void um_dev_close(struct um_dev *dev)
         return;
     if (dev->close)
         dev->close(dev);
-    for (int i = 0; i < dev->workers; i++)
+    um_dnn_close(dev);
+    for (int i = 0; dev->scratch && i <= dev->workers; i++)
         free(dev->scratch[i].p);
     free(dev->scratch);
     free(dev);

@@ -6,8 +6,9 @@
 
 #define UM_ELEMENTWISE_OPS(X, b)                                                                   \
     X(b, add)                                                                                      \
-    X(b, cast) X(b, gelu_fwd) X(b, gelu_bwd) X(b, relu_fwd) X(b, relu_bwd) X(b, dropout)           \
-        X(b, expscale_fwd) X(b, expscale_bwd)
+    X(b, cast)                                                                                     \
+    X(b, gelu_fwd) X(b, gelu_bwd) X(b, relu_fwd) X(b, relu_bwd) X(b, dropout) X(b, expscale_fwd)   \
+        X(b, expscale_bwd)
 
 UM_ELEMENTWISE_OPS(UM_DECLARE, ref)
 

@@ -1,0 +1,202 @@
+/* vec.h - vectors of floats as wide as the instruction set cpu.c is compiled for
+ *
+ * GNU C vector extensions: no intrinsics, any processor. Arrays of n elements are walked in steps
+ * of UM_VL; the last step reads and writes only the elements that are there (the others count as
+ * 0), through the same arithmetic, so that an element's bits do not depend on where it stands.
+ */
+#ifndef UM_KERNELS_VEC_H
+#define UM_KERNELS_VEC_H
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/backend.h"
+
+/* um_cpu_<isa>_<op>; the build defines UM_ISA */
+#define UM_CPU3(isa, op) um_cpu_##isa##_##op
+#define UM_CPU2(isa, op) UM_CPU3(isa, op)
+#define UM_CPU(op) UM_CPU2(UM_ISA, op)
+#define UM_DECLARE2(X, b) X(UM_DECLARE, b)
+#define UM_CPU_BACKEND2(isa) cpu_##isa
+#define UM_CPU_BACKEND1(isa) UM_CPU_BACKEND2(isa)
+/* UM_DECLARE_CPU(UM_X_OPS) declares this compilation's functions of a family */
+#define UM_DECLARE_CPU(ops) UM_DECLARE2(ops, UM_CPU_BACKEND1(UM_ISA))
+
+#if defined(__AVX512F__)
+enum { UM_VL = 16 };
+#elif defined(__AVX2__)
+enum { UM_VL = 8 };
+#else
+enum { UM_VL = 4 };
+#endif
+
+typedef float    um_vf __attribute__((vector_size(UM_VL * 4)));
+typedef int32_t  um_vi __attribute__((vector_size(UM_VL * 4)));
+typedef uint32_t um_vu __attribute__((vector_size(UM_VL * 4)));
+typedef uint16_t um_vh __attribute__((vector_size(UM_VL * 2)));
+
+static inline um_vf um_vset(float x)
+{
+    return x - (um_vf){ 0 };
+}
+
+/* lanes of a where the mask is -1, of b where it is 0 */
+static inline um_vf um_vselect(um_vi mask, um_vf a, um_vf b)
+{
+    return (um_vf)(((um_vi)a & mask) | ((um_vi)b & ~mask));
+}
+
+/* a where a > b, else b */
+static inline um_vf um_vmax(um_vf a, um_vf b)
+{
+    return um_vselect(a > b, a, b);
+}
+
+static inline um_vf um_vabs(um_vf a)
+{
+    return (um_vf)((um_vi)a & 0x7fffffff);
+}
+
+static inline um_vf um_vbf16(um_vh h)
+{
+    return (um_vf)(__builtin_convertvector(h, um_vu) << 16);
+}
+
+/* to nearest even; NaN stays NaN */
+static inline um_vh um_vbf16_of(um_vf x)
+{
+    const um_vu u     = (um_vu)x;
+    const um_vu round = (u + 0x7fffu + ((u >> 16) & 1)) >> 16;
+    const um_vu quiet = (u >> 16) | 0x40;
+    const um_vu nan   = (um_vu)(x != x);
+
+    return __builtin_convertvector((round & ~nan) | (quiet & nan), um_vh);
+}
+
+/* elements i .. i+k-1 of an array, 1 <= k; the lanes from k on are 0 */
+static inline um_vf um_vloadf(const float *p, int64_t i, int64_t k)
+{
+    um_vf v = { 0 };
+
+    if (k >= UM_VL)
+        memcpy(&v, p + i, sizeof v);
+    else
+        memcpy(&v, p + i, (size_t)k * sizeof *p);
+    return v;
+}
+
+static inline void um_vstoref(float *p, int64_t i, int64_t k, um_vf v)
+{
+    if (k >= UM_VL)
+        memcpy(p + i, &v, sizeof v);
+    else
+        memcpy(p + i, &v, (size_t)k * sizeof *p);
+}
+
+static inline um_vf um_vload(const void *p, enum um_dtype dt, int64_t i, int64_t k)
+{
+    um_vh h = { 0 };
+
+    if (dt == UM_F32)
+        return um_vloadf(p, i, k);
+    if (k >= UM_VL)
+        memcpy(&h, (const uint16_t *)p + i, sizeof h);
+    else
+        memcpy(&h, (const uint16_t *)p + i, (size_t)k * sizeof(uint16_t));
+    return um_vbf16(h);
+}
+
+static inline void um_vstore(void *p, enum um_dtype dt, int64_t i, int64_t k, um_vf v)
+{
+    if (dt == UM_F32) {
+        um_vstoref(p, i, k, v);
+    } else {
+        const um_vh h = um_vbf16_of(v);
+
+        if (k >= UM_VL)
+            memcpy((uint16_t *)p + i, &h, sizeof h);
+        else
+            memcpy((uint16_t *)p + i, &h, (size_t)k * sizeof(uint16_t));
+    }
+}
+
+/* v with the lanes from k on replaced by `fill`, for folds whose missing elements are not 0 */
+static inline um_vf um_vfill(um_vf v, int64_t k, float fill)
+{
+    um_vi lane;
+
+    if (k >= UM_VL)
+        return v;
+    for (int l = 0; l < UM_VL; l++)
+        lane[l] = l;
+    return um_vselect(lane < (int32_t)k, v, um_vset(fill));
+}
+
+/* the sum and the largest of all lanes, halves folded onto each other */
+static inline float um_vsum(um_vf v)
+{
+    float t[UM_VL];
+
+    memcpy(t, &v, sizeof t);
+    for (int s = UM_VL / 2; s > 0; s /= 2)
+        for (int l = 0; l < s; l++)
+            t[l] += t[l + s];
+    return t[0];
+}
+
+static inline float um_vmost(um_vf v)
+{
+    float t[UM_VL];
+
+    memcpy(t, &v, sizeof t);
+    for (int s = UM_VL / 2; s > 0; s /= 2)
+        for (int l = 0; l < s; l++)
+            t[l] = t[l] > t[l + s] ? t[l] : t[l + s];
+    return t[0];
+}
+
+/* e^x within 2 units in the last place where the result is normal; 0 below -104, infinity above
+ * 88.73, NaN for NaN.  x = n ln 2 + r, |r| <= ln 2 / 2, e^r by a polynomial fitted for least
+ * relative error (3.3e-9), 2^n in two factors so that the ends of the range come out */
+static inline um_vf um_vexp(um_vf x)
+{
+    const float magic = 12582912.0f; /* 1.5 2^23: adding it rounds to an integer */
+
+    x                   = um_vselect(x > 89.0f, um_vset(89.0f), x);
+    x                   = um_vselect(x < -104.0f, um_vset(-104.0f), x);
+    const um_vf shifted = x * 1.44269504f + magic;
+    const um_vf n       = shifted - magic;
+    const um_vf r       = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    const um_vi e       = (um_vi)shifted - 0x4b400000;
+    const um_vi half    = e >> 1;
+    um_vf       q       = r * 0.0013813142f + 0.0083694188f;
+    q                   = q * r + 0.041668456f;
+    q                   = q * r + 0.16666515f;
+    q                   = q * r + 0.49999994f;
+    q                   = (q * r) * r + r + 1.0f;
+    return q * (um_vf)((half + 127) << 23) * (um_vf)((e - half + 127) << 23);
+}
+
+/* the normal distribution: *cdf = Phi(x), *bell = e^(-x^2/2); Phi within 2e-7 of itself for
+ * x > -3 and 2e-7 x^2 below. Phi(-|x|) = e^(-x^2/2) t P(t) / 2, t = 1/(1 + 0.55 |x|/sqrt 2), P
+ * fitted to e^(z^2) erfc(z) for least relative error (7e-9) */
+static inline void um_vnormal(um_vf x, um_vf *cdf, um_vf *bell)
+{
+    const um_vf t = 1.0f / (um_vabs(x) * 0.388908730f + 1.0f);
+    const um_vf e = um_vexp(x * x * -0.5f);
+    um_vf       p = t * 0.058047668f - 0.33665907f;
+
+    p                = p * t + 0.78125083f;
+    p                = p * t - 0.85343474f;
+    p                = p * t + 0.36396495f;
+    p                = p * t - 0.094996259f;
+    p                = p * t + 0.20205110f;
+    p                = p * t + 0.25881991f;
+    p                = p * t + 0.31066355f;
+    p                = p * t + 0.31029209f;
+    const um_vf tail = e * (p * t) * 0.5f;
+    *cdf             = um_vselect(x > 0.0f, 1.0f - tail, tail);
+    *bell            = e;
+}
+
+#endif

@@ -1,0 +1,113 @@
+/* attn.c - rows of attention: q, k and v packed as one product [B,T,3,A,d], or three arrays */
+#include "tests/ops/ops.h"
+
+#include <stddef.h>
+
+enum { QKV, MASK, DOUT, O, LSE, DQKV, O2, LSE2 };
+
+static void *shifted(const struct ot_case *c, void *p, int64_t i)
+{
+    return (char *)p + i * (int64_t)um_dtype_size(c->dt);
+}
+
+/* letters B, T, A, d; every second case without a mask, every third with dropout */
+static struct um_attn packed(const struct ot_case *c, void *qkv)
+{
+    const int64_t C = c->dim[2] * c->dim[3];
+
+    return (struct um_attn){ .dt       = c->dt,
+                             .B        = c->dim[0],
+                             .T        = c->dim[1],
+                             .A        = c->dim[2],
+                             .d        = c->dim[3],
+                             .ldq      = 3 * C,
+                             .ldk      = 3 * C,
+                             .ldv      = 3 * C,
+                             .ldo      = C,
+                             .q        = qkv,
+                             .k        = shifted(c, qkv, C),
+                             .v        = shifted(c, qkv, 2 * C),
+                             .key_mask = c->nr % 2 ? NULL : c->a[MASK],
+                             .drop     = { c->nr % 3 == 1 ? 0.2f : 0, 99 } };
+}
+
+static int forward(const struct ot_case *c)
+{
+    const struct um_attn a = packed(c, c->a[QKV]);
+
+    return c->k->attention_fwd(c->dev, c->a[2], c->a[3], &a);
+}
+
+static int prepare(const struct ot_case *c)
+{
+    const struct um_attn a = packed(c, c->a[QKV]);
+
+    return c->k->attention_fwd(c->dev, c->a[O], c->a[LSE], &a);
+}
+
+static int again(const struct ot_case *c)
+{
+    const struct um_attn a = packed(c, c->a[QKV]);
+
+    return c->k->attention_fwd(c->dev, c->a[O2], c->a[LSE2], &a);
+}
+
+static int backward(const struct ot_case *c)
+{
+    const struct um_attn a = packed(c, c->a[QKV]);
+    const int64_t        C = c->dim[2] * c->dim[3];
+
+    return c->k->attention_bwd(c->dev, c->a[DQKV], shifted(c, c->a[DQKV], C),
+                               shifted(c, c->a[DQKV], 2 * C), c->a[DOUT], c->a[O], c->a[LSE], &a);
+}
+
+static int cls_prepare(const struct ot_case *c)
+{
+    const struct um_attn a = packed(c, c->a[QKV]);
+
+    return c->k->attention_fwd(c->dev, c->a[2], c->a[3], &a);
+}
+
+static int cls(const struct ot_case *c)
+{
+    const struct um_attn a = packed(c, c->a[QKV]);
+
+    return c->k->attention_cls(c->dev, c->a[4], c->a[3], &a, 0.25f);
+}
+
+#define HEADS                                                                                      \
+    .letters = "BTAd", .limit = { 3, 40, 4, 30 },                                                  \
+    .shape = { { 0, 3, 1, 4 },   { 1, 1, 1, 1 },    { 2, 65, 4, 24 },                              \
+               { 1, 300, 1, 8 }, { 1, 197, 2, 64 }, { 2, 33, 3, 5 } }
+
+const struct ot_row ot_attn[] = {
+    { .name = "attention_fwd",
+      .run  = forward,
+      HEADS,
+      .tol      = 2e-6,
+      .tol_bf16 = 2e-3,
+      .array    = { IN(OT_ACT, "3BTAd"), IN(OT_MASK, "BT"), OUT(OT_ACT, "BTAd"),
+                    OUT(OT_FLOAT, "BAT") } },
+    { .name    = "attention_bwd",
+      .run     = backward,
+      .prepare = prepare,
+      .forward = again,
+      .y       = O2,
+      .dy      = DOUT,
+      .wrt     = { { QKV, DQKV } },
+      HEADS,
+      .tol      = 5e-6,
+      .tol_bf16 = 3e-3,
+      .array    = { IN(OT_ACT, "3BTAd"), IN(OT_MASK, "BT"), IN(OT_ACT, "BTAd"), IN(OT_ACT, "BTAd"),
+                    IN(OT_FLOAT, "BAT"), OUT(OT_ACT, "3BTAd"), FWD(OT_ACT, "BTAd"),
+                    FWD(OT_FLOAT, "BAT") } },
+    { .name    = "attention_cls",
+      .run     = cls,
+      .prepare = cls_prepare,
+      HEADS,
+      .tol      = 2e-6,
+      .tol_bf16 = 2e-6,
+      .array    = { IN(OT_ACT, "3BTAd"), IN(OT_MASK, "BT"), IN(OT_ACT, "BTAd"), IN(OT_FLOAT, "BAT"),
+                    ACC(OT_FLOAT, "BT") } },
+    { .name = NULL }
+};

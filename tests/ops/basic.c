@@ -1,0 +1,510 @@
+/* basic.c - rows of products, elementwise operations, rows, losses and the optimiser */
+#include "tests/ops/ops.h"
+
+#include <stddef.h>
+
+/* ---- products: letters b items, m, n, k; rows lie 2 elements further apart than they must -------
+ */
+
+enum { M_A, M_B, M_BIAS, M_C, M_G };
+
+static struct um_matmul product(const struct ot_case *c, bool ta, bool tb)
+{
+    const int64_t m = c->dim[1], n = c->dim[2], k = c->dim[3];
+
+    return (struct um_matmul){ .dt    = c->dt,
+                               .dtc   = c->dt,
+                               .ta    = ta,
+                               .tb    = tb,
+                               .batch = c->dim[0],
+                               .m     = m,
+                               .n     = n,
+                               .k     = k,
+                               .a     = c->a[M_A],
+                               .b     = c->a[M_B],
+                               .c     = c->a[M_C],
+                               .lda   = ta ? m : k,
+                               .ldb   = tb ? k : n,
+                               .ldc   = n,
+                               .sa    = m * k,
+                               .sb    = n * k,
+                               .sc    = m * n };
+}
+
+static int matmul_nn(const struct ot_case *c)
+{
+    const struct um_matmul p = product(c, false, false);
+
+    return c->k->matmul(c->dev, &p);
+}
+
+static int matmul_nt(const struct ot_case *c)
+{
+    struct um_matmul p = product(c, false, true);
+
+    p.bias = c->a[M_BIAS];
+    return c->k->matmul(c->dev, &p);
+}
+
+/* as the gradient of weights: a^T b, added to a float result */
+static int matmul_tn(const struct ot_case *c)
+{
+    struct um_matmul p = product(c, true, false);
+
+    p.dtc  = UM_F32;
+    p.beta = 1;
+    return c->k->matmul(c->dev, &p);
+}
+
+/* both transposed, the second shared by all items, bias and beta, into the activation type */
+static int matmul_tt(const struct ot_case *c)
+{
+    struct um_matmul p = product(c, true, true);
+
+    p.sb   = 0;
+    p.bias = c->a[M_BIAS];
+    p.beta = 1;
+    return c->k->matmul(c->dev, &p);
+}
+
+/* bias_bwd as the gradient of a product's bias */
+static int bias_bwd(const struct ot_case *c)
+{
+    return c->k->bias_bwd(c->dev, c->dt, c->a[1], c->a[0], c->dim[0], c->dim[1], 2 * c->dim[1]);
+}
+
+static int bias_fwd(const struct ot_case *c)
+{
+    const float            zero = 0;
+    const struct um_matmul p    = { .dt    = UM_F32,
+                                    .dtc   = UM_F32,
+                                    .batch = 1,
+                                    .m     = c->dim[0],
+                                    .n     = c->dim[1],
+                                    .a     = &zero,
+                                    .b     = &zero,
+                                    .c     = c->a[3],
+                                    .ldb   = c->dim[1],
+                                    .ldc   = 2 * c->dim[1],
+                                    .bias  = c->a[2] };
+
+    return c->k->matmul(c->dev, &p);
+}
+
+/* the second half of each row is nobody's: zero, so that it adds nothing to the value */
+static int bias_prepare(const struct ot_case *c)
+{
+    return c->k->zero(c->dev, c->a[3], (size_t)(2 * c->dim[0] * c->dim[1]) * sizeof(float));
+}
+
+/* ---- elementwise ------------------------------------------------------------------------------
+ */
+
+static int add(const struct ot_case *c)
+{
+    return c->k->add(c->dev, c->dt, c->a[2], c->a[0], c->a[1], c->dim[0]);
+}
+
+static int cast_up(const struct ot_case *c)
+{
+    return c->k->cast(c->dev, c->a[1], UM_F32, c->a[0], c->dt, c->dim[0]);
+}
+
+static int cast_down(const struct ot_case *c)
+{
+    return c->k->cast(c->dev, c->a[1], c->dt, c->a[0], UM_F32, c->dim[0]);
+}
+
+static int gelu_fwd(const struct ot_case *c)
+{
+    return c->k->gelu_fwd(c->dev, c->dt, c->a[1], c->a[0], c->dim[0]);
+}
+
+static int gelu_y(const struct ot_case *c)
+{
+    return c->k->gelu_fwd(c->dev, c->dt, c->a[3], c->a[0], c->dim[0]);
+}
+
+static int gelu_bwd(const struct ot_case *c)
+{
+    return c->k->gelu_bwd(c->dev, c->dt, c->a[2], c->a[1], c->a[0], c->dim[0]);
+}
+
+static int relu_fwd(const struct ot_case *c)
+{
+    return c->k->relu_fwd(c->dev, c->dt, c->a[1], c->a[0], c->dim[0]);
+}
+
+static int relu_bwd(const struct ot_case *c)
+{
+    return c->k->relu_bwd(c->dev, c->dt, c->a[2], c->a[1], c->a[0], c->dim[0]);
+}
+
+static int dropout(const struct ot_case *c)
+{
+    const float p[] = { 0.1f, 0, 1, 0.5f };
+
+    return c->k->dropout(c->dev, c->dt, c->a[1], c->a[0], c->dim[0],
+                         (struct um_drop){ p[c->nr % 4], 0x123456789abcdef0u + (uint64_t)c->nr });
+}
+
+static int expscale_fwd(const struct ot_case *c)
+{
+    return c->k->expscale_fwd(c->dev, c->a[2], c->a[0], c->a[1], c->dim[0]);
+}
+
+static int expscale_y(const struct ot_case *c)
+{
+    return c->k->expscale_fwd(c->dev, c->a[5], c->a[0], c->a[1], c->dim[0]);
+}
+
+static int expscale_bwd(const struct ot_case *c)
+{
+    return c->k->expscale_bwd(c->dev, c->a[3], c->a[4], c->a[2], c->a[0], c->a[1], c->dim[0]);
+}
+
+/* ---- rows: letters B, n, c; y has blocks of 2n rows, x of 3n ------------------------------------
+ */
+
+static int rows_copy(const struct ot_case *c)
+{
+    const int64_t n = c->dim[1];
+
+    return c->k->rows(c->dev, c->a[1], c->dt, c->a[0], UM_F32, c->dim[0], n, c->dim[2], 2 * n, n,
+                      3 * n, n, true);
+}
+
+/* one block repeated for every sample, as positions are; and its adjoint, their sum */
+static int rows_repeat(const struct ot_case *c)
+{
+    const int64_t n = c->dim[1];
+
+    return c->k->rows(c->dev, c->a[1], c->dt, c->a[0], UM_F32, c->dim[0], n, c->dim[2], n, 0, 0, 0,
+                      false);
+}
+
+static int rows_sum(const struct ot_case *c)
+{
+    const int64_t n = c->dim[1];
+
+    return c->k->rows(c->dev, c->a[1], UM_F32, c->a[0], c->dt, c->dim[0], n, c->dim[2], 0, 0, n, 0,
+                      true);
+}
+
+static int rows_sum_y(const struct ot_case *c)
+{
+    const int64_t n = c->dim[1];
+
+    return c->k->rows(c->dev, c->a[3], c->dt, c->a[2], UM_F32, c->dim[0], n, c->dim[2], n, 0, 0, 0,
+                      false);
+}
+
+static int embed_fwd(const struct ot_case *c)
+{
+    return c->k->embed_fwd(c->dev, c->dt, c->a[2], c->a[0], c->a[1], c->dim[0], c->dim[1],
+                           c->dim[2]);
+}
+
+static int embed_y(const struct ot_case *c)
+{
+    return c->k->embed_fwd(c->dev, c->dt, c->a[4], c->a[3], c->a[1], c->dim[0], c->dim[1],
+                           c->dim[2]);
+}
+
+static int embed_bwd(const struct ot_case *c)
+{
+    return c->k->embed_bwd(c->dev, c->dt, c->a[2], c->a[0], c->a[1], c->dim[0], c->dim[1],
+                           c->dim[2]);
+}
+
+/* letters B, s r q patches a side, z i j voxels of each */
+static int patches(const struct ot_case *c)
+{
+    const int64_t *d = c->dim;
+
+    return c->k->patches(c->dev, c->dt, c->a[1], c->a[0], d[0], d[1] * d[4], d[2] * d[5],
+                         d[3] * d[6], d[4], d[5], d[6], 1.5f, -0.25f);
+}
+
+/* ---- losses: letters n, c -----------------------------------------------------------------------
+ */
+
+/* every second case walks the matrix by columns, as the other direction of a contrastive loss */
+static void strides(const struct ot_case *c, int64_t *rs, int64_t *cs)
+{
+    *rs = c->nr % 2 ? 1 : c->dim[1];
+    *cs = c->nr % 2 ? c->dim[0] : 1;
+}
+
+static int xent_fwd(const struct ot_case *c)
+{
+    int64_t rs, cs;
+
+    strides(c, &rs, &cs);
+    return c->k->xent_fwd(c->dev, c->a[2], c->a[3], c->a[0], rs, cs, c->a[1], c->dim[0], c->dim[1],
+                          0.5f);
+}
+
+enum { X_X, X_TARGET, X_G, X_LSE, X_DX, X_LOSS, X_LSE2 };
+
+static int xent_prepare(const struct ot_case *c)
+{
+    int64_t rs, cs;
+    float   loss = 0;
+
+    strides(c, &rs, &cs);
+    return c->k->xent_fwd(c->dev, &loss, c->a[X_LSE], c->a[X_X], rs, cs, c->a[X_TARGET], c->dim[0],
+                          c->dim[1], 0.5f);
+}
+
+static int xent_y(const struct ot_case *c)
+{
+    int64_t rs, cs;
+
+    strides(c, &rs, &cs);
+    *(float *)c->a[X_LOSS] = 0;
+    return c->k->xent_fwd(c->dev, c->a[X_LOSS], c->a[X_LSE2], c->a[X_X], rs, cs, c->a[X_TARGET],
+                          c->dim[0], c->dim[1], 0.5f);
+}
+
+static int xent_bwd(const struct ot_case *c)
+{
+    int64_t rs, cs;
+
+    strides(c, &rs, &cs);
+    return c->k->xent_bwd(c->dev, c->a[X_DX], c->a[X_G], c->a[X_X], rs, cs, c->a[X_LSE],
+                          c->a[X_TARGET], c->dim[0], c->dim[1], 0.5f);
+}
+
+static int bce_fwd(const struct ot_case *c)
+{
+    return c->k->bce_fwd(c->dev, c->a[2], c->a[0], c->a[1], c->dim[0], 0.25f);
+}
+
+static int bce_y(const struct ot_case *c)
+{
+    *(float *)c->a[4] = 0;
+    return c->k->bce_fwd(c->dev, c->a[4], c->a[0], c->a[1], c->dim[0], 0.25f);
+}
+
+static int bce_bwd(const struct ot_case *c)
+{
+    return c->k->bce_bwd(c->dev, c->a[3], c->a[2], c->a[0], c->a[1], c->dim[0], 0.25f);
+}
+
+/* ---- the optimiser ------------------------------------------------------------------------------
+ */
+
+static int sumsq(const struct ot_case *c)
+{
+    return c->k->sumsq(c->dev, c->a[1], c->a[0], c->dim[0]);
+}
+
+static int adamw(const struct ot_case *c)
+{
+    return c->k->adamw(c->dev, c->a[0], c->a[1], c->a[2], c->a[3], c->dim[0], 0.5f, 1e-3f, 0.9f,
+                       0.95f, 1e-8f, 0.05f, 1 + c->nr);
+}
+
+#define MATMUL_SHAPES                                                                              \
+    .letters = "bmnk", .tol = 1e-6, .tol_bf16 = 3e-3, .limit = { 3, 60, 60, 60 },                  \
+    .shape = { { 1, 0, 8, 8 }, { 1, 8, 8, 0 },     { 1, 1, 1, 1 },                                 \
+               { 2, 5, 3, 7 }, { 1, 331, 97, 65 }, { 1, 200, 24, 1000 } }
+#define SPANS .letters = "n", .limit = { 300 }, .shape = { { 1 }, { 16 }, { 17 }, { 33000 } }
+
+const struct ot_row ot_basic[] = {
+    { .name = "matmul a b",
+      .run  = matmul_nn,
+      MATMUL_SHAPES,
+      .array = { IN(OT_ACT, "bmk"), IN(OT_ACT, "bnk"), IN(OT_FLOAT, "n"), OUT(OT_ACT, "bmn") } },
+    { .name = "matmul a b^T + bias",
+      .run  = matmul_nt,
+      MATMUL_SHAPES,
+      .array = { IN(OT_ACT, "bmk"), IN(OT_ACT, "bnk"), IN(OT_FLOAT, "n"), OUT(OT_ACT, "bmn") } },
+    { .name = "matmul += a^T b",
+      .run  = matmul_tn,
+      MATMUL_SHAPES,
+      .array = { IN(OT_ACT, "bmk"), IN(OT_ACT, "bnk"), IN(OT_FLOAT, "n"), ACC(OT_FLOAT, "bmn") } },
+    { .name = "matmul += a^T b^T + bias",
+      .run  = matmul_tt,
+      MATMUL_SHAPES,
+      .array = { IN(OT_ACT, "bmk"), IN(OT_ACT, "nk"), IN(OT_FLOAT, "n"), ACC(OT_ACT, "bmn") } },
+    { .name     = "bias_bwd",
+      .run      = bias_bwd,
+      .forward  = bias_fwd,
+      .y        = 3,
+      .dy       = 0,
+      .wrt      = { { 2, 1 } },
+      .prepare  = bias_prepare,
+      .letters  = "nc",
+      .tol      = 2e-6,
+      .tol_bf16 = 2e-6,
+      .array = { IN(OT_ACT, "2nc"), ACC(OT_FLOAT, "c"), IN(OT_FLOAT, "c"), FWD(OT_FLOAT, "2nc") },
+      .shape = { { 0, 8 }, { 1, 1 }, { 3, 7 }, { 2500, 33 }, { 70, 768 } },
+      .limit = { 99, 99 } },
+    { .name = "add",
+      .run  = add,
+      SPANS,
+      .tol      = 1e-7,
+      .tol_bf16 = 1e-7,
+      .array    = { IN(OT_ACT, "n"), IN(OT_ACT, "n"), OUT(OT_ACT, "n") } },
+    { .name = "cast to float32",
+      .run  = cast_up,
+      SPANS,
+      .array = { IN(OT_ACT, "n"), OUT(OT_FLOAT, "n") } },
+    { .name = "cast from float32",
+      .run  = cast_down,
+      SPANS,
+      .array = { IN(OT_FLOAT, "n"), OUT(OT_ACT, "n") } },
+    { .name = "gelu_fwd",
+      .run  = gelu_fwd,
+      SPANS,
+      .tol      = 2e-7,
+      .tol_bf16 = 5e-4,
+      .array    = { IN(OT_ACT, "n"), OUT(OT_ACT, "n") } },
+    { .name    = "gelu_bwd",
+      .run     = gelu_bwd,
+      .forward = gelu_y,
+      .y       = 3,
+      .dy      = 1,
+      .wrt     = { { 0, 2 } },
+      SPANS,
+      .tol      = 1e-6,
+      .tol_bf16 = 5e-4,
+      .array    = { IN(OT_ACT, "n"), IN(OT_ACT, "n"), OUT(OT_ACT, "n"), FWD(OT_ACT, "n") } },
+    { .name = "relu_fwd", .run = relu_fwd, SPANS, .array = { IN(OT_ACT, "n"), OUT(OT_ACT, "n") } },
+    { .name = "relu_bwd",
+      .run  = relu_bwd,
+      SPANS,
+      .array = { IN(OT_ACT, "n"), IN(OT_ACT, "n"), OUT(OT_ACT, "n") } },
+    { .name = "dropout",
+      .run  = dropout,
+      SPANS,
+      .tol      = 1e-7,
+      .tol_bf16 = 1e-3,
+      .array    = { IN(OT_ACT, "n"), OUT(OT_ACT, "n") } },
+    { .name = "expscale_fwd",
+      .run  = expscale_fwd,
+      SPANS,
+      .tol        = 2e-7,
+      .float_only = true,
+      .array      = { IN(OT_FLOAT, "n"), IN(OT_FLOAT, "1"), OUT(OT_FLOAT, "n") } },
+    { .name    = "expscale_bwd",
+      .run     = expscale_bwd,
+      .forward = expscale_y,
+      .y       = 5,
+      .dy      = 2,
+      .wrt     = { { 0, 3 }, { 1, 4 } },
+      SPANS,
+      .tol        = 2e-5,
+      .float_only = true,
+      .array      = { IN(OT_FLOAT, "n"), IN(OT_FLOAT, "1"), IN(OT_FLOAT, "n"), OUT(OT_FLOAT, "n"),
+                      ACC(OT_FLOAT, "1"), FWD(OT_FLOAT, "n") } },
+    { .name     = "rows: a slice added",
+      .run      = rows_copy,
+      .letters  = "Bnc",
+      .tol      = 1e-7,
+      .tol_bf16 = 1e-3,
+      .array    = { IN(OT_FLOAT, "3Bnc"), ACC(OT_ACT, "2Bnc") },
+      .shape    = { { 0, 2, 8 }, { 2, 0, 8 }, { 3, 5, 7 }, { 2, 200, 96 } },
+      .limit    = { 4, 9, 50 } },
+    { .name    = "rows: a block repeated",
+      .run     = rows_repeat,
+      .letters = "Bnc",
+      .array   = { IN(OT_FLOAT, "nc"), OUT(OT_ACT, "Bnc") },
+      .shape   = { { 0, 2, 8 }, { 3, 5, 7 }, { 2, 65, 96 } },
+      .limit   = { 4, 9, 50 } },
+    { .name     = "rows: blocks summed",
+      .run      = rows_sum,
+      .forward  = rows_sum_y,
+      .y        = 3,
+      .dy       = 0,
+      .wrt      = { { 2, 1 } },
+      .letters  = "Bnc",
+      .tol      = 1e-6,
+      .tol_bf16 = 1e-6,
+      .array = { IN(OT_ACT, "Bnc"), ACC(OT_FLOAT, "nc"), IN(OT_FLOAT, "nc"), FWD(OT_ACT, "Bnc") },
+      .shape = { { 0, 2, 8 }, { 3, 5, 7 }, { 17, 65, 96 } },
+      .limit = { 4, 9, 50 } },
+    { .name    = "embed_fwd",
+      .run     = embed_fwd,
+      .letters = "nvc",
+      .array   = { IN(OT_FLOAT, "vc"), IN(OT_ID, "n"), OUT(OT_ACT, "nc") },
+      .shape   = { { 0, 4, 8 }, { 5, 1, 7 }, { 300, 50, 96 } },
+      .limit   = { 90, 9, 99 } },
+    { .name     = "embed_bwd",
+      .run      = embed_bwd,
+      .forward  = embed_y,
+      .y        = 4,
+      .dy       = 0,
+      .wrt      = { { 3, 2 } },
+      .letters  = "nvc",
+      .tol      = 1e-6,
+      .tol_bf16 = 1e-6,
+      .array    = { IN(OT_ACT, "nc"), IN(OT_ID, "n"), ACC(OT_FLOAT, "vc"), IN(OT_FLOAT, "vc"),
+                    FWD(OT_ACT, "nc") },
+      .shape    = { { 0, 4, 8 }, { 5, 1, 7 }, { 300, 50, 96 } },
+      .limit    = { 90, 9, 99 } },
+    { .name     = "patches",
+      .run      = patches,
+      .letters  = "Bsrqzij",
+      .tol      = 1e-7,
+      .tol_bf16 = 1e-3,
+      .array    = { IN(OT_FLOAT, "Bsrqzij"), OUT(OT_ACT, "Bsrqzij") },
+      .shape    = { { 0, 1, 2, 2, 1, 4, 4 }, { 1, 1, 7, 7, 1, 16, 16 }, { 2, 3, 2, 4, 4, 8, 8 } },
+      .limit    = { 2, 3, 3, 3, 3, 5, 20 } },
+    { .name       = "xent_fwd",
+      .run        = xent_fwd,
+      .letters    = "nc",
+      .tol        = 1e-6,
+      .float_only = true,
+      .offsets    = true,
+      .array = { IN(OT_ACT, "nc"), IN(OT_TARGET, "n"), ACC(OT_FLOAT, "1"), OUT(OT_FLOAT, "n") },
+      .shape = { { 0, 8 }, { 1, 1 }, { 3, 7 }, { 65, 257 }, { 33, 768 } },
+      .limit = { 99, 99 } },
+    { .name       = "xent_bwd",
+      .run        = xent_bwd,
+      .prepare    = xent_prepare,
+      .forward    = xent_y,
+      .y          = X_LOSS,
+      .dy         = X_G,
+      .wrt        = { { X_X, X_DX } },
+      .letters    = "nc",
+      .tol        = 2e-6,
+      .float_only = true,
+      .array      = { IN(OT_ACT, "nc"), IN(OT_TARGET, "n"), IN(OT_FLOAT, "1"), IN(OT_FLOAT, "n"),
+                      OUT(OT_FLOAT, "nc"), FWD(OT_FLOAT, "1"), FWD(OT_FLOAT, "n") },
+      .shape      = { { 0, 8 }, { 1, 1 }, { 3, 7 }, { 65, 257 }, { 33, 768 } },
+      .limit      = { 99, 99 } },
+    { .name = "bce_fwd",
+      .run  = bce_fwd,
+      SPANS,
+      .tol        = 1e-6,
+      .float_only = true,
+      .array      = { IN(OT_FLOAT, "n"), IN(OT_LABEL, "n"), ACC(OT_FLOAT, "1") } },
+    { .name    = "bce_bwd",
+      .run     = bce_bwd,
+      .forward = bce_y,
+      .y       = 4,
+      .dy      = 2,
+      .wrt     = { { 0, 3 } },
+      SPANS,
+      .tol        = 1e-6,
+      .float_only = true,
+      .array      = { IN(OT_FLOAT, "n"), IN(OT_LABEL, "n"), IN(OT_FLOAT, "1"), OUT(OT_FLOAT, "n"),
+                      FWD(OT_FLOAT, "1") } },
+    { .name = "sumsq",
+      .run  = sumsq,
+      SPANS,
+      .tol        = 1e-12,
+      .float_only = true,
+      .array      = { IN(OT_FLOAT, "n"), ACC(OT_DOUBLE, "1") } },
+    { .name = "adamw",
+      .run  = adamw,
+      SPANS,
+      .tol        = 2e-7,
+      .float_only = true,
+      .array      = { ACC(OT_FLOAT, "n"), ACC(OT_FLOAT, "n"), ACC(OT_POSITIVE, "n"),
+                      IN(OT_FLOAT, "n") } },
+    { .name = NULL }
+};

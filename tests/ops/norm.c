@@ -1,0 +1,198 @@
+/* norm.c - rows of the normalisations */
+#include "tests/ops/ops.h"
+
+#include <stddef.h>
+
+#define EPS 1e-5f
+
+static int layernorm_fwd(const struct ot_case *c)
+{
+    return c->k->layernorm_fwd(c->dev, c->dt, c->a[3], c->a[4], c->a[5], c->a[0], c->a[1], c->a[2],
+                               c->dim[0], c->dim[1], EPS);
+}
+
+enum { X, DY, GAMMA, MEAN, RSTD, DX, DGAMMA, DBETA, BETA, Y, VAR };
+
+static int layernorm_y(const struct ot_case *c)
+{
+    return c->k->layernorm_fwd(c->dev, c->dt, c->a[Y], c->a[MEAN], c->a[RSTD], c->a[X], c->a[GAMMA],
+                               c->a[BETA], c->dim[0], c->dim[1], EPS);
+}
+
+static int layernorm_bwd(const struct ot_case *c)
+{
+    return c->k->layernorm_bwd(c->dev, c->dt, c->a[DX], c->a[DGAMMA], c->a[DBETA], c->a[DY],
+                               c->a[X], c->a[GAMMA], c->a[MEAN], c->a[RSTD], c->dim[0], c->dim[1]);
+}
+
+static int batchnorm_fwd(const struct ot_case *c)
+{
+    return c->k->batchnorm_fwd(c->dev, c->dt, c->a[3], c->a[4], c->a[5], c->a[6], c->a[0], c->a[1],
+                               c->a[2], c->dim[0], c->dim[1], EPS);
+}
+
+static int batchnorm_plain(const struct ot_case *c)
+{
+    return c->k->batchnorm_fwd(c->dev, c->dt, c->a[1], c->a[2], c->a[3], c->a[4], c->a[0], NULL,
+                               NULL, c->dim[0], c->dim[1], EPS);
+}
+
+static int batchnorm_eval(const struct ot_case *c)
+{
+    return c->k->batchnorm_eval(c->dev, c->dt, c->a[5], c->a[0], c->a[1], c->a[2], c->a[3], c->a[4],
+                                c->dim[0], c->dim[1], EPS);
+}
+
+static int batchnorm_y(const struct ot_case *c)
+{
+    return c->dim[0] == 0
+               ? UM_OK
+               : c->k->batchnorm_fwd(c->dev, c->dt, c->a[Y], c->a[MEAN], c->a[RSTD], c->a[VAR],
+                                     c->a[X], c->a[GAMMA], c->a[BETA], c->dim[0], c->dim[1], EPS);
+}
+
+static int batchnorm_bwd(const struct ot_case *c)
+{
+    return c->k->batchnorm_bwd(c->dev, c->dt, c->a[DX], c->a[DGAMMA], c->a[DBETA], c->a[DY],
+                               c->a[X], c->a[GAMMA], c->a[MEAN], c->a[RSTD], c->dim[0], c->dim[1]);
+}
+
+static int lerp(const struct ot_case *c)
+{
+    return c->k->lerp(c->dev, c->a[1], c->a[0], 0.1f, c->dim[0]);
+}
+
+static int l2norm_fwd(const struct ot_case *c)
+{
+    return c->k->l2norm_fwd(c->dev, c->dt, c->a[1], c->a[2], c->a[0], c->dim[0], c->dim[1],
+                            c->nr % 3 == 2 ? 50.0f : 1e-12f); /* some rows shorter than eps */
+}
+
+enum { L_X, L_DY, L_Y, L_NORM, L_DX, L_Y2, L_NORM2 };
+
+static int l2norm_prepare(const struct ot_case *c)
+{
+    return c->k->l2norm_fwd(c->dev, c->dt, c->a[L_Y], c->a[L_NORM], c->a[L_X], c->dim[0], c->dim[1],
+                            c->nr % 3 == 2 ? 50.0f : 1e-12f);
+}
+
+static int l2norm_y(const struct ot_case *c)
+{
+    return c->k->l2norm_fwd(c->dev, c->dt, c->a[L_Y2], c->a[L_NORM2], c->a[L_X], c->dim[0],
+                            c->dim[1], c->nr % 3 == 2 ? 50.0f : 1e-12f);
+}
+
+static int l2norm_bwd(const struct ot_case *c)
+{
+    return c->k->l2norm_bwd(c->dev, c->dt, c->a[L_DX], c->a[L_DY], c->a[L_Y], c->a[L_NORM],
+                            c->dim[0], c->dim[1], c->nr % 3 == 2 ? 50.0f : 1e-12f);
+}
+
+#define ROWS                                                                                       \
+    .letters = "nc", .limit = { 40, 99 },                                                          \
+    .shape = { { 0, 8 }, { 1, 1 }, { 3, 7 }, { 257, 33 }, { 9, 768 } }
+#define COLUMNS                                                                                    \
+    .letters = "nc", .limit = { 40, 99 }, .shape = { { 1, 1 }, { 2, 7 }, { 700, 35 }, { 9, 768 } }
+
+const struct ot_row ot_norm[] = {
+    { .name = "layernorm_fwd",
+      .run  = layernorm_fwd,
+      ROWS,
+      .offsets  = true,
+      .tol      = 2e-6,
+      .tol_bf16 = 1e-3,
+      .array    = { IN(OT_ACT, "nc"), IN(OT_FLOAT, "c"), IN(OT_FLOAT, "c"), OUT(OT_ACT, "nc"),
+                    OUT(OT_FLOAT, "n"), OUT(OT_FLOAT, "n") } },
+    { .name    = "layernorm_bwd",
+      .run     = layernorm_bwd,
+      .prepare = layernorm_y,
+      .forward = layernorm_y,
+      .y       = Y,
+      .dy      = DY,
+      .wrt     = { { X, DX }, { GAMMA, DGAMMA }, { BETA, DBETA } },
+      ROWS,
+      .tol      = 2e-5,
+      .tol_bf16 = 2e-3,
+      .array    = { [X]      = IN(OT_ACT, "nc"),
+                    [DY]     = IN(OT_ACT, "nc"),
+                    [GAMMA]  = IN(OT_FLOAT, "c"),
+                    [MEAN]   = IN(OT_FLOAT, "n"),
+                    [RSTD]   = IN(OT_POSITIVE, "n"),
+                    [DX]     = OUT(OT_ACT, "nc"),
+                    [DGAMMA] = ACC(OT_FLOAT, "c"),
+                    [DBETA]  = ACC(OT_FLOAT, "c"),
+                    [BETA]   = IN(OT_FLOAT, "c"),
+                    [Y]      = FWD(OT_ACT, "nc") } },
+    { .name = "batchnorm_fwd",
+      .run  = batchnorm_fwd,
+      COLUMNS,
+      .offsets  = true,
+      .tol      = 2e-6,
+      .tol_bf16 = 1e-3,
+      .array    = { IN(OT_ACT, "nc"), IN(OT_FLOAT, "c"), IN(OT_FLOAT, "c"), OUT(OT_ACT, "nc"),
+                    OUT(OT_FLOAT, "c"), OUT(OT_FLOAT, "c"), OUT(OT_FLOAT, "c") } },
+    { .name = "batchnorm_fwd, not affine",
+      .run  = batchnorm_plain,
+      COLUMNS,
+      .offsets  = true,
+      .tol      = 2e-6,
+      .tol_bf16 = 1e-3,
+      .array    = { IN(OT_ACT, "nc"), OUT(OT_ACT, "nc"), OUT(OT_FLOAT, "c"), OUT(OT_FLOAT, "c"),
+                    OUT(OT_FLOAT, "c") } },
+    { .name = "batchnorm_eval",
+      .run  = batchnorm_eval,
+      ROWS,
+      .tol      = 1e-6,
+      .tol_bf16 = 1e-3,
+      .array    = { IN(OT_ACT, "nc"), IN(OT_FLOAT, "c"), IN(OT_FLOAT, "c"), IN(OT_FLOAT, "c"),
+                    IN(OT_POSITIVE, "c"), OUT(OT_ACT, "nc") } },
+    { .name    = "batchnorm_bwd",
+      .run     = batchnorm_bwd,
+      .prepare = batchnorm_y,
+      .forward = batchnorm_y,
+      .y       = Y,
+      .dy      = DY,
+      .wrt     = { { X, DX }, { GAMMA, DGAMMA }, { BETA, DBETA } },
+      ROWS,
+      .tol      = 2e-5,
+      .tol_bf16 = 2e-3,
+      .array    = { [X]      = IN(OT_ACT, "nc"),
+                    [DY]     = IN(OT_ACT, "nc"),
+                    [GAMMA]  = IN(OT_FLOAT, "c"),
+                    [MEAN]   = IN(OT_FLOAT, "c"),
+                    [RSTD]   = IN(OT_POSITIVE, "c"),
+                    [DX]     = OUT(OT_ACT, "nc"),
+                    [DGAMMA] = ACC(OT_FLOAT, "c"),
+                    [DBETA]  = ACC(OT_FLOAT, "c"),
+                    [BETA]   = IN(OT_FLOAT, "c"),
+                    [Y]      = FWD(OT_ACT, "nc"),
+                    [VAR]    = FWD(OT_FLOAT, "c") } },
+    { .name       = "lerp",
+      .run        = lerp,
+      .letters    = "n",
+      .limit      = { 99 },
+      .shape      = { { 1 }, { 17 } },
+      .tol        = 1e-7,
+      .float_only = true,
+      .array      = { IN(OT_FLOAT, "n"), ACC(OT_FLOAT, "n") } },
+    { .name = "l2norm_fwd",
+      .run  = l2norm_fwd,
+      ROWS,
+      .offsets  = true,
+      .tol      = 1e-6,
+      .tol_bf16 = 1e-3,
+      .array    = { IN(OT_ACT, "nc"), OUT(OT_ACT, "nc"), OUT(OT_FLOAT, "n") } },
+    { .name    = "l2norm_bwd",
+      .run     = l2norm_bwd,
+      .prepare = l2norm_prepare,
+      .forward = l2norm_y,
+      .y       = L_Y2,
+      .dy      = L_DY,
+      .wrt     = { { L_X, L_DX } },
+      ROWS,
+      .tol      = 1e-6,
+      .tol_bf16 = 2e-3,
+      .array    = { IN(OT_ACT, "nc"), IN(OT_ACT, "nc"), IN(OT_ACT, "nc"), IN(OT_FLOAT, "n"),
+                    OUT(OT_ACT, "nc"), FWD(OT_ACT, "nc"), FWD(OT_FLOAT, "n") } },
+    { .name = NULL }
+};
