@@ -46,10 +46,8 @@ static int parse_sample(struct config *cfg)
     if (*end || end == cfg->sample || !(x > 0 && x < 1e15) || (x >= 1 && x != floor(x)))
         return um_usage("--sample: \"%s\" is neither a fraction below 1 nor a number of records",
                         cfg->sample);
-    if (x < 1)
-        cfg->pick.sample = x;
-    else
-        cfg->lot = (int64_t)x;
+    cfg->pick.sample = x < 1 ? x : 0;
+    cfg->lot         = x < 1 ? 0 : (int64_t)x;
     return UM_OK;
 }
 
@@ -190,8 +188,7 @@ static const struct um_tool tool = {
     .examples =
         "  um-cat a.umt b.umt -o ab.umt                      join two streams\n"
         "  um-cat -w split=train --shuffle -o t.umt s.umt    the training set, in random order\n"
-        "  um-cat --hash-split patient:train=0.8,test=0.2 -o %s.umt s.umt\n"
-        "                                                    two files, no patient in both\n",
+        "  um-cat --hash-split patient:train=0.8,test=0.2 -o %s.umt s.umt\n",
     .opts   = opts,
     .common = &config.common,
 };

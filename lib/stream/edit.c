@@ -60,6 +60,9 @@ static int open_split(struct um_edit *e, const char *text)
 
         if (*end || !(x >= 0 && x <= 1))
             return um_fail(UM_EUSAGE, "--hash-split: \"%s\" is not a share in 0..1", share[i]);
+        for (int j = 0; j < i; j++)
+            if (strcmp(e->split[i], e->split[j]) == 0)
+                return um_fail(UM_EUSAGE, "--hash-split: \"%s\" twice", e->split[i]);
         e->upto[i] = sum += x;
     }
     if (!(fabs(sum - 1) < 1e-6))

@@ -164,6 +164,8 @@ keys() { py keys "$1" | tr '\n' ' '; }
     [[ $output == "um-cat: record k/0: meta \`nobody\` missing"* ]]
     run um-cat --hash-split patient:a=0.5,b=0.4 a.umt -o x2.umt
     [ "$status" = 2 ]
+    run um-cat --hash-split patient:a=0.5,a=0.5 a.umt -o '%s.umt'
+    [ "$status" = 2 ]
 }
 
 @test "tensors kept, dropped, renamed" {
