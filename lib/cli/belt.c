@@ -95,11 +95,12 @@ int belt_open(struct belt *b, const char *unit)
     const struct um_common *c = b->common;
 
     b->opts.level = (int)c->level;
-    b->jobs       = um_jobs(c);
-    b->nslot      = b->jobs > 1 ? 2 * b->jobs : 1;
+    b->jobs       = b->work_group ? 1 : um_jobs(c);
+    b->nslot      = b->work_group ? (int)b->group_size : b->jobs > 1 ? 2 * b->jobs : 1;
     b->slot       = calloc((size_t)b->nslot, sizeof *b->slot);
+    b->group      = calloc((size_t)b->nslot, sizeof *b->group);
     b->thread     = calloc((size_t)b->jobs, sizeof *b->thread);
-    if (!b->slot || !b->thread)
+    if (!b->slot || !b->group || !b->thread)
         return um_fail(UM_ENOMEM, "out of memory");
     pthread_mutex_init(&b->lock, NULL);
     pthread_cond_init(&b->wake, NULL);
@@ -188,8 +189,32 @@ static bool finished(struct belt *b, bool wait)
     return done;
 }
 
+/* everything that waits is worked on together */
+static int run_group(struct belt *b)
+{
+    const int n = (int)(b->filled - b->taken);
+    int       st;
+
+    if (!b->work_group || n == 0)
+        return UM_OK;
+    for (int i = 0; i < n; i++)
+        b->group[i] = &b->slot[(b->taken + i) % b->nslot];
+    st        = b->work_group(b->owner, b->group, n);
+    b->failed = st < 0;
+    b->taken  = b->filled;
+    for (int i = 0; i < n; i++) {
+        if (b->group[i]->st < 0)
+            emit_clear(&b->group[i]->emit);
+        drop_item(b, b->group[i]);
+        b->group[i]->done = true;
+    }
+    return st;
+}
+
 int belt_slot(struct belt *b, struct slot **s)
 {
+    if (b->filled - b->written == b->nslot)
+        UM_TRY(run_group(b));
     while (b->written < b->filled && finished(b, b->filled - b->written == b->nslot))
         UM_TRY(retire(b));
     *s = &b->slot[b->filled % b->nslot];
@@ -199,6 +224,11 @@ int belt_slot(struct belt *b, struct slot **s)
 
 int belt_push(struct belt *b)
 {
+    if (b->work_group) { /* waits for others */
+        b->slot[b->filled % b->nslot].st = UM_OK;
+        b->filled++;
+        return UM_OK;
+    }
     if (b->jobs == 1) { /* no thread to hand it to */
         struct slot *s = &b->slot[b->filled++ % b->nslot];
 
@@ -217,6 +247,7 @@ int belt_push(struct belt *b)
 
 int belt_drain(struct belt *b)
 {
+    UM_TRY(run_group(b));
     while (b->written < b->filled) {
         (void)finished(b, true);
         UM_TRY(retire(b));
@@ -247,6 +278,7 @@ static void free_slots(struct belt *b)
         um_arena_free(b->slot[i].arena);
     }
     free(b->slot);
+    free(b->group);
     free(b->thread);
 }
 

@@ -33,6 +33,10 @@ struct belt {
     const struct um_common *common;
     const void             *owner;
     int (*work)(const void *owner, int worker, struct slot *s);
+    /* or on many at once, in the calling thread: the items of up to nslot slots in order; <0 ends
+     */
+    int (*work_group)(const void *owner, struct slot *const *s, int n);
+    int64_t group_size; /* with work_group: the number of slots */
     void (*free_item)(void *item);
     double (*progress)(const void *owner, int64_t count, double *total); /* done, total */
 
@@ -46,7 +50,7 @@ struct belt {
     pthread_mutex_t lock;
     pthread_cond_t  wake, done;
     pthread_t      *thread;
-    struct slot    *slot;
+    struct slot    *slot, **group;
     int             jobs, nthread, nslot;
     int64_t         filled, taken, written; /* the caller alone changes filled and written */
     bool            stop, failed; /* failed: an item or the output; nothing more is written */

@@ -9,6 +9,7 @@ struct flow {
     struct belt           belt;
     struct um_arena      *run, *part; /* for the whole run; for one part's header */
     struct um_value       options;
+    struct um_flow_item  *items; /* of a group */
     struct um_reader     *reader;
     double                before, total; /* bytes of the inputs read, of all inputs; 0: unknown */
 };
@@ -18,6 +19,33 @@ static int work(const void *owner, int w, struct slot *s)
     const struct um_flow *f = ((const struct flow *)owner)->f;
 
     return f->map(f->user, w, s->arena, s->item, &s->emit);
+}
+
+void um_flow_fail(struct um_flow_item *it, int st)
+{
+    it->st = st;
+    (void)memcpy(it->msg, um_errmsg(), strlen(um_errmsg()) + 1);
+}
+
+static int work_group(const void *owner, struct slot *const *s, int n)
+{
+    const struct flow   *x  = owner;
+    struct um_flow_item *it = x->items;
+    int                  st;
+
+    for (int i = 0; i < n; i++) {
+        it[i].arena = s[i]->arena;
+        it[i].rec   = s[i]->item;
+        it[i].emit  = &s[i]->emit;
+        it[i].st    = UM_OK;
+    }
+    st = x->f->group(x->f->user, it, n);
+    for (int i = 0; i < n; i++) {
+        s[i]->st = it[i].st;
+        if (it[i].st < 0)
+            (void)memcpy(s[i]->msg, it[i].msg, strlen(it[i].msg) + 1);
+    }
+    return st;
 }
 
 static double progress(const void *owner, int64_t count, double *total)
@@ -103,6 +131,8 @@ static int run(struct flow *x)
     UM_TRY(um_arena_new(&x->run));
     UM_TRY(um_arena_new(&x->part));
     UM_TRY(um_opts_value(x->run, x->f->tool->opts, &x->options));
+    if (x->f->group && !(x->items = um_calloc_array(x->run, x->f->group_size, sizeof *x->items)))
+        return UM_ENOMEM;
     UM_TRY(belt_open(&x->belt, "records"));
     x->total = input_bytes(x->f->files);
     for (char **f = um_inputs(x->f->files); *f; f++)
@@ -118,6 +148,10 @@ int um_flow_run(const struct um_flow *f)
     x.belt = (struct belt){
         .tool = f->tool, .common = f->common, .owner = &x, .work = work, .progress = progress
     };
+    if (f->group) {
+        x.belt.work_group = work_group;
+        x.belt.group_size = f->group_size;
+    }
     st = belt_close(&x.belt, run(&x));
     um_reader_close(x.reader);
     um_arena_free(x.run);

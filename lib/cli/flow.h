@@ -15,6 +15,18 @@ struct um_emit; /* where a map function puts its output records */
 /* um_emit_record - hand one record on (packed and compressed by this worker). rec may be reused. */
 UM_API UM_RESULT_USED int um_emit_record(struct um_emit *e, const struct um_record *rec);
 
+/* a record of a group */
+struct um_flow_item {
+    struct um_arena  *arena; /* this record's */
+    struct um_record *rec;
+    struct um_emit   *emit;
+    int               st; /* UM_OK, or um_flow_fail's */
+    char              msg[UM_ERRMSG_MAX];
+};
+
+/* um_flow_fail - this record failed with st and the calling thread's message; the others go on */
+UM_API void um_flow_fail(struct um_flow_item *it, int st);
+
 struct um_flow {
     const struct um_tool   *tool;
     const struct um_common *common;
@@ -27,6 +39,13 @@ struct um_flow {
     /* once per record, in any worker (0..jobs-1); arena: this record's, reset afterwards */
     int (*map)(void *user, int worker, struct um_arena *a, struct um_record *rec,
                struct um_emit *e);
+
+    /* instead of map, for work that is done on many records at once: the next n <= group_size
+     * records in order, in the calling thread. Failed records are marked by um_flow_fail and emit
+     * nothing; a negative return ends the run. Items may be worked on and emitted by any thread,
+     * one at a time. Groups do not reach over parts. */
+    int64_t group_size;
+    int (*group)(void *user, struct um_flow_item *items, int n);
 };
 
 /* um_flow_run - run it all: parts map to parts one to one, inputs are read in turn. A failed record
