@@ -4,6 +4,7 @@
 #   make check      the tests (three minutes)         make check-all  check + compilers, linters, valgrind, CUDA
 #   make install    prefix=/usr/local DESTDIR=        make info       what was found
 #   make static     tools that need no libum.so       make clean      remove $(BUILD)
+#   make cuda       the plug-in for GPUs (part of all where nvcc is found)
 #
 # SAN=1 address and undefined sanitizers, SAN=thread the thread sanitizer; V=1 shows the commands.
 
@@ -76,9 +77,13 @@ STATIC   := $(TOOL_C:tools/%.c=$(BUILD)/static/%)
 UNITS    := $(UNIT_C:tests/unit/%.c=$(BUILD)/unit/%)
 SONAME   := libum.so.$(SOMAJOR)
 
-.PHONY: all static cuda check check-all demo bench install uninstall info clean
+.PHONY: all lib tools static nvcc cuda check units check-all tidy demo bench install uninstall info clean
 all: $(TOOLS) $(BUILD)/um.pc $(if $(filter demo check bench,$(MAKECMDGOALS)),,cuda)
+lib: $(BUILD)/libum.so $(BUILD)/libum.a
+tools: $(TOOLS)
 static: $(STATIC)
+nvcc:
+	@echo $(NVCC)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -145,7 +150,7 @@ install: all
 	for h in $(HEADERS); do t=$${h#lib/}; install -d $(D)/include/um/$${t%/*} && install -m 644 $$h $(D)/include/um/$$t || exit 1; done
 	for m in $(MAN); do s=$${m##*.}; install -d $(D)/share/man/man$$s && install -m 644 $$m $(D)/share/man/man$$s/ || exit 1; done
 uninstall:
-	rm -f $(TOOLS:$(BUILD)/%=$(D)/bin/%) $(D)/lib/$(SONAME) $(D)/lib/libum.so $(D)/lib/pkgconfig/um.pc $(foreach m,$(notdir $(MAN)),$(D)/share/man/man$(lastword $(subst ., ,$(m)))/$(m))
+	rm -f $(TOOLS:$(BUILD)/%=$(D)/bin/%) $(D)/lib/$(SONAME) $(D)/lib/libum.so $(D)/lib/libum-cuda.so $(D)/lib/pkgconfig/um.pc $(foreach m,$(notdir $(MAN)),$(D)/share/man/man$(lastword $(subst ., ,$(m)))/$(m))
 	rm -rf $(D)/include/um
 
 info:
@@ -160,7 +165,18 @@ clean:
 
 # ---- tests ------------------------------------------------------------------------------------------
 
-check: all $(UNITS)
+check: tools $(UNITS)
 	$(Q)BUILD=$(BUILD) SAN=$(SAN) tests/run.sh
+
+# everything: see tests/check-all.sh; UM_CHECKED=1 takes over the result of a `make check` just run
+check-all:
+	$(Q)MAKE='$(MAKE)' BUILD=$(BUILD) tests/check-all.sh
+
+# clang-tidy, a stamp per file, so that only what changed is read again
+TIDY := $(addprefix $(BUILD)/tidy/,$(LIB_C) $(CPU_C) $(TOOL_C) $(UNIT_C))
+tidy: $(TIDY:%=%.ok)
+$(BUILD)/tidy/%.ok: % .clang-tidy
+	@mkdir -p $(@D)
+	$(call say,TIDY,$<)clang-tidy --quiet $< -- -std=c11 $(OURS) $(if $(filter %/cpu.c,$<),$(ISA_$(lastword $(filter-out avx512,$(ISAS))))) 2>/dev/null && touch $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

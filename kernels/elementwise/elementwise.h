@@ -4,11 +4,14 @@
 
 #include "kernels/backend.h"
 
+/* it never comes to rest here */
+/* clang-format off */
 #define UM_ELEMENTWISE_OPS(X, b)                                                                   \
     X(b, add)                                                                                      \
     X(b, cast)                                                                                     \
     X(b, gelu_fwd) X(b, gelu_bwd) X(b, relu_fwd) X(b, relu_bwd) X(b, dropout) X(b, expscale_fwd)   \
         X(b, expscale_bwd)
+/* clang-format on */
 
 UM_ELEMENTWISE_OPS(UM_DECLARE, ref)
 

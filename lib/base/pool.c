@@ -135,9 +135,11 @@ int um_pool_new(struct um_pool **pool, int n)
         if (s)
             *s = (struct start){ p, p->size };
         if (!s || pthread_create(&p->thread[p->size], NULL, work, s) != 0) {
+            const int had = p->size;
+
             free(s);
             um_pool_free(p);
-            return um_fail(UM_ENOMEM, "cannot start thread %d of %d", p->size + 1, n);
+            return um_fail(UM_ENOMEM, "cannot start thread %d of %d", had + 1, n);
         }
     }
     *pool = p;

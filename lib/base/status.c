@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef um_fail /* macros to the analyzer alone */
+#undef um_fail_errno
+#undef um_context
+
 static _Thread_local char message[UM_ERRMSG_MAX];
 
 int um_fail(int status, const char *fmt, ...)

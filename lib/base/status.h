@@ -55,6 +55,12 @@ UM_API UM_PRINTF(1, 2) int um_fail_errno(const char *fmt, ...);
 /* um_context - put "fmt: " in front of this thread's message; returns `status` unchanged */
 UM_API UM_PRINTF(2, 3) int um_context(int status, const char *fmt, ...);
 
+#ifdef __clang_analyzer__ /* tell it that what comes back is what went in */
+#define um_fail(status, ...) ((void)(um_fail)(status, __VA_ARGS__), (status))
+#define um_context(status, ...) ((void)(um_context)(status, __VA_ARGS__), (status))
+#define um_fail_errno(...) ((void)(um_fail_errno)(__VA_ARGS__), UM_EIO)
+#endif
+
 /* um_errmsg - this thread's message, "" before any failure; valid until the next
  * um_fail/um_context. um_seterrmsg - replace it whole (to carry a message from a worker thread to
  * the caller's). */

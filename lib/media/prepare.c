@@ -197,7 +197,7 @@ static int picture_mask(struct job *j, const struct um_image *im, const struct u
 static int picture(struct job *j, const struct um_image *im, struct um_grey *g)
 {
     const struct um_image_opts opts = { .max_pixels = j->p->max_pixels,
-                                        .fast_side  = j->p->fast_decode ? 2 * j->p->image_size : 0 };
+                                        .fast_side = j->p->fast_decode ? 2 * j->p->image_size : 0 };
 
     UM_TRY(um_image_grey(j->scratch, im, &opts, g));
     return square(j, "image", g, UM_FILTER_AREA);

@@ -231,7 +231,7 @@ static void add_piece(struct build *b, struct span t)
             continue;
         }
         if (!inside)
-            runs++, inside = fresh = true;
+            runs++, fresh = true;
         if (c < 0x80) {
             if (fresh && b->n)
                 b->text[b->n++] = ' ';

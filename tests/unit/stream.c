@@ -300,7 +300,7 @@ static void random_access(void **state)
         assert_string_equal(um_index_key(ix, i), key);
         assert_int_equal(um_index_find(ix, key, 0), i);
         assert_int_equal(um_index_find(ix, key, i + 1), -1);
-        assert_true(um_map_num(um_index_header(ix, i), "part", &part) && part == i / 11);
+        assert_true(um_map_num(um_index_header(ix, i), "part", &part) && (int)part == i / 11);
     }
     assert_int_equal(um_index_find(ix, "p", 0), -1);
     for (int t = 0; t < 4; t++) {
