@@ -68,6 +68,7 @@ CPU_C    := $(wildcard kernels/*/cpu.c)
 TOOL_C   := $(wildcard tools/um-*.c)
 UNIT_C   := $(wildcard tests/unit/*.c)
 OPS_C    := $(wildcard tests/ops/*.c)
+BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 CUDA_CU  := $(wildcard kernels/*.cu kernels/*/*.cu)
 MAN      := $(wildcard man/*.[1-9])
 
@@ -129,6 +130,9 @@ $(BUILD)/static/um-%: $(BUILD)/tools/um-%.o $(BUILD)/libum.a
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libum.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(if $(LIB_CXX),$(CXX),$(CC)) $(LINK) -o $@ $(filter %.o,$^) $(BUILD)/libum.a $(PKG_LIBS) -lcmocka
+$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libum.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(if $(LIB_CXX),$(CXX),$(CC)) $(LINK) -o $@ $< $(BUILD)/libum.a $(PKG_LIBS)
 $(BUILD)/unit/ops: $(OPS_C:%.c=$(BUILD)/%.o)
 
 $(BUILD)/um.pc: Makefile
@@ -164,6 +168,9 @@ clean:
 	rm -rf $(BUILD)
 
 # ---- tests ------------------------------------------------------------------------------------------
+
+bench: tools $(BENCH)
+	$(Q)for b in $(BENCH); do $$b || exit 1; done
 
 check: tools $(UNITS)
 	$(Q)BUILD=$(BUILD) SAN=$(SAN) tests/run.sh

@@ -177,9 +177,9 @@ static inline um_vf um_vexp(um_vf x)
     return q * (um_vf)((half + 127) << 23) * (um_vf)((e - half + 127) << 23);
 }
 
-/* the normal distribution: *cdf = Phi(x), *bell = e^(-x^2/2); Phi within 2e-7 of itself for
- * x > -3 and 2e-7 x^2 below. Phi(-|x|) = e^(-x^2/2) t P(t) / 2, t = 1/(1 + 0.55 |x|/sqrt 2), P
- * fitted to e^(z^2) erfc(z) for least relative error (7e-9) */
+/* the normal distribution: *cdf = Phi(x) within 2e-7, and within 5e-7 of itself for x > -3;
+ * *bell = e^(-x^2/2). Phi(-|x|) = e^(-x^2/2) t P(t) / 2, t = 1/(1 + 0.55 |x|/sqrt 2), P fitted to
+ * e^(z^2) erfc(z) for least relative error (7e-9) */
 static inline void um_vnormal(um_vf x, um_vf *cdf, um_vf *bell)
 {
     const um_vf t = 1.0f / (um_vabs(x) * 0.388908730f + 1.0f);

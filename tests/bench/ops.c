@@ -1,0 +1,303 @@
+/* ops.c - how fast the operations of a device are, at the shapes of ViT-B/16 and of the phantom
+ * model
+ *
+ * usage: bench/ops [device [threads]]; one line an operation: GFLOP/s of products, GB/s of all
+ * else (bytes read and written once). The best of several runs, buffers warm. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "kernels/kernels.h"
+
+struct bench {
+    struct um_dev           *dev;
+    const struct um_kernels *k;
+    enum um_dtype            dt;
+    int64_t                  n, c, k_, heads; /* rows, columns, and what each line makes of them */
+    void                    *x, *y, *z, *w;   /* room for any of the shapes */
+    float                   *f, *g, *h;
+};
+
+enum { ROOM = 3152 * 3072 * 4 };
+
+static double now(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int check(int st)
+{
+    if (st < 0) {
+        (void)fprintf(stderr, "bench: %s\n", um_errmsg());
+        exit(1);
+    }
+    return st;
+}
+
+/* seconds of one call: the best of 5 runs of at least 20 ms */
+static double best(const struct bench *b, int (*fn)(const struct bench *))
+{
+    double fastest = 1e9;
+    int    times   = 1;
+
+    for (int run = 0; run < 5;) {
+        const double t0 = now();
+
+        for (int i = 0; i < times; i++)
+            check(fn(b));
+        check(b->k->sync(b->dev));
+        const double t = now() - t0;
+        if (t < 0.02) {
+            times *= 2;
+            continue;
+        }
+        if (t / times < fastest)
+            fastest = t / times;
+        run++;
+    }
+    return fastest;
+}
+
+static void line(const struct bench *b, const char *name, int (*fn)(const struct bench *),
+                 double work, const char *unit)
+{
+    const double t = best(b, fn);
+
+    (void)printf("%-15s %-8s %5lld x %4lld x %4lld  %9.1f us  %7.1f %s\n", name,
+                 um_dtype_name(b->dt), (long long)b->n, (long long)b->c, (long long)b->k_, t * 1e6,
+                 work / t * 1e-9, unit);
+}
+
+static int linear(const struct bench *b)
+{
+    return b->k->matmul(b->dev, &(struct um_matmul){ .dt    = b->dt,
+                                                     .dtc   = b->dt,
+                                                     .tb    = true,
+                                                     .batch = 1,
+                                                     .m     = b->n,
+                                                     .n     = b->c,
+                                                     .k     = b->k_,
+                                                     .a     = b->x,
+                                                     .b     = b->w,
+                                                     .c     = b->y,
+                                                     .lda   = b->k_,
+                                                     .ldb   = b->k_,
+                                                     .ldc   = b->c,
+                                                     .bias  = b->f });
+}
+
+static int linear_dx(const struct bench *b)
+{
+    return b->k->matmul(b->dev, &(struct um_matmul){ .dt    = b->dt,
+                                                     .dtc   = b->dt,
+                                                     .batch = 1,
+                                                     .m     = b->n,
+                                                     .n     = b->k_,
+                                                     .k     = b->c,
+                                                     .a     = b->y,
+                                                     .b     = b->w,
+                                                     .c     = b->x,
+                                                     .lda   = b->c,
+                                                     .ldb   = b->k_,
+                                                     .ldc   = b->k_ });
+}
+
+static int linear_dw(const struct bench *b)
+{
+    return b->k->matmul(b->dev, &(struct um_matmul){ .dt    = b->dt,
+                                                     .dtc   = UM_F32,
+                                                     .ta    = true,
+                                                     .batch = 1,
+                                                     .m     = b->c,
+                                                     .n     = b->k_,
+                                                     .k     = b->n,
+                                                     .a     = b->y,
+                                                     .b     = b->x,
+                                                     .c     = b->z,
+                                                     .lda   = b->c,
+                                                     .ldb   = b->k_,
+                                                     .ldc   = b->k_,
+                                                     .beta  = 1 });
+}
+
+static int bias_bwd(const struct bench *b)
+{
+    return b->k->bias_bwd(b->dev, b->dt, b->f, b->x, b->n, b->c, b->c);
+}
+
+static int layernorm_fwd(const struct bench *b)
+{
+    return b->k->layernorm_fwd(b->dev, b->dt, b->y, b->g, b->h, b->x, b->f, b->f, b->n, b->c,
+                               1e-6f);
+}
+
+static int layernorm_bwd(const struct bench *b)
+{
+    return b->k->layernorm_bwd(b->dev, b->dt, b->z, b->w, b->f, b->y, b->x, b->f, b->g, b->h, b->n,
+                               b->c);
+}
+
+static int gelu_fwd(const struct bench *b)
+{
+    return b->k->gelu_fwd(b->dev, b->dt, b->y, b->x, b->n * b->c);
+}
+
+static int gelu_bwd(const struct bench *b)
+{
+    return b->k->gelu_bwd(b->dev, b->dt, b->z, b->y, b->x, b->n * b->c);
+}
+
+static int add(const struct bench *b)
+{
+    return b->k->add(b->dev, b->dt, b->z, b->y, b->x, b->n * b->c);
+}
+
+static int dropout(const struct bench *b)
+{
+    return b->k->dropout(b->dev, b->dt, b->y, b->x, b->n * b->c, (struct um_drop){ 0.1f, 7 });
+}
+
+static int adamw(const struct bench *b)
+{
+    return b->k->adamw(b->dev, b->w, b->x, b->y, b->z, b->n * b->c, 1, 1e-9f, 0.9f, 0.95f, 1e-8f,
+                       0.05f, 10);
+}
+
+/* n samples of c tokens, heads of k_ channels */
+static struct um_attn heads(const struct bench *b, float p)
+{
+    const int64_t C = b->heads * b->k_, size = (int64_t)um_dtype_size(b->dt);
+
+    return (struct um_attn){ .dt   = b->dt,
+                             .B    = b->n,
+                             .T    = b->c,
+                             .A    = b->heads,
+                             .d    = b->k_,
+                             .ldq  = 3 * C,
+                             .ldk  = 3 * C,
+                             .ldv  = 3 * C,
+                             .ldo  = C,
+                             .q    = b->x,
+                             .k    = (char *)b->x + C * size,
+                             .v    = (char *)b->x + 2 * C * size,
+                             .drop = { p, 3 } };
+}
+
+static int attention_fwd(const struct bench *b)
+{
+    const struct um_attn a = heads(b, 0);
+
+    return b->k->attention_fwd(b->dev, b->y, b->g, &a);
+}
+
+static int attention_drop(const struct bench *b)
+{
+    const struct um_attn a = heads(b, 0.1f);
+
+    return b->k->attention_fwd(b->dev, b->y, b->g, &a);
+}
+
+static int attention_bwd(const struct bench *b)
+{
+    const struct um_attn a = heads(b, 0);
+    const int64_t        C = b->heads * b->k_, size = (int64_t)um_dtype_size(b->dt);
+
+    return b->k->attention_bwd(b->dev, b->z, (char *)b->z + C * size, (char *)b->z + 2 * C * size,
+                               b->w, b->y, b->g, &a);
+}
+
+static void products(struct bench *b, int64_t rows, int64_t out, int64_t in)
+{
+    const double flops = 2.0 * (double)rows * (double)out * (double)in;
+
+    b->n  = rows;
+    b->c  = out;
+    b->k_ = in;
+    line(b, "linear", linear, flops, "GFLOP/s");
+    line(b, "linear dx", linear_dx, flops, "GFLOP/s");
+    line(b, "linear dw", linear_dw, flops, "GFLOP/s");
+}
+
+static void streams(struct bench *b, int64_t rows, int64_t width)
+{
+    const double bytes = (double)rows * (double)width * (double)um_dtype_size(b->dt);
+
+    b->n  = rows;
+    b->c  = width;
+    b->k_ = 1;
+    line(b, "layernorm_fwd", layernorm_fwd, 2 * bytes, "GB/s");
+    line(b, "layernorm_bwd", layernorm_bwd, 3 * bytes, "GB/s");
+    line(b, "bias_bwd", bias_bwd, bytes, "GB/s");
+    line(b, "gelu_fwd", gelu_fwd, 2 * bytes, "GB/s");
+    line(b, "gelu_bwd", gelu_bwd, 3 * bytes, "GB/s");
+    line(b, "add", add, 3 * bytes, "GB/s");
+    line(b, "dropout", dropout, 2 * bytes, "GB/s");
+    if (b->dt == UM_F32)
+        line(b, "adamw", adamw, 7 * bytes, "GB/s");
+}
+
+static void attention(struct bench *b, int64_t B, int64_t T, int64_t A, int64_t d)
+{
+    const double pair = 2.0 * (double)(B * A) * (double)(T * T) * (double)d;
+
+    b->n     = B;
+    b->c     = T;
+    b->k_    = d;
+    b->heads = A;
+    line(b, "attention_fwd", attention_fwd, 2 * pair, "GFLOP/s");
+    line(b, "  with dropout", attention_drop, 2 * pair, "GFLOP/s");
+    line(b, "attention_bwd", attention_bwd, 5 * pair, "GFLOP/s");
+}
+
+static void *room(struct bench *b, size_t size, float value)
+{
+    void  *p;
+    float *host = malloc(size);
+
+    if (!host)
+        exit(1);
+    for (size_t i = 0; i < size / sizeof *host; i++)
+        host[i] = value * (float)((i * 2654435761u >> 8) % 1000) / 1000;
+    check(b->k->alloc(b->dev, size, &p));
+    check(b->k->upload(b->dev, p, host, size));
+    free(host);
+    return p;
+}
+
+int main(int argc, char **argv)
+{
+    struct um_pool *pool;
+    struct bench    b = { .dev = NULL };
+
+    check(um_pool_new(&pool, argc > 2 ? atoi(argv[2]) : 0));
+    check(um_dev_open(&b.dev, argc > 1 ? argv[1] : "auto", pool));
+    b.k = um_dev_kernels(b.dev);
+    (void)printf("%s\n", um_dev_name(b.dev));
+    void **const  big[] = { &b.x, &b.y, &b.z, &b.w };
+    float **const few[] = { &b.f, &b.g, &b.h };
+    for (int i = 0; i < 4; i++)
+        *big[i] = room(&b, (size_t)ROOM, 0.5f);
+    for (int i = 0; i < 3; i++)
+        *few[i] = room(&b, (size_t)1 << 20, 1);
+    for (int i = 0; i < 2; i++) {
+        b.dt = i ? UM_BF16 : UM_F32;
+        products(&b, 3152, 768, 768);
+        products(&b, 3152, 3072, 768);
+        products(&b, 2080, 96, 96);
+        products(&b, 2080, 384, 96);
+        streams(&b, 3152, 768);
+        streams(&b, 2080, 96);
+        attention(&b, 16, 197, 12, 64);
+        attention(&b, 32, 65, 4, 24);
+    }
+    for (int i = 0; i < 4; i++)
+        b.k->free(b.dev, *big[i]);
+    for (int i = 0; i < 3; i++)
+        b.k->free(b.dev, *few[i]);
+    um_dev_close(b.dev);
+    um_pool_free(pool);
+    return 0;
+}
