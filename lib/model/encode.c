@@ -79,7 +79,7 @@ static float *fetch(struct um_encoder *e, const struct um_var *y)
 /* row i of host, from its element `skip` on, n elements, to `to` if that is wanted */
 static void hand_back(float *to, const float *host, int64_t i, int64_t row, int64_t skip)
 {
-    if (to)
+    if (to && host)
         memcpy(to, host + i * row + skip, (size_t)(row - skip) * sizeof *to);
 }
 
