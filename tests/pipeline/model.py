@@ -1,8 +1,9 @@
 """model.py - weights of the tiny preset and streams for it, made from the documents alone
 
 usage: model.py weights FILE [NAME=JSON ...]   random weights; NAME of um.config set to JSON
-       model.py edit IN OUT ACTION             a weights file spoilt: see edit()
+       model.py edits IN DIR                   the same file spoilt in every way: DIR/ACTION
        model.py make KIND [NAME=JSON ...]      a stream to standard output; header fields
+       model.py all DIR                        every kind of stream: DIR/KIND.umt
        model.py shapes < STREAM                key, then name:shape of its tensors, a record a line
        model.py close A B TOL                  the same keys and tensors, values within TOL (L2)?
        model.py equal STREAM KEY KEY NAME      is NAME the same, bit for bit, in both records?
@@ -101,8 +102,7 @@ def load(path):
                                      np.float32).reshape(v["shape"]) for k, v in head.items()}
 
 
-def edit(path, out, action):
-    config, t = load(path)
+def spoil(action, config, t):
     if action == "shape":
         t["vision.norm.bias"] = t["vision.norm.bias"][:31]
     elif action == "missing":
@@ -115,11 +115,15 @@ def edit(path, out, action):
         config["layers"] = 3
     elif action == "heads":
         config["heads"] = 5
-    elif action == "huge":  # finite, but the activations are not
+    elif action == "huge":  # finite, but what comes out is not
         t["vision.blocks.0.attn.proj.weight"] = np.full((32, 32), 3e38, np.float32)
-    else:
-        sys.exit("no action " + action)
-    save(out, config, t)
+
+
+def edits(path, folder):
+    for action in ("shape", "missing", "nan", "dtype", "layers", "heads", "huge"):
+        config, t = load(path)
+        spoil(action, config, t)
+        save(f"{folder}/{action}", config, t)
 
 
 # ---- streams ----
@@ -216,9 +220,19 @@ KINDS = {
 }
 
 
-def make(kind, *fields):
+def stream(kind, fields=()):
     header = {"window": [-1000.0, 1000.0], "vocab": CONFIG["vocab_digest"], "cased": False}
-    sys.stdout.buffer.write(part(KINDS[kind](), **(header | dict(pairs(fields)))))
+    return part(KINDS[kind](), **(header | dict(pairs(fields))))
+
+
+def make(kind, *fields):
+    sys.stdout.buffer.write(stream(kind, fields))
+
+
+def make_all(folder):
+    for kind in KINDS:
+        with open(f"{folder}/{kind}.umt", "wb") as f:
+            f.write(stream(kind))
 
 
 def records(f):
@@ -299,6 +313,6 @@ def history():
 
 
 if __name__ == "__main__":
-    {"weights": weights, "edit": edit, "make": make, "shapes": show_shapes, "close": close,
-     "equal": equal, "attention": attention, "slices": slices,
+    {"weights": weights, "edits": edits, "make": make, "all": make_all, "shapes": show_shapes,
+     "close": close, "equal": equal, "attention": attention, "slices": slices,
      "history": history}[sys.argv[1]](*sys.argv[2:])

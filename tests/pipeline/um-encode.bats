@@ -4,8 +4,10 @@
 
 setup_file() {
     export PYTHONPATH=$BATS_TEST_DIRNAME PY=${UM_PYTHON:-/usr/bin/python3}
-    export M=$BATS_FILE_TMPDIR/model.safetensors
+    export S=$BATS_FILE_TMPDIR M=$BATS_FILE_TMPDIR/model.safetensors
     "$PY" "$BATS_TEST_DIRNAME/model.py" weights "$M"
+    "$PY" "$BATS_TEST_DIRNAME/model.py" all "$S"
+    "$PY" "$BATS_TEST_DIRNAME/model.py" edits "$M" "$S"
 }
 
 setup() {
@@ -28,58 +30,59 @@ fails() { # MESSAGE command...: exit 1, one line with it, nothing under the fina
 }
 
 @test "every kind of record gets its vectors, in the order read" {
-    model make mixed >in.umt
-    encode --attention --tokens --text --drop-input in.umt | model shapes >shapes
-    [ "$(cut -d' ' -f1 shapes)" = "$(model shapes <in.umt | cut -d' ' -f1)" ]
-    grep -qx 'p1/s1 cls:32 embedding:16 tokens:4,32 attention:1,4 text_cls:32 text_embedding:16' shapes
-    grep -qx 'ct1 cls:32 embedding:16 tokens:8,32 attention:2,4 text_cls:32 text_embedding:16' shapes
+    ln -s "$S/mixed.umt" in.umt
+    encode --attention --tokens --text --drop-input in.umt | model shapes >said
+    [ "$(cut -d' ' -f1 said)" = "$(model shapes <in.umt | cut -d' ' -f1)" ]
+    grep -qx 'p1/s1 cls:32 embedding:16 tokens:4,32 attention:1,4 text_cls:32 text_embedding:16' said
+    grep -qx 'ct1 cls:32 embedding:16 tokens:8,32 attention:2,4 text_cls:32 text_embedding:16' said
     [ "$(encode in.umt | model shapes | head -n 1)" = 'p0/s1 image:1,41,36 ids:12 ids_mask:12 cls:32 embedding:16' ]
-    [ "$(model make text | encode --text --drop-input | model shapes | tail -n 1)" = 'p2/s1 text_cls:32 text_embedding:16' ]
+    [ "$(encode --text --drop-input "$S/text.umt" | model shapes | tail -n 1)" = 'p2/s1 text_cls:32 text_embedding:16' ]
 }
 
 @test "attention of [CLS]: a part of one, the rest is its own" {
-    [ "$(model make mixed | encode --attention | model attention | sort | uniq -c | grep -c True)" = 11 ]
-    ! model make mixed | encode --attention | model attention | grep False
+    encode --attention "$S/mixed.umt" | model attention >said
+    [ "$(grep -c 'True$' said)" = 11 ]
+    [ "$(wc -l <said)" = 11 ]
+    grep -q '^p1/s1 1 ' said
+    grep -q '^ct1 2 ' said
 }
 
 @test "an image in bytes is cropped at its centre, one in floats is used as it is" {
-    model make cropped | encode -o out.umt
+    encode -o out.umt "$S/cropped.umt"
     model equal out.umt p3/s1 floats cls
     model equal out.umt p3/s1 floats embedding
 }
 
 @test "equal bytes for any number of threads" {
-    model make mixed >in.umt
+    ln -s "$S/mixed.umt" in.umt
     for j in 1 2 7; do encode --attention --tokens --text -j $j in.umt -o $j.umt; done
     cmp 1.umt 2.umt
     cmp 1.umt 7.umt
 }
 
 @test "the size of the batch changes no more than rounding" {
-    model make mixed >in.umt
+    ln -s "$S/mixed.umt" in.umt
     for b in 1 3 16; do encode --text --attention --tokens --batch $b in.umt -o $b.umt; done
     model close 1.umt 16.umt 1e-5
     model close 3.umt 16.umt 1e-5
 }
 
 @test "bfloat16 is near float32, and is not it" {
-    model make mixed >in.umt
+    ln -s "$S/mixed.umt" in.umt
     encode --drop-input in.umt -o f.umt
     encode --drop-input --precision bf16 in.umt -o b.umt
     model close b.umt f.umt 0.05
-    ! model close b.umt f.umt 1e-4
+    if model close b.umt f.umt 1e-4; then return 1; fi
 }
 
 @test "parts stay parts, tensors it does not know pass, those of another model do not" {
-    model make xray >a.umt
-    model make extra >b.umt
-    cat a.umt b.umt | encode -o out.umt
+    cat "$S/xray.umt" "$S/extra.umt" | encode -o out.umt
     [ "$(model history <out.umt | wc -l)" = 2 ]
     [ "$(model shapes <out.umt | tail -n 1)" = 'p0/s1 image:1,41,36 ids:12 ids_mask:12 mask:1,41,36 cls:32 embedding:16' ]
 }
 
 @test "the history holds the model's digest and the device, and no path" {
-    model make xray | encode --attention -o out.umt
+    encode --attention "$S/xray.umt" -o out.umt
     run model history <out.umt
     [[ $output == *'"tool": "um-encode"'* && $output == *'"device": "cpu"'* && $output == *'"attention": true'* ]]
     [[ $output =~ \"model\":\ \"[0-9a-f]{32}\" ]]
@@ -87,11 +90,11 @@ fails() { # MESSAGE command...: exit 1, one line with it, nothing under the fina
 }
 
 @test "random weights by seed: --init" {
-    model make mixed >in.umt
+    ln -s "$S/mixed.umt" in.umt
     for s in 1 2; do um-encode --init tiny --vocab 70 --seed $s --text --drop-input in.umt -o $s.umt; done
     um-encode --init tiny --vocab 70 --seed 1 --text --drop-input in.umt -o again.umt
     cmp 1.umt again.umt
-    ! model close 1.umt 2.umt 0.1
+    if model close 1.umt 2.umt 0.1; then return 1; fi
     run um-encode in.umt
     [ "$status" = 2 ]
     run um-encode --init tiny -m "$M" in.umt
@@ -113,8 +116,7 @@ fails() { # MESSAGE command...: exit 1, one line with it, nothing under the fina
         'inf:record ct1: `cls` came out not finite' \
         'bare:record p0/s1: no `image` or `volume`: run um-preprocess' \
         'both:record p0/s1: `image` and `volume` in one record'; do
-        model make "${t%%:*}" >in.umt
-        fails "${t#*:}" encode in.umt
+        fails "${t#*:}" encode "$S/${t%%:*}.umt"
     done
 }
 
@@ -126,18 +128,17 @@ fails() { # MESSAGE command...: exit 1, one line with it, nothing under the fina
         'mask:record p1/s1: `ids_mask` leaves no id' \
         'mask2:record p1/s1: `ids_mask`: 2 at 0, expected 0 or 1' \
         'mask11:record p1/s1: `ids_mask` [11] does not fit `ids` [12]'; do
-        model make "${t%%:*}" >in.umt
-        fails "${t#*:}" encode --text in.umt
+        fails "${t#*:}" encode --text "$S/${t%%:*}.umt"
     done
-    model make id64 | encode -o out.umt # no text is wanted
+    encode -o out.umt "$S/id64.umt" # no text is wanted
 }
 
 @test "--on-error skip: the others come through as without the bad one" {
-    model make small >in.umt
+    ln -s "$S/small.umt" in.umt
     encode --on-error skip --rejects rejects.tsv -q in.umt -o out.umt
     [ "$(model shapes <out.umt | cut -d' ' -f1 | tr '\n' ' ')" = 'p0/s1 p2/s1 ' ]
     [ "$(cut -f1,2 rejects.tsv)" = $'p1/s1\tshape' ]
-    model make nan | encode --on-error skip -q --batch 8 -o out.umt
+    encode --on-error skip -q --batch 8 "$S/nan.umt" -o out.umt
     [ "$(model shapes <out.umt | wc -l)" = 2 ]
 }
 
@@ -157,15 +158,14 @@ fails() { # MESSAGE command...: exit 1, one line with it, nothing under the fina
 }
 
 @test "weights that are not what they say are refused" {
-    model make xray >in.umt
+    ln -s "$S/xray.umt" in.umt
     for t in 'shape:vision.norm.bias: expected float32 [32], got float32 [31]' \
         'missing:no tensor text.embeddings.LayerNorm.bias' \
         'nan:vision.blocks.1.mlp.fc2.bias: element 0 is NaN' \
         'dtype:logit_scale: expected float32 [], got int32 []' \
         'layers:no tensor vision.blocks.2.norm1.weight' \
         'heads:um.config: heads 5 does not divide width 32'; do
-        model edit "$M" bad.safetensors "${t%%:*}"
-        fails "bad.safetensors: ${t#*:}" um-encode -m bad.safetensors in.umt
+        fails "${t%%:*}: ${t#*:}" encode -m "$S/${t%%:*}" in.umt
     done
     head -c 100000 "$M" >bad.safetensors
     fails 'cut' um-encode -m bad.safetensors in.umt
@@ -176,12 +176,11 @@ fails() { # MESSAGE command...: exit 1, one line with it, nothing under the fina
     fails 'in.umt: a header of' um-encode -m in.umt in.umt
     fails 'none: no such file' um-encode -m none in.umt
     fails 'a directory, not a file' um-encode -m . in.umt
-    model edit "$M" huge.safetensors huge
-    fails 'record p0/s1: `cls` came out not finite' um-encode -m huge.safetensors in.umt
+    fails 'record p0/s1: `cls` came out not finite' encode -m "$S/huge" in.umt
 }
 
 @test "cut, empty and foreign streams; a full disk" {
-    model make mixed >in.umt
+    ln -s "$S/mixed.umt" in.umt
     head -c 9000 in.umt >cut.umt
     fails 'cut.umt' encode cut.umt
     : >cut.umt

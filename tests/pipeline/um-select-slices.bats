@@ -2,10 +2,13 @@
 # um-select-slices: which slices, what is in them, what is refused
 # shellcheck disable=SC2016 # backquotes in messages are meant so
 
+setup_file() {
+    export PYTHONPATH=$BATS_TEST_DIRNAME PY=${UM_PYTHON:-/usr/bin/python3} S=$BATS_FILE_TMPDIR
+    "$PY" "$BATS_TEST_DIRNAME/model.py" all "$S"
+}
+
 setup() {
     cd "$BATS_TEST_TMPDIR" || return 1
-    export PYTHONPATH=$BATS_TEST_DIRNAME
-    PY=${UM_PYTHON:-/usr/bin/python3}
 }
 
 model() { "$PY" "$BATS_TEST_DIRNAME/model.py" "$@"; }
@@ -22,7 +25,7 @@ fails() { # MESSAGE command...: exit 1, one line with it, nothing under the fina
 }
 
 @test "the best slab, slice by slice, as images with score, rank, z and position" {
-    model make attended >in.umt
+    ln -sf "$S/attended.umt" in.umt
     um-select-slices --slice-size 56 in.umt -o out.umt
     run model slices in.umt out.umt 56
     [ "$status" = 0 ]
@@ -39,7 +42,7 @@ fails() { # MESSAGE command...: exit 1, one line with it, nothing under the fina
 }
 
 @test "--spread: the middle slice of each of the best slabs" {
-    model make attended >in.umt
+    ln -sf "$S/attended.umt" in.umt
     um-select-slices --spread -k 2 --slice-size 32 in.umt -o out.umt
     [ "$(model slices in.umt out.umt 32 | head -n 4 | tr '\n' ';')" = 'ct0/s2 1 0.1;ct0/s6 0 0.125;ct1/s2 0 0.125;ct1/s6 1 0.1;' ]
     rm out.umt
@@ -47,18 +50,18 @@ fails() { # MESSAGE command...: exit 1, one line with it, nothing under the fina
 }
 
 @test "--scores: a number for every slice, and no slices" {
-    model make attended | um-select-slices --scores -o out.umt
+    um-select-slices --scores "$S/attended.umt" -o out.umt
     [ "$(model shapes <out.umt | tr '\n' ';')" = 'ct0 score:8;ct1 score:8;ct2 score:8;' ]
 }
 
 @test "a K that cuts a slab is said once; equal scores with -v" {
-    model make attended >in.umt
+    ln -sf "$S/attended.umt" in.umt
     run um-select-slices -k 3 in.umt -o out.umt
     [ "$status" = 0 ]
     [ "${#lines[@]}" = 1 ]
     [[ $output == 'um-select-slices: warning: 3 slices cut a slab of 4'* ]]
     [ "$(model slices in.umt out.umt 224 | head -n 3 | cut -d' ' -f1 | tr '\n' ' ')" = 'ct0/s4 ct0/s5 ct0/s6 ' ]
-    model make equal >in.umt
+    ln -sf "$S/equal.umt" in.umt
     run um-select-slices -v in.umt -o out.umt
     [[ $output == *'record ct0: all scores are equal'* ]]
     [ "$(model slices in.umt out.umt 224 | cut -d' ' -f1 | tr '\n' ' ')" = 'ct0/s0 ct0/s1 ct0/s2 ct0/s3 ' ]
@@ -67,34 +70,34 @@ fails() { # MESSAGE command...: exit 1, one line with it, nothing under the fina
 }
 
 @test "equal bytes for any number of threads" {
-    model make attended >in.umt
+    ln -sf "$S/attended.umt" in.umt
     for j in 1 2 7; do um-select-slices -j $j in.umt -o $j.umt; done
     cmp 1.umt 2.umt
     cmp 1.umt 7.umt
 }
 
 @test "after um-encode in a pipe" {
-    model make ct | um-encode --init tiny --device cpu --attention | um-select-slices --slice-size 32 -o out.umt
-    model make ct >in.umt
+    um-encode --init tiny --device cpu --attention "$S/ct.umt" | um-select-slices --slice-size 32 -o out.umt
+    ln -sf "$S/ct.umt" in.umt
     [ "$(model slices in.umt out.umt 32 | wc -l)" = 12 ]
     um-encode --init tiny --device cpu out.umt | model shapes | grep -c 'image:1,32,32 cls:32 embedding:16'
 }
 
 @test "what is refused" {
-    model make attnan >in.umt
+    ln -sf "$S/attnan.umt" in.umt
     fails 'record ct1: `attention` of slab 0 is not finite' um-select-slices in.umt
-    model make unattended >in.umt
+    ln -sf "$S/unattended.umt" in.umt
     fails 'record ct0: `attention` missing: run um-encode --attention' um-select-slices in.umt
-    model make xray >in.umt
+    ln -sf "$S/xray.umt" in.umt
     fails 'record p0/s1: `volume` missing' um-select-slices in.umt
-    model make slabs >in.umt
+    ln -sf "$S/slabs.umt" in.umt
     fails 'record ct0: `attention` [3,4]: its slabs do not divide 8 slices' um-select-slices in.umt
-    model make attended >in.umt
+    ln -sf "$S/attended.umt" in.umt
     fails 'record ct0: 9 of 8 slices' um-select-slices -k 9 -q in.umt
     run um-select-slices -k 0 in.umt
     [ "$status" = 2 ]
     run um-select-slices in.umt -o /dev/full
     [ "$status" = 1 ]
-    model make attnan | um-select-slices --on-error skip -q --rejects r.tsv -o out.umt
+    um-select-slices --on-error skip -q --rejects r.tsv "$S/attnan.umt" -o out.umt
     [ "$(cut -f1,2 r.tsv)" = $'ct1\tnonfinite' ]
 }
