@@ -142,7 +142,7 @@ static int bce(void *arg, int64_t task, int worker)
     for (int64_t i = from; i < to; i++) {
         const double v = (double)j->x[i];
 
-        if (j->y[i] == j->y[i])
+        if (!isnan(j->y[i]))
             sum += (v < 0 ? 0 : v) - v * (double)j->y[i] + log1p(exp(-fabs(v)));
     }
     j->h[task] = sum;
@@ -171,10 +171,11 @@ static int bce_slope(void *arg, int64_t task, int worker)
 
     (void)worker;
     for (int64_t i = from; i < to; i += UM_VL) {
-        const um_vf y = um_vloadf(j->y, i, to - i);
-        const um_vf s = 1.0f / (um_vexp(-um_vloadf(j->x, i, to - i)) + 1.0f);
+        const um_vf y      = um_vloadf(j->y, i, to - i);
+        const um_vi number = (um_vi)um_vabs(y) <= 0x7f800000; /* not NaN */
+        const um_vf s      = 1.0f / (um_vexp(-um_vloadf(j->x, i, to - i)) + 1.0f);
 
-        um_vstoref(j->dx, i, to - i, (um_vf)((um_vi)((s - y) * j->g) & (y == y)));
+        um_vstoref(j->dx, i, to - i, (um_vf)((um_vi)((s - y) * j->g) & number));
     }
     return UM_OK;
 }

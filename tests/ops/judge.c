@@ -18,7 +18,7 @@ struct buffer {
     size_t         size;
 };
 
-static void die(const char *what)
+_Noreturn static void die(const char *what)
 {
     (void)printf("Bail out! %s: %s\n", what, um_errmsg());
     exit(1);
@@ -30,7 +30,6 @@ static int64_t letter(const struct ot_case *c, char l)
         if (c->row->letters[i] == l)
             return c->dim[i];
     die("a row uses a letter it does not have");
-    return 0;
 }
 
 static int64_t count(const struct ot_case *c, int a)
@@ -109,10 +108,10 @@ static struct buffer buffer_new(size_t size, size_t shift)
 
 static bool guards_stand(const struct buffer *b)
 {
-    for (int i = 0; i < GUARD; i++)
+    for (int i = 0; b->data && i < GUARD; i++)
         if (b->data[i - GUARD] != 0xa5 || b->data[b->size + (size_t)i] != 0xa5)
             return false;
-    return true;
+    return b->data != NULL;
 }
 
 static void arrays_new(struct ot_case *c, struct buffer *b)
@@ -383,7 +382,7 @@ static void judge_gradient(struct ot_case *c, struct verdict *v)
     arrays_new(c, b);
     fill(c);
     for (int i = 0; i < 4 && c->row->wrt[i].dx; i++)
-        memset(b[c->row->wrt[i].dx].data, 0, b[c->row->wrt[i].dx].size); /* += starts at 0 */
+        memset(c->a[c->row->wrt[i].dx], 0, b[c->row->wrt[i].dx].size); /* += starts at 0 */
     (void)value(c, v);
     if (c->row->prepare && c->row->prepare(c) < 0)
         fault(v, "preparing: %s", um_errmsg());
