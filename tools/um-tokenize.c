@@ -98,6 +98,7 @@ static int begin_part(void *user, struct um_arena *a, const struct um_value *in,
     UM_TRY(um_map_set_str(a, &history.item[history.n - 1], "vocab", cfg.vocab->digest));
     UM_TRY(um_map_set(a, out, "history", &history));
     UM_TRY(um_map_set_str(a, out, "vocab", cfg.vocab->digest));
+    UM_TRY(um_map_set_int(a, out, "vocab_size", cfg.vocab->size));
     return um_map_set(a, out, "cased", &cased);
 }
 

@@ -2,8 +2,20 @@
 #include "train/sampler.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/philox.h"
+
+int um_modalities_parse(const char *text, bool use[UM_MODALITIES])
+{
+    const bool both = strcmp(text, "2d,3d") == 0 || strcmp(text, "3d,2d") == 0;
+
+    use[UM_2D] = both || strcmp(text, "2d") == 0;
+    use[UM_3D] = both || strcmp(text, "3d") == 0;
+    return use[UM_2D] || use[UM_3D]
+               ? UM_OK
+               : um_fail(UM_EUSAGE, "--modalities %s: expected 2d, 3d or 2d,3d", text);
+}
 
 bool um_mix_is_3d(int64_t n2, int64_t n3, int64_t i)
 {

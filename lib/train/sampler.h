@@ -18,6 +18,9 @@
 
 enum { UM_MODALITIES = 2 };
 
+/* um_modalities_parse - "2d", "3d" or "2d,3d" into use; UM_EUSAGE */
+UM_API UM_RESULT_USED int um_modalities_parse(const char *text, bool use[UM_MODALITIES]);
+
 /* um_mix_is_3d - is batch i of an epoch one of volumes? Yes if floor((i+1) n3/n) > floor(i n3/n):
  * evenly spread. n2 = 7, n3 = 3: 2 2 2 3 2 2 3 2 2 3. */
 UM_API bool um_mix_is_3d(int64_t n2, int64_t n3, int64_t i);

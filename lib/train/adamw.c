@@ -1,0 +1,125 @@
+/* adamw.c - one kernel call per parameter: each has its own decay and its own clip */
+#include "train/adamw.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int um_clip_parse(const char *text, struct um_adamw_opts *opts)
+{
+    const bool   global = strncmp(text, "global:", 7) == 0;
+    const char  *at     = text + (global ? 7 : 0);
+    char        *end;
+    const double x = strtod(at, &end);
+
+    if (end == at || *end || !isfinite(x) || !(x >= 0))
+        return um_fail(UM_EUSAGE, "--clip %s: expected N, global:N or 0", text);
+    opts->clip     = x == 0 ? UM_CLIP_NONE : global ? UM_CLIP_GLOBAL : UM_CLIP_TENSOR;
+    opts->max_norm = x;
+    return UM_OK;
+}
+
+static int zeros(struct um_dev *dev, size_t bytes, void **p)
+{
+    const struct um_kernels *k = um_dev_kernels(dev);
+
+    UM_TRY(k->alloc(dev, bytes, p));
+    return k->zero(dev, *p, bytes);
+}
+
+int um_adamw_new(struct um_adamw **out, struct um_params *ps, const struct um_adamw_opts *opts)
+{
+    const size_t     n = (size_t)ps->n + 1, block = (size_t)ps->total * sizeof(float);
+    struct um_adamw *o = calloc(1, sizeof *o);
+    int              st;
+
+    if (!o)
+        return um_fail(UM_ENOMEM, "out of memory");
+    o->ps     = ps;
+    o->opts   = *opts;
+    o->frozen = calloc(n, sizeof *o->frozen);
+    o->host   = calloc(n, sizeof *o->host);
+    if (!o->frozen || !o->host)
+        st = um_fail(UM_ENOMEM, "out of memory");
+    else if ((st = zeros(ps->dev, block, (void **)&o->m)) >= 0 &&
+             (st = zeros(ps->dev, block, (void **)&o->u)) >= 0)
+        st = zeros(ps->dev, n * sizeof *o->sums, (void **)&o->sums);
+    if (st < 0) {
+        um_adamw_free(o);
+        return st;
+    }
+    *out = o;
+    return UM_OK;
+}
+
+void um_adamw_free(struct um_adamw *o)
+{
+    if (!o)
+        return;
+    const struct um_kernels *k       = um_dev_kernels(o->ps->dev);
+    void *const              block[] = { o->m, o->u, o->sums };
+
+    for (size_t i = 0; i < sizeof block / sizeof *block; i++)
+        if (block[i])
+            k->free(o->ps->dev, block[i]);
+    free(o->frozen);
+    free(o->host);
+    free(o);
+}
+
+static bool updated(const struct um_adamw *o, int i)
+{
+    return !o->ps->list[i].buffer && !o->frozen[i];
+}
+
+/* host[i] = |g_i| for each tensor; the length of all */
+static int lengths(struct um_adamw *o, double *norm)
+{
+    struct um_dev           *dev = o->ps->dev;
+    const struct um_kernels *k   = um_dev_kernels(dev);
+    double                   all = 0;
+
+    UM_TRY(k->zero(dev, o->sums, (size_t)o->ps->n * sizeof *o->sums));
+    for (int i = 0; i < o->ps->n; i++) {
+        const struct um_param *p = &o->ps->list[i];
+
+        if (updated(o, i))
+            UM_TRY(k->sumsq(dev, o->sums + i, o->ps->grad + p->offset, p->count));
+    }
+    UM_TRY(k->sync(dev));
+    UM_TRY(k->download(dev, o->host, o->sums, (size_t)o->ps->n * sizeof *o->host));
+    for (int i = 0; i < o->ps->n; i++) {
+        all += o->host[i];
+        o->host[i] = sqrt(o->host[i]);
+        if (!isfinite(o->host[i]))
+            return um_fail(UM_ENONFINITE, "the gradient of %s is not finite", o->ps->list[i].name);
+    }
+    *norm = sqrt(all);
+    return UM_OK;
+}
+
+int um_adamw_step(struct um_adamw *o, double lr, struct um_update *done)
+{
+    const struct um_adamw_opts *p   = &o->opts;
+    struct um_dev              *dev = o->ps->dev;
+    const struct um_kernels    *k   = um_dev_kernels(dev);
+
+    *done = (struct um_update){ 0 };
+    UM_TRY(lengths(o, &done->norm));
+    o->updates++;
+    for (int i = 0; i < o->ps->n; i++) {
+        const struct um_param *w    = &o->ps->list[i];
+        const double           len  = p->clip == UM_CLIP_GLOBAL ? done->norm : o->host[i];
+        const bool             clip = p->clip != UM_CLIP_NONE && len > p->max_norm;
+        const double           wd   = w->decay || p->decay_all ? p->weight_decay : 0;
+
+        if (!updated(o, i))
+            continue;
+        done->clipped += clip;
+        UM_TRY(k->adamw(dev, o->ps->value + w->offset, o->m + w->offset, o->u + w->offset,
+                        o->ps->grad + w->offset, w->count, clip ? (float)(p->max_norm / len) : 1,
+                        (float)lr, (float)p->beta1, (float)p->beta2, (float)p->eps, (float)wd,
+                        o->updates));
+    }
+    return UM_OK;
+}

@@ -1,0 +1,69 @@
+/* agree.c - headers of streams against the configuration of a model */
+#include "train/agree.h"
+
+#include <string.h>
+
+int um_data_adopt(const struct um_data *d, int64_t size, struct um_model_config *cfg)
+{
+    if (d->has_window)
+        memcpy(cfg->window, d->window, sizeof cfg->window);
+    if (d->has_cased)
+        cfg->cased = d->cased;
+    memcpy(cfg->vocab_digest, d->vocab, sizeof cfg->vocab_digest);
+    if (size > 0 && d->vocab_size > 0 && size != d->vocab_size)
+        return um_fail(UM_EMISMATCH, "the streams' vocabulary has %lld pieces, not %lld",
+                       (long long)d->vocab_size, (long long)size);
+    cfg->vocab = size > 0 ? size : d->vocab_size;
+    if (cfg->vocab == 0)
+        return um_fail(UM_EMISSING, "the streams do not say how large their vocabulary is: give "
+                                    "--vocab FILE or --vocab-size N");
+    return UM_OK;
+}
+
+int um_data_agree(const struct um_data *d, const struct um_model_config *cfg)
+{
+    if (d->has_window && memcmp(d->window, cfg->window, sizeof cfg->window) != 0)
+        return um_fail(UM_EMISMATCH, "window: the model's is %g,%g HU, the streams' %g,%g",
+                       cfg->window[0], cfg->window[1], d->window[0], d->window[1]);
+    if (d->vocab[0] && cfg->vocab_digest[0] && strcmp(d->vocab, cfg->vocab_digest) != 0)
+        return um_fail(UM_EMISMATCH, "vocabulary: the model's is %s, the streams' %s",
+                       cfg->vocab_digest, d->vocab);
+    if (d->vocab_size && d->vocab_size != cfg->vocab)
+        return um_fail(UM_EMISMATCH, "vocabulary: the model's has %lld pieces, the streams' %lld",
+                       (long long)cfg->vocab, (long long)d->vocab_size);
+    if (d->has_cased && d->cased != cfg->cased)
+        return um_fail(UM_EMISMATCH, "case: the model reads %s word pieces, the streams have %s",
+                       cfg->cased ? "cased" : "lower-case", d->cased ? "cased" : "lower-case");
+    return UM_OK;
+}
+
+static int new_model(const struct um_start *s, const struct um_data *d, struct um_dev *dev,
+                     struct um_model **m)
+{
+    struct um_model_config c;
+
+    UM_TRY(um_model_preset(s->preset, &c));
+    UM_TRY(um_data_adopt(d, s->vocab_size, &c));
+    c.text_layers = s->text_layers > 0 ? s->text_layers : c.text_layers;
+    c.bn_shared   = s->bn_shared;
+    c.proj_linear = s->proj_linear;
+    c.norm_scale  = s->mgca ? 2 : c.norm_scale;
+    c.norm_shift  = s->mgca ? -1 : c.norm_shift;
+    UM_TRY(um_model_new(m, dev, &c));
+    return s->shapes_only ? UM_OK : um_model_init(*m, s->seed);
+}
+
+int um_start_model(const struct um_start *s, const struct um_data *d, struct um_dev *dev,
+                   struct um_model **m)
+{
+    *m = NULL;
+    if (s->init) {
+        UM_TRY(um_model_load(m, dev, s->init, NULL));
+        UM_TRY(um_data_agree(d, &(*m)->cfg));
+    } else {
+        UM_TRY(new_model(s, d, dev, m));
+    }
+    if (s->dropout >= 0)
+        (*m)->cfg.text_dropout = s->dropout;
+    return UM_OK;
+}

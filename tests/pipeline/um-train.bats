@@ -1,0 +1,196 @@
+#!/usr/bin/env bats
+# um-train: same bytes for any -j and however often it is stopped or killed; it learns; refusals
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return 1
+    PY=${UM_PYTHON:-/usr/bin/python3}
+    PAIRS=$BATS_TEST_DIRNAME/pairs.py
+    FILES='model.safetensors best.safetensors log.tsv'
+}
+
+make_pairs() { # KIND [N [SEED]]: KIND.umt, with an index
+    "$PY" "$PAIRS" "$@" | um-cat -q -o "$1.umt"
+}
+
+tiny() { # RUN [OPTION...]
+    local run=$1
+    shift
+    um-train -q --preset tiny --epochs 3 --batch 8 --lr 1e-3 -o "$run" "$@"
+}
+
+same() { # RUN RUN
+    for f in $FILES; do cmp "$1/$f" "$2/$f" || return 1; done
+}
+
+fails() { # MESSAGE command...: exit 1, one line
+    local want=$1
+    shift
+    run "$@"
+    if [ "$status" != 1 ] || [ "${#lines[@]}" != 1 ] || [[ $output != "um-train: "*"$want"* ]]; then
+        echo "status $status: $output"
+        return 1
+    fi
+}
+
+@test "the same bytes for -j 1, 2, 7; a run's files" {
+    make_pairs pairs
+    for j in 1 2 7; do tiny "j$j" -j "$j" pairs.umt; done
+    same j1 j2
+    same j1 j7
+    cmp j1/ckpt-000018.safetensors j7/ckpt-000018.safetensors
+    [ "$(find j1 -name 'ckpt-*' | wc -l)" = 2 ] # --keep
+    [ "$(head -n 1 j1/log.tsv)" = "$(printf 'step\tepoch\tset\tmodality\tloss\tlr\ttheta\tgrad_norm\tclipped')" ]
+    [ "$(awk '$3 == "train"' j1/log.tsv | wc -l)" = 18 ]
+    [ "$(awk '$3 == "valid" && $4 == "all"' j1/log.tsv | wc -l)" = 3 ]
+    [ "$(awk '$2 == 0 && $3 == "train" { printf "%s ", $4 }' j1/log.tsv)" = '2d 3d 2d 3d 2d 3d ' ]
+    [ "$(awk '$1 == 7 && $3 == "train" { print $6 }' j1/log.tsv)" = 0.001 ] # W = round(0.4 18)
+    tiny other --seed 43 -j 2 pairs.umt
+    ! cmp -s j1/log.tsv other/log.tsv
+}
+
+@test "one file or two, the same records: the same losses" {
+    make_pairs pairs
+    um-cat -q -w split=train -o a.umt pairs.umt
+    um-cat -q -w split=valid -o b.umt pairs.umt
+    tiny one pairs.umt
+    tiny two a.umt b.umt
+    cmp one/log.tsv two/log.tsv
+}
+
+@test "it learns what the reports say of the images" {
+    make_pairs pairs 280
+    um-train -q --preset tiny --epochs 20 --batch 10 --lr 3e-3 -o run pairs.umt
+    # held-out batches of 10: chance is log 10 = 2.30
+    awk '$3 == "valid" && $4 == "all" { v = $5 } END { print v; exit !(v < 1.4) }' run/log.tsv
+}
+
+@test "killed three times and resumed: the same bytes as never stopped" {
+    make_pairs pairs 280
+    tiny whole --checkpoint-every 5 pairs.umt
+    for wait in 0.35 0.5 0.7; do
+        (exec um-train -q --preset tiny --epochs 3 --batch 8 --lr 1e-3 -o killed --checkpoint-every 5 \
+            --resume pairs.umt) &
+        pid=$!
+        sleep "$wait"
+        kill -9 "$pid" 2>/dev/null || true # it may have finished: fine
+        wait "$pid" || true
+    done
+    tiny killed --checkpoint-every 5 --resume pairs.umt
+    same whole killed
+    [ "$(find killed -name '*.safetensors.*' | wc -l)" = 0 ]
+}
+
+@test "stopped at every step in turn, and resumed" {
+    make_pairs pairs
+    tiny whole pairs.umt
+    for step in 1 2 3 7 12 17; do
+        run tiny steps --resume --stop-after "$step" pairs.umt
+        [ "$status" = 75 ]
+        [[ $output == *"stopped after step $step of 18 with a checkpoint: --resume goes on" ]]
+        [ ! -e steps/model.safetensors ]
+    done
+    tiny steps --resume pairs.umt
+    same whole steps
+    tiny steps --resume pairs.umt # done already
+    same whole steps
+}
+
+@test "SIGTERM, SIGINT and SIGUSR1: a checkpoint, exit 75" {
+    make_pairs pairs
+    for sig in TERM USR1; do
+        um-train -q --preset tiny --epochs 100000 --batch 8 -o "run-$sig" pairs.umt 2>err &
+        pid=$!
+        while [ ! -s "run-$sig/log.tsv" ] || [ "$(wc -l <"run-$sig/log.tsv")" -lt 3 ]; do sleep 0.05; done
+        kill -s "$sig" "$pid"
+        status=0
+        wait "$pid" || status=$?
+        [ "$status" = 75 ]
+        grep -q 'with a checkpoint: --resume goes on' err
+        find "run-$sig" -name 'ckpt-*.safetensors' | grep -q .
+    done
+}
+
+@test "a run that is there, another seed, data or model" {
+    make_pairs pairs
+    make_pairs xray
+    run tiny run --stop-after 2 pairs.umt
+    fails 'run: a run is here already (ckpt-000002.safetensors): --resume goes on with it' tiny run pairs.umt
+    fails 'train.seed was 42 when this run began, and is 7 now' tiny run --resume --seed 7 pairs.umt
+    fails 'train.data was ' tiny run --resume xray.umt
+    fails 'um.config was ' tiny run --resume --text-layers 1 pairs.umt
+    head -c 3000 run/ckpt-000002.safetensors >cut
+    mv cut run/ckpt-000002.safetensors
+    fails 'ckpt-000002.safetensors' tiny run --resume pairs.umt
+}
+
+@test "two runs in one folder at once" {
+    make_pairs pairs
+    um-train -q --preset tiny --epochs 100000 --batch 8 --checkpoint-every 1000000 -o run pairs.umt &
+    pid=$!
+    while [ ! -s run/log.tsv ]; do sleep 0.05; done
+    fails 'another um-train is writing to this run' tiny run pairs.umt
+    kill -9 "$pid"
+    wait "$pid" || true
+}
+
+@test "records that do not fit are named before the first step" {
+    for kind in no-ids big-id no-mask nan both neither shape small split test empty; do make_pairs "$kind"; done
+    fails 'record 3d/3: `ids` missing: run um-tokenize' tiny r no-ids.umt
+    fails 'record 3d/3: ids: ' tiny r big-id.umt
+    fails 'outside the vocabulary of 64' tiny r big-id.umt
+    fails 'record 3d/3: ids_mask: no id is real' tiny r no-mask.umt
+    fails 'record 3d/3: volume: element 0 is not finite' tiny r nan.umt
+    fails 'record 3d/3: both `image` and `volume`' tiny r both.umt
+    fails 'record 3d/3: neither `image` nor `volume`: run um-preprocess' tiny r neither.umt
+    fails 'record 3d/3: volume: preset tiny takes [8,32,32], got [4,32,32]' tiny r shape.umt
+    fails 'record 2d/0: image: [1,20,36] is too small for the 32 x 32 of preset tiny' tiny r small.umt
+    fails 'record 2d/0: split "dev": expected train, valid or test' tiny r split.umt
+    fails 'nothing to train on: 84 records' tiny r test.umt
+    fails 'nothing to train on: 0 records' tiny r empty.umt
+    [ ! -e r ]
+}
+
+@test "streams and options that do not fit" {
+    for kind in pairs window vocab xray; do make_pairs "$kind"; done
+    fails 'window.umt: part 1: another window of Hounsfield units' tiny r pairs.umt window.umt
+    fails 'vocab.umt: part 1: another vocabulary' tiny r pairs.umt vocab.umt
+    fails '30 X-rays to train on do not fill a batch of 31: give a smaller --batch-2d' tiny r --batch-2d 31 pairs.umt
+    fails 'vocabulary has 64 pieces, not 65' tiny r --vocab-size 65 pairs.umt
+    fails 'nosuch.umt' tiny r nosuch.umt
+    "$PY" "$PAIRS" pairs >noindex.umt
+    fails 'um-cat makes one' tiny r noindex.umt
+    [ ! -e r ]
+    for bad in '--modalities 4d' '--clip x' '--temperature 0' '--nosuch' '--batch 1'; do
+        # shellcheck disable=SC2086 # two words
+        run tiny r $bad pairs.umt
+        [ "$status" = 2 ]
+    done
+    run um-train --preset tiny -o r
+    [ "$status" = 2 ]
+    touch file
+    fails 'file' tiny file pairs.umt
+}
+
+@test "--init goes on from weights, and holds the streams against them" {
+    for kind in pairs window vocab; do make_pairs "$kind"; done
+    tiny first pairs.umt
+    um-train -q --init first/model.safetensors --epochs 0 -o copy pairs.umt
+    cmp first/model.safetensors copy/model.safetensors
+    fails "window: the model's is -1000,1000 HU, the streams' -1000,400" \
+        um-train --init first/model.safetensors -o r window.umt
+    fails "vocabulary: the model's is 0000" um-train --init first/model.safetensors -o r vocab.umt
+    head -c 5000 first/model.safetensors >cut
+    fails 'cut' um-train --init cut -o r pairs.umt
+    [ ! -e r ]
+}
+
+@test "--epochs 0, --explain, --modalities, a fixed temperature" {
+    make_pairs pairs
+    tiny random --epochs 0 pairs.umt
+    [ "$(ls random)" = "$(printf 'log.tsv\nmodel.safetensors\ntiming.tsv')" ]
+    tiny x --explain pairs.umt >out
+    grep -q "^steps$(printf '\t')an epoch 6$(printf '\t')all 18\$" out
+    [ ! -e x ]
+    tiny two --modalities 2d --temperature 0.05 --clip global:1 pairs.umt
+    [ "$(awk '$3 == "train" { print $4, $7 }' two/log.tsv | sort -u)" = '2d 2.99573231' ]
+}

@@ -1,0 +1,251 @@
+/* um-train - learn images and reports together: contrastive pre-training
+ *
+ * reads   streams with an index: image [1,H,W] or volume [D,H,W], ids [T], ids_mask [T]; meta split
+ * writes  RUN/model.safetensors, best.safetensors, ckpt-STEP.safetensors, log.tsv, timing.tsv
+ */
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "text/vocab.h"
+#include "train/agree.h"
+#include "train/pretrain.h"
+
+static struct config {
+    struct um_common common;
+    const char      *vocab, *modalities, *clip, *temperature, *precision, *norm;
+    int64_t          batch;
+    double           warmup;
+    bool             explain;
+
+    struct um_start         start;
+    struct um_pretrain_opts o;
+    bool                    use[UM_MODALITIES];
+    struct um_progress     *bar;
+} cfg = { .common      = UM_COMMON_INIT,
+          .start       = { .preset = "vit-b", .dropout = -1 },
+          .modalities  = "2d,3d",
+          .clip        = "3",
+          .temperature = "learned",
+          .precision   = "f32",
+          .norm        = "zero-one",
+          .batch       = 144,
+          .warmup      = -1,
+          .o = { .epochs = 50, .lr = 2e-5, .lr_low = 1e-8, .optim = UM_ADAMW_INIT, .keep = 2 } };
+
+static const struct um_opt opts[] = {
+    UM_OPT_STR('o', "output", "RUN", &cfg.common.output, false, "the run's folder"),
+    UM_OPT_CHOICE(0, "preset", "tiny|phantom|vit-ti|vit-s|vit-b", &cfg.start.preset, true,
+                  "sizes of a new model"),
+    UM_OPT_STR(0, "init", "MODEL", &cfg.start.init, false, "begin with these weights"),
+    UM_OPT_STR(0, "vocab", "FILE", &cfg.vocab, false, "vocabulary, if the streams name no size"),
+    UM_OPT_INT(0, "vocab-size", "N", &cfg.start.vocab_size, 0, 1 << 24, true,
+               "its number of pieces"),
+    UM_OPT_INT(0, "text-layers", "N", &cfg.start.text_layers, 0, 256, true,
+               "of BERT; 0: the preset's"),
+    UM_OPT_CHOICE(0, "norm", "zero-one|mgca", &cfg.norm, true, "input range: 0..1, or -1..1"),
+    UM_OPT_FLAG(0, "bn-shared", &cfg.start.bn_shared, true,
+                "one set of batch-norm statistics for both modalities"),
+    UM_OPT_FLAG(0, "proj-linear", &cfg.start.proj_linear, true, "projections of one linear layer"),
+    UM_OPT_STR(0, "modalities", "2d,3d", &cfg.modalities, true, "what to train on"),
+    UM_OPT_INT(0, "epochs", "N", &cfg.o.epochs, 0, 1e6, true, "0: write the initial weights"),
+    UM_OPT_INT(0, "batch", "N", &cfg.batch, 2, 1e6, true, "pairs a batch"),
+    UM_OPT_INT(0, "batch-2d", "N", &cfg.o.batch[UM_2D], 0, 1e6, true, "of X-rays; 0: --batch"),
+    UM_OPT_INT(0, "batch-3d", "N", &cfg.o.batch[UM_3D], 0, 1e6, true, "of volumes; 0: --batch"),
+    UM_OPT_NUM(0, "lr", "X", &cfg.o.lr, 0, 1e3, true, "highest learning rate"),
+    UM_OPT_NUM(0, "warmup", "EPOCHS", &cfg.warmup, -1, 1e6, true,
+               "epochs of rising rate; -1: 0.4 of all"),
+    UM_OPT_NUM(0, "weight-decay", "X", &cfg.o.optim.weight_decay, 0, 1e3, true, "of matrices"),
+    UM_OPT_FLAG(0, "decay-all", &cfg.o.optim.decay_all, true, "of biases, norms, positions too"),
+    UM_OPT_STR(0, "clip", "N|global:N", &cfg.clip, true,
+               "longest gradient of a tensor, or of all together; 0: any"),
+    UM_OPT_STR(0, "temperature", "learned|X", &cfg.temperature, true, "of the contrast"),
+    UM_OPT_NUM(0, "text-dropout", "P", &cfg.start.dropout, -1, 0.999, true, "-1: the model's"),
+    UM_OPT_CHOICE(0, "precision", "f32|bf16", &cfg.precision, true, "of activations"),
+    UM_OPT_INT(0, "checkpoint-every", "STEPS", &cfg.o.every, 0, 1e12, false, "0: after each epoch"),
+    UM_OPT_INT(0, "keep", "N", &cfg.o.keep, 1, 1e6, false, "checkpoints kept"),
+    UM_OPT_FLAG(0, "resume", &cfg.o.resume, false, "go on from RUN's newest checkpoint, if any"),
+    UM_OPT_INT(0, "stop-after", "STEP", &cfg.o.stop_after, 0, 1e12, false,
+               "stop there with a checkpoint; 0: at the end"),
+    UM_OPT_FLAG(0, "explain", &cfg.explain, false, "print sizes and steps, train nothing"),
+    UM_OPT_SEED(&cfg.common),
+    UM_OPT_JOBS(&cfg.common),
+    UM_OPT_DEVICE(&cfg.common),
+    UM_OPT_TALK(&cfg.common),
+    UM_OPT_END
+};
+
+static const struct um_tool tool = {
+    "um-train",
+    "learn images and reports together",
+    "train.umt ...",
+    "  um-train --preset phantom --epochs 30 --batch 32 --lr 1e-3 -o run xray.umt ct.umt\n"
+    "  um-train --preset phantom --epochs 30 --batch 32 --lr 1e-3 -o run --resume xray.umt ct.umt\n"
+    "  um-train --preset phantom --epochs 0 -o random xray.umt ct.umt\n",
+    opts,
+    &cfg.common
+};
+
+/* ---- stopping ---- */
+
+static volatile sig_atomic_t asked;
+
+static void ask(int sig)
+{
+    (void)sig;
+    asked = 1;
+}
+
+static bool stop(void *user)
+{
+    (void)user;
+    return asked;
+}
+
+/* from here on a signal means: write a checkpoint and exit 75 */
+static void catch_signals(void)
+{
+    static const int       sig[] = { SIGTERM, SIGINT, SIGUSR1 };
+    const struct sigaction sa    = { .sa_handler = ask, .sa_flags = SA_RESTART };
+    struct sigaction       old;
+
+    for (size_t i = 0; i < sizeof sig / sizeof *sig; i++)
+        if (sigaction(sig[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+            (void)sigaction(sig[i], &sa, NULL);
+}
+
+/* ---- options ---- */
+
+static int parse_temperature(void)
+{
+    char *end;
+
+    if (strcmp(cfg.temperature, "learned") == 0)
+        return UM_OK;
+    cfg.o.temperature = strtod(cfg.temperature, &end);
+    return end != cfg.temperature && !*end && cfg.o.temperature >= 0.01 && cfg.o.temperature <= 1e6
+               ? UM_OK
+               : um_usage("--temperature %s: expected learned, or a number from 0.01",
+                          cfg.temperature);
+}
+
+static int parse(char **files)
+{
+    if (!cfg.common.output && !cfg.explain)
+        return um_usage("no folder for the run: -o RUN");
+    if (!*files)
+        return um_usage("no stream to train on (from files alone: every epoch reads them again)");
+    for (int i = 0; i < UM_MODALITIES; i++)
+        cfg.o.batch[i] = cfg.o.batch[i] ? cfg.o.batch[i] : cfg.batch;
+    if (cfg.o.batch[UM_2D] < 2 || cfg.o.batch[UM_3D] < 2)
+        return um_usage("a batch of one pair has nothing to contrast: at least 2");
+    cfg.o.run             = cfg.common.output;
+    cfg.o.seed            = (uint64_t)cfg.common.seed;
+    cfg.o.precision       = strcmp(cfg.precision, "bf16") == 0 ? UM_BF16 : UM_F32;
+    cfg.o.warmup          = cfg.warmup < 0 ? 0.4 * (double)cfg.o.epochs : cfg.warmup;
+    cfg.start.seed        = cfg.o.seed;
+    cfg.start.mgca        = strcmp(cfg.norm, "mgca") == 0;
+    cfg.start.shapes_only = cfg.explain;
+    UM_TRY(um_modalities_parse(cfg.modalities, cfg.use));
+    UM_TRY(parse_temperature());
+    return um_clip_parse(cfg.clip, &cfg.o.optim);
+}
+
+/* the size of a vocabulary that must be the streams' */
+static int count_pieces(const struct um_data *d)
+{
+    struct um_vocab *v = NULL;
+
+    if (!cfg.vocab)
+        return UM_OK;
+    UM_TRY(um_vocab_load(&v, cfg.vocab));
+    const bool same      = !d->vocab[0] || strcmp(v->digest, d->vocab) == 0;
+    cfg.start.vocab_size = v->size;
+    um_vocab_free(v);
+    return same ? UM_OK : um_fail(UM_EMISMATCH, "%s: not the vocabulary of the streams", cfg.vocab);
+}
+
+/* ---- the run ---- */
+
+static void told_scan(void *user, int64_t done, int64_t total)
+{
+    (void)user;
+    um_progress_set(cfg.bar, (double)done, (double)total, done, "checked");
+}
+
+static void told_step(void *user, const struct um_pretrain_now *now)
+{
+    char extra[96];
+
+    (void)user;
+    (void)snprintf(extra, sizeof extra, isnan(now->held) ? "loss %.4f" : "loss %.4f  held-out %.4f",
+                   now->loss, now->held);
+    um_progress_set(cfg.bar, (double)now->step, (double)now->steps, now->step, extra);
+}
+
+static int scan(struct um_data *d, const struct um_model *m, struct um_pool *pool)
+{
+    UM_TRY(um_progress_new(&cfg.bar, &tool, "records"));
+    const int st = um_data_scan(d, &m->cfg, cfg.use, pool, told_scan, NULL);
+
+    um_progress_free(cfg.bar);
+    return st;
+}
+
+static int explain(const struct um_data *d, const struct um_model *m)
+{
+    struct um_outfile *out;
+
+    UM_TRY(um_outfile_open(&out, NULL));
+    return um_outfile_close(out, um_pretrain_explain(d, m, &cfg.o, out), 0);
+}
+
+static int train(struct um_data *d, struct um_dev *dev, struct um_pool *pool, struct um_model **m)
+{
+    const struct um_pretrain_hooks hooks = { .told = told_step, .stop = stop };
+
+    UM_TRY(count_pieces(d));
+    UM_TRY(um_start_model(&cfg.start, d, dev, m));
+    UM_TRY(scan(d, *m, pool));
+    if (cfg.explain)
+        return explain(d, *m);
+    um_note(&tool, "%s, %lld X-rays, %lld volumes", um_dev_name(dev), (long long)d->train[UM_2D].n,
+            (long long)d->train[UM_3D].n);
+    if (d->valid[UM_2D].n + d->valid[UM_3D].n == 0)
+        um_note(&tool, "no record has split valid: no held-out loss, no best.safetensors");
+    catch_signals();
+    UM_TRY(um_progress_new(&cfg.bar, &tool, "steps"));
+    const int st = um_pretrain_run(*m, d, &cfg.o, &hooks);
+
+    um_progress_free(cfg.bar);
+    return st;
+}
+
+static int run(char **files)
+{
+    struct um_pool  *pool = NULL;
+    struct um_dev   *dev  = NULL;
+    struct um_data  *d    = NULL;
+    struct um_model *m    = NULL;
+    int              st;
+
+    UM_TRY(parse(files));
+    if ((st = um_data_open(&d, files)) >= 0 &&
+        (st = um_pool_new(&pool, um_jobs(&cfg.common))) >= 0 &&
+        (st = um_dev_open(&dev, cfg.common.device, pool)) >= 0)
+        st = train(d, dev, pool, &m);
+    um_model_free(m);
+    um_dev_close(dev);
+    um_pool_free(pool);
+    um_data_close(d);
+    return st;
+}
+
+int main(int argc, char **argv)
+{
+    (void)signal(SIGPIPE, SIG_IGN); /* losing the terminal must not lose the run */
+    return um_exit(&tool, run(um_args(&tool, argc, argv)));
+}
