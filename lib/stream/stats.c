@@ -3,6 +3,12 @@
 
 #include <math.h>
 
+/* NaN without a sign, which inf - inf has on some machines: it would be printed */
+static double plain(double x)
+{
+    return isnan(x) ? NAN : x;
+}
+
 void um_stats_tensor(const struct um_tensor *t, struct um_stats *s)
 {
     const int64_t n   = um_tensor_count(t);
@@ -23,13 +29,14 @@ void um_stats_tensor(const struct um_tensor *t, struct um_stats *s)
     }
     if (s->count == 0)
         return;
-    s->mean = sum / (double)s->count;
+    s->mean = plain(sum / (double)s->count);
     for (int64_t i = 0; i < n; i++) {
-        const double d = um_elem_get(t->data, t->dtype, i) - s->mean;
+        const double x = um_elem_get(t->data, t->dtype, i), d = x - s->mean;
 
-        if (!isnan(d))
+        if (!isnan(x))
             s->m2 += d * d;
     }
+    s->m2 = plain(s->m2);
 }
 
 void um_stats_add(struct um_stats *all, const struct um_stats *more)
@@ -41,8 +48,8 @@ void um_stats_add(struct um_stats *all, const struct um_stats *more)
     } else if (more->count > 0) {
         const double n = (double)(all->count + more->count), d = more->mean - all->mean;
 
-        all->m2 += more->m2 + d * d * (double)all->count * (double)more->count / n;
-        all->mean += d * (double)more->count / n;
+        all->m2 = plain(all->m2 + more->m2 + d * d * (double)all->count * (double)more->count / n);
+        all->mean = plain(all->mean + d * (double)more->count / n);
         all->count += more->count;
         all->min = fmin(all->min, more->min);
         all->max = fmax(all->max, more->max);

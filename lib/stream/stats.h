@@ -13,7 +13,8 @@ struct um_stats {
 };
 
 /* um_stats_tensor - of all elements, in double, by two passes (the one-pass formula cancels when
- * |mean| >> spread). int64 beyond 2^53 is rounded. Infinities count and spread into the mean. */
+ * |mean| >> spread). int64 beyond 2^53 is rounded. An infinity makes the mean infinite or NaN, and
+ * m2 NaN, as in NumPy. */
 UM_API void um_stats_tensor(const struct um_tensor *t, struct um_stats *s);
 
 /* um_stats_add - *all becomes the statistics of both together (Chan, Golub and LeVeque's update);

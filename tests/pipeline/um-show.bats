@@ -195,3 +195,18 @@ EOF
     [ "${lines[3]}" = 141 ] || [ "${lines[3]}" = 0 ]
     [ "${#lines[@]}" = 4 ] # nothing on standard error
 }
+
+@test "infinities: mean and spread as NumPy has them" {
+    /usr/bin/python3 - <<'EOF'
+import msgpack, struct, zstandard
+with open("inf.umt", "wb") as f:
+    for m in ({"umt": 1, "history": []},
+              {"key": "a", "meta": {}, "tensors": {n: {"dtype": "float32", "shape": [3], "data": struct.pack("<3f", *x)}
+               for n, x in {"both": (float("inf"), -float("inf"), 1), "one": (float("inf"), 0, 1)}.items()}},
+              {"end": 1, "index": False}):
+        f.write(zstandard.ZstdCompressor(write_checksum=True).compress(msgpack.packb(m)))
+EOF
+    run um-show inf.umt
+    [[ $output == *'both float32 [3] min -inf mean nan max inf std nan nan 0'* ]]
+    [[ $output == *'one float32 [3] min 0 mean inf max inf std nan nan 0'* ]]
+}
