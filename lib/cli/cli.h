@@ -84,7 +84,7 @@ struct um_common {
 #define UM_OPT_DEVICE(c)                                                                           \
     UM_OPT_STR(0, "device", "auto|cpu|cuda[:N]", &(c)->device, false, "where to compute")
 #define UM_OPT_ERRORS(c)                                                                           \
-    UM_OPT_CHOICE(0, "on-error", "stop|skip", &(c)->on_error, false,                               \
+    UM_OPT_CHOICE(0, "on-error", "stop|skip", &(c)->on_error, true,                                \
                   "at a bad record: stop, or skip it and go on"),                                  \
         UM_OPT_STR(0, "rejects", "FILE", &(c)->rejects, false,                                     \
                    "list skipped records here: key, reason")
