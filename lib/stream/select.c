@@ -77,7 +77,8 @@ static int by_key(const void *a, const void *b)
     return strcmp(((const struct wanted *)a)->key, ((const struct wanted *)b)->key);
 }
 
-/* a key a line; empty lines do not count */
+/* a key a line; empty lines do not count. Lines end at LF, CR or NUL, all of them counted: the list
+ * must have room for every piece. */
 static int read_keys(struct um_arena *a, const char *path, const char ***word, int *n)
 {
     uint8_t *text;
@@ -85,7 +86,7 @@ static int read_keys(struct um_arena *a, const char *path, const char ***word, i
 
     UM_TRY(um_file_read(a, path, (size_t)1 << 32, &text, &len));
     for (size_t i = 0; i < len; i++)
-        lines += text[i] == '\n';
+        lines += text[i] == '\n' || text[i] == '\r' || text[i] == 0;
     if (lines > INT32_MAX || !(*word = um_alloc_array(a, (int64_t)lines, sizeof **word)))
         return um_fail(UM_ENOMEM, "%s: out of memory", path);
     *n = 0;

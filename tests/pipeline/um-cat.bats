@@ -248,3 +248,14 @@ keys() { py keys "$1" | tr '\n' ' '; }
     wait $!
     py same got.umt 0 12
 }
+
+@test "a file of keys may end its lines in any way" {
+    for end in '\n' '\r\n' '\r' '\0'; do
+        for i in $(seq 0 300) 3; do printf "k/%d$end" $i; done >keys
+        run um-cat -k @keys a.umt -o none.umt
+        [ "$status" = 1 ]
+        [ "$output" = "um-cat: no record has the key k/100" ]
+        printf "k/3$end${end}k/7$end" >keys
+        [ "$(um-cat -k @keys a.umt | um-show --keys | tr '\n' ' ')" = "k/3 k/7 " ]
+    done
+}
