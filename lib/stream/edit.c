@@ -186,8 +186,7 @@ int um_record_merge(struct um_arena *a, struct um_record *rec, const struct um_r
         if (old && !um_value_equal(old, &from->meta.item[i]))
             return um_fail(UM_EMISMATCH, "record %s: meta `%s` differs between the two streams",
                            rec->key, from->meta.key[i]);
-        if (!old)
-            UM_TRY(um_map_set(a, &rec->meta, from->meta.key[i], &from->meta.item[i]));
     }
-    return UM_OK;
+    const int added = um_map_add(a, &rec->meta, &from->meta);
+    return added < 0 ? added : UM_OK;
 }

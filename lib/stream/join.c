@@ -5,18 +5,15 @@
 
 #include "stream/umt.h"
 
-static int add_field(struct um_join *j, const char *field, const struct um_value *v,
-                     const char *name)
+/* does a field agree with what the headers before it said, if they said anything? */
+static int check_field(struct um_join *j, const char *field, const struct um_value *v,
+                       const char *name)
 {
     const struct um_value *old = um_map_get(&j->fields, field);
     char                  *was, *is;
 
-    if (!old) {
-        UM_TRY(um_map_set(j->arena, &j->fields, field, v));
-        return 1;
-    }
-    if (um_value_equal(old, v))
-        return 0;
+    if (!old || um_value_equal(old, v))
+        return UM_OK;
     UM_TRY(um_value_json(j->arena, old, &was));
     UM_TRY(um_value_json(j->arena, v, &is));
     return um_fail(UM_EMISMATCH, "%s: \"%s\" in the header is %s, and %s in the streams before it",
@@ -42,20 +39,26 @@ static int add_history(struct um_join *j, const struct um_value *history)
 
 int um_join_add(struct um_join *j, const struct um_value *header, const char *name)
 {
-    int fresh = 0, st;
+    struct um_value rest  = { .kind = UM_MAP }; /* of the header, without umt and history */
+    int             fresh = 0;
 
+    rest.item = um_alloc_array(j->arena, header->n, sizeof *rest.item);
+    rest.key  = um_alloc_array(j->arena, header->n, sizeof *rest.key);
+    if (!rest.item || !rest.key)
+        return UM_ENOMEM;
     for (int64_t i = 0; i < header->n; i++) {
         if (strcmp(header->key[i], "umt") == 0)
             continue;
-        if (strcmp(header->key[i], "history") == 0)
-            st = add_history(j, &header->item[i]);
-        else
-            st = add_field(j, header->key[i], &header->item[i], name);
-        if (st < 0)
-            return st;
-        fresh |= st;
+        if (strcmp(header->key[i], "history") == 0) {
+            UM_TRY(fresh = add_history(j, &header->item[i]));
+            continue;
+        }
+        UM_TRY(check_field(j, header->key[i], &header->item[i], name));
+        rest.key[rest.n]    = header->key[i];
+        rest.item[rest.n++] = header->item[i];
     }
-    return fresh;
+    const int added = um_map_add(j->arena, &j->fields, &rest);
+    return added < 0 ? added : fresh || added > 0;
 }
 
 int um_join_header(struct um_join *j, const char *tool, const struct um_value *options,
@@ -66,8 +69,9 @@ int um_join_header(struct um_join *j, const char *tool, const struct um_value *o
     UM_TRY(um_map_set_int(j->arena, &in, "umt", 1));
     if (j->history.n == 1)
         UM_TRY(um_map_set(j->arena, &in, "history", &j->history.item[0]));
-    for (int64_t i = 0; i < j->fields.n; i++)
-        UM_TRY(um_map_set(j->arena, &in, j->fields.key[i], &j->fields.item[i]));
+    const int added = um_map_add(j->arena, &in, &j->fields);
+    if (added < 0)
+        return added;
     UM_TRY(um_header_new(j->arena, &in, tool, options, header));
     if (j->history.n == 1)
         return UM_OK;

@@ -66,6 +66,11 @@ UM_API UM_RESULT_USED int um_map_set_num(struct um_arena *a, struct um_value *ma
 UM_API UM_RESULT_USED int um_map_set_nums(struct um_arena *a, struct um_value *map,
                                           const char *name, const double *f,
                                           int64_t n); /* a list of floats */
+/* um_map_add - the entries of `from` whose names map does not have, copied behind its own by one
+ * allocation (um_map_set for each would take memory with the square of their number); says how many
+ */
+UM_API UM_RESULT_USED int um_map_add(struct um_arena *a, struct um_value *map,
+                                     const struct um_value *from);
 UM_API bool               um_map_remove(struct um_value *map, const char *name);
 UM_API UM_RESULT_USED int um_value_copy(struct um_arena *a, const struct um_value *from,
                                         struct um_value *to); /* deep */

@@ -99,6 +99,30 @@ int um_map_set_nums(struct um_arena *a, struct um_value *map, const char *name, 
     return um_map_set(a, map, name, &(struct um_value){ .kind = UM_LIST, .n = n, .item = item });
 }
 
+int um_map_add(struct um_arena *a, struct um_value *map, const struct um_value *from)
+{
+    const int64_t    n    = map->n;
+    struct um_value *item = um_alloc_array(a, n + from->n, sizeof *item);
+    const char     **key  = um_alloc_array(a, n + from->n, sizeof *key);
+    int64_t          all  = n;
+
+    if (!item || !key)
+        return UM_ENOMEM;
+    if (n) {
+        memcpy(item, map->item, (size_t)n * sizeof *item);
+        memcpy(key, map->key, (size_t)n * sizeof *key);
+    }
+    for (int64_t i = 0; i < from->n; i++) {
+        if (um_map_get(map, from->key[i])) /* the names of `from` differ among themselves */
+            continue;
+        UM_TRY(um_value_copy(a, &from->item[i], &item[all]));
+        if (!(key[all++] = um_strdup(a, from->key[i])))
+            return UM_ENOMEM;
+    }
+    *map = (struct um_value){ .kind = UM_MAP, .n = all, .item = item, .key = key };
+    return (int)(all - n);
+}
+
 bool um_map_remove(struct um_value *map, const char *name)
 {
     const int64_t i = find(map, name);

@@ -259,3 +259,20 @@ keys() { py keys "$1" | tr '\n' ' '; }
         [ "$(um-cat -k @keys a.umt | um-show --keys | tr '\n' ' ')" = "k/3 k/7 " ]
     done
 }
+
+@test "a header and a meta of thousands of fields take no memory to speak of" {
+    /usr/bin/python3 - <<'EOF'
+import msgpack, zstandard
+def write(file, fields, meta):
+    with open(file, "wb") as f:
+        for m in ({"umt": 1, "history": [], **{"f%d" % i: i for i in range(fields)}},
+                  {"key": "a", "meta": {"%s%d" % (meta, i): i for i in range(fields)}, "tensors": {}},
+                  {"end": 1, "index": False}):
+            f.write(zstandard.ZstdCompressor(write_checksum=True).compress(msgpack.packb(m)))
+write("wide.umt", 5000, "m")
+write("more.umt", 5000, "n")
+EOF
+    um-cat more.umt -o indexed.umt
+    (ulimit -v 800000; um-cat wide.umt --merge indexed.umt -o both.umt)
+    [ "$(um-show --json both.umt | grep -o '"[mn][0-9]*":' | wc -l)" = 10000 ]
+}
