@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -96,22 +97,51 @@ int um_file_read(struct um_arena *arena, const char *path, size_t max, uint8_t *
     return st;
 }
 
+/* path with links followed, also one whose target is not there yet; NULL: errno says why */
+static char *follow(const char *path)
+{
+    char  to[PATH_MAX];
+    char *whole = realpath(path, NULL), *next = NULL;
+
+    for (int links = 0; !whole && errno == ENOENT; links++) {
+        const char   *at    = next ? next : path;
+        const char   *slash = strrchr(at, '/');
+        const ssize_t n     = readlink(at, to, sizeof to - 1);
+        char         *then;
+
+        if (n < 0) /* no link: a new file */
+            return next ? next : strdup(path);
+        to[n] = 0;
+        if (links >= 40) {
+            errno = ELOOP;
+            break;
+        }
+        if (asprintf(&then, "%.*s%s", to[0] == '/' || !slash ? 0 : (int)(slash - at + 1), at, to) <
+            0)
+            then = NULL;
+        free(next);
+        next = then;
+        if (!next)
+            return NULL;
+        whole = realpath(next, NULL);
+    }
+    free(next);
+    return whole;
+}
+
 /* where the bytes go: through a temporary file, unless the target is not a regular file */
 static int open_target(struct um_outfile *f, const char *path)
 {
     struct stat sb;
 
-    f->path = realpath(path, NULL); /* follows links; NULL when the target is new */
-    if (!f->path && errno != ENOENT)
+    if (!(f->path = follow(path)))
         return um_fail_errno("%s", path);
-    if (f->path && stat(f->path, &sb) == 0 && !S_ISREG(sb.st_mode)) {
+    if (stat(f->path, &sb) == 0 && !S_ISREG(sb.st_mode)) {
         if (S_ISDIR(sb.st_mode))
             return um_fail(UM_EIO, "%s: a directory, not a file", path);
         f->fd = open(f->path, O_WRONLY | O_CLOEXEC);
         return f->fd < 0 ? um_fail_errno("%s", path) : UM_OK;
     }
-    if (!f->path && !(f->path = strdup(path)))
-        return um_fail(UM_ENOMEM, "out of memory");
     if (asprintf(&f->temp, "%s.XXXXXX", f->path) < 0) {
         f->temp = NULL;
         return um_fail(UM_ENOMEM, "out of memory");

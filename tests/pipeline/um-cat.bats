@@ -276,3 +276,16 @@ EOF
     (ulimit -v 800000; um-cat wide.umt --merge indexed.umt -o both.umt)
     [ "$(um-show --json both.umt | grep -o '"[mn][0-9]*":' | wc -l)" = 10000 ]
 }
+
+@test "-o follows a link, also one to a file that is not there yet" {
+    mkdir -p there
+    ln -s there/new.umt link.umt
+    ln -s link.umt again.umt
+    um-cat a.umt -o again.umt
+    [ -L again.umt ] && [ -L link.umt ] && [ ! -L there/new.umt ]
+    um-cat a.umt | cmp - there/new.umt
+    ln -s round.umt round.umt
+    run um-cat a.umt -o round.umt
+    [ "$status" = 1 ]
+    [ "${#lines[@]}" = 1 ]
+}
