@@ -169,6 +169,9 @@ clean:
 
 # ---- tests ------------------------------------------------------------------------------------------
 
+demo: tools
+	$(Q)BUILD=$(abspath $(BUILD)) pipelines/demo.sh
+
 bench: tools $(BENCH)
 	$(Q)for b in $(BENCH); do $$b || exit 1; done
 
