@@ -192,11 +192,11 @@ static bool finished(struct belt *b, bool wait)
 /* everything that waits is worked on together */
 static int run_group(struct belt *b)
 {
+    if (!b->work_group || b->filled == b->taken) /* without groups, `taken` is the workers' */
+        return UM_OK;
     const int n = (int)(b->filled - b->taken);
     int       st;
 
-    if (!b->work_group || n == 0)
-        return UM_OK;
     for (int i = 0; i < n; i++)
         b->group[i] = &b->slot[(b->taken + i) % b->nslot];
     st        = b->work_group(b->owner, b->group, n);

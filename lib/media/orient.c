@@ -53,8 +53,8 @@ int um_volume_orient(struct um_volume *v)
     static const double    want[3] = { -1, -1, 1 }; /* left, back, head in RAS+ */
     const struct um_volume from    = *v;
     double                 cosine[3][3];
-    int                    axis[3];
-    int64_t                first = 0; /* of the new voxel (0,0,0), in elements */
+    int                    axis[3] = { 0, 1, 2 };
+    int64_t                first   = 0; /* of the new voxel (0,0,0), in elements */
 
     UM_TRY(cosines(v->affine, cosine));
     nearest((const double(*)[3])cosine, axis);
