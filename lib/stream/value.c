@@ -140,10 +140,10 @@ int um_value_copy(struct um_arena *a, const struct um_value *from, struct um_val
     struct um_value copy = *from;
 
     if (from->kind == UM_STR || from->kind == UM_BIN) {
-        if (!(copy.s = um_strndup(a, from->s ? from->s : "", (size_t)from->n)))
+        copy.n = from->s ? from->n : 0;
+        copy.s = um_strndup(a, from->s ? from->s : "", (size_t)copy.n); /* bytes may hold a NUL */
+        if (!copy.s)
             return UM_ENOMEM;
-        if (from->n) /* bytes may hold a NUL */
-            memcpy((char *)copy.s, from->s, (size_t)from->n);
     } else if (from->kind == UM_LIST || from->kind == UM_MAP) {
         const char **key = NULL;
 

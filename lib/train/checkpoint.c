@@ -109,7 +109,7 @@ static int prune(const char *run, int64_t keep, struct um_arena *a)
     struct listing l;
 
     UM_TRY(list(run, a, &l, true));
-    for (int64_t i = keep; i < l.n; i++) {
+    for (int64_t i = keep > 0 ? keep : 0; i < l.n; i++) {
         const char *path = name_of(a, run, l.step[i]);
 
         if (!path)
