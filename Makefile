@@ -88,7 +88,10 @@ nvcc:
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(CSTD) $(OURS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)$(CC) $(CSTD) $(OURS) $(CFLAGS) $(HOT) -MMD -MP -c -o $@ $<
+
+# loops over every voxel of a file: gcc makes them wide at -O3 alone
+$(BUILD)/lib/media/%.o: HOT = $(if $(filter -O2,$(CFLAGS)),-O3)
 
 $(BUILD)/%.o: %.cpp
 	@mkdir -p $(@D)

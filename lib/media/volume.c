@@ -42,6 +42,13 @@ ROW(row_f64, double, double)
 
 typedef void row_fn(const void *, int64_t, int64_t, int64_t, double, double, float *);
 
+/* whole numbers stay finite under any sane scale */
+static bool may_overflow(const struct um_volume *v)
+{
+    return v->type == UM_VOX_F32 || v->type == UM_VOX_F64 ||
+           !(fabs(v->slope) * 0x1p64 + fabs(v->inter) < (double)FLT_MAX);
+}
+
 static bool all_finite(const float *x, int64_t n)
 {
     int bad = 0;
@@ -58,7 +65,7 @@ int um_volume_row(const struct um_volume *v, int64_t z, int64_t y, float *hu)
     const int64_t        n    = v->dim[2];
 
     fn[v->type](v->voxels, z * v->step[0] + y * v->step[1], v->step[2], n, v->slope, v->inter, hu);
-    if (all_finite(hu, n))
+    if (!may_overflow(v) || all_finite(hu, n))
         return UM_OK;
     for (int64_t x = 0; x < n; x++) {
         if (isfinite(hu[x]))
