@@ -6,7 +6,6 @@
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -89,48 +88,13 @@ static const struct um_tool tool = {
     &cfg.common
 };
 
-/* ---- stopping ---- */
-
-static volatile sig_atomic_t asked;
-
-static void ask(int sig)
-{
-    (void)sig;
-    asked = 1;
-}
-
 static bool stop(void *user)
 {
     (void)user;
-    return asked;
-}
-
-/* from here on a signal means: write a checkpoint and exit 75 */
-static void catch_signals(void)
-{
-    static const int       sig[] = { SIGTERM, SIGINT, SIGUSR1 };
-    const struct sigaction sa    = { .sa_handler = ask, .sa_flags = SA_RESTART };
-    struct sigaction       old;
-
-    for (size_t i = 0; i < sizeof sig / sizeof *sig; i++)
-        if (sigaction(sig[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-            (void)sigaction(sig[i], &sa, NULL);
+    return um_stop_asked();
 }
 
 /* ---- options ---- */
-
-static int parse_temperature(void)
-{
-    char *end;
-
-    if (strcmp(cfg.temperature, "learned") == 0)
-        return UM_OK;
-    cfg.o.temperature = strtod(cfg.temperature, &end);
-    return end != cfg.temperature && !*end && cfg.o.temperature >= 0.01 && cfg.o.temperature <= 1e6
-               ? UM_OK
-               : um_usage("--temperature %s: expected learned, or a number from 0.01",
-                          cfg.temperature);
-}
 
 static int parse(char **files)
 {
@@ -150,7 +114,7 @@ static int parse(char **files)
     cfg.start.mgca        = strcmp(cfg.norm, "mgca") == 0;
     cfg.start.shapes_only = cfg.explain;
     UM_TRY(um_modalities_parse(cfg.modalities, cfg.use));
-    UM_TRY(parse_temperature());
+    UM_TRY(um_temperature_parse(cfg.temperature, &cfg.o.temperature));
     return um_clip_parse(cfg.clip, &cfg.o.optim);
 }
 
@@ -186,40 +150,25 @@ static void told_step(void *user, const struct um_pretrain_now *now)
     um_progress_set(cfg.bar, (double)now->step, (double)now->steps, now->step, extra);
 }
 
-static int scan(struct um_data *d, const struct um_model *m, struct um_pool *pool)
-{
-    UM_TRY(um_progress_new(&cfg.bar, &tool, "records"));
-    const int st = um_data_scan(d, &m->cfg, cfg.use, pool, told_scan, NULL);
-
-    um_progress_free(cfg.bar);
-    return st;
-}
-
-static int explain(const struct um_data *d, const struct um_model *m)
-{
-    struct um_outfile *out;
-
-    UM_TRY(um_outfile_open(&out, NULL));
-    return um_outfile_close(out, um_pretrain_explain(d, m, &cfg.o, out), 0);
-}
-
 static int train(struct um_data *d, struct um_dev *dev, struct um_pool *pool, struct um_model **m)
 {
     const struct um_pretrain_hooks hooks = { .told = told_step, .stop = stop };
+    int                            st;
 
     UM_TRY(count_pieces(d));
     UM_TRY(um_start_model(&cfg.start, d, dev, m));
-    UM_TRY(scan(d, *m, pool));
-    if (cfg.explain)
-        return explain(d, *m);
+    UM_TRY(um_progress_new(&cfg.bar, &tool, "records"));
+    st = um_data_scan(d, &(*m)->cfg, cfg.use, pool, told_scan, NULL);
+    um_progress_free(cfg.bar);
+    if (st < 0 || cfg.explain)
+        return st < 0 ? st : um_pretrain_explain(d, *m, &cfg.o, NULL);
     um_note(&tool, "%s, %lld X-rays, %lld volumes", um_dev_name(dev), (long long)d->train[UM_2D].n,
             (long long)d->train[UM_3D].n);
     if (d->valid[UM_2D].n + d->valid[UM_3D].n == 0)
         um_note(&tool, "no record has split valid: no held-out loss, no best.safetensors");
-    catch_signals();
+    um_stop_on_signal();
     UM_TRY(um_progress_new(&cfg.bar, &tool, "steps"));
-    const int st = um_pretrain_run(*m, d, &cfg.o, &hooks);
-
+    st = um_pretrain_run(*m, d, &cfg.o, &hooks);
     um_progress_free(cfg.bar);
     return st;
 }

@@ -137,6 +137,11 @@ UM_API UM_RESULT_USED int um_opts_value(struct um_arena *a, const struct um_opt 
 UM_API void um_warn(const struct um_tool *tool, const char *fmt, ...) UM_PRINTF(2, 3);
 UM_API void um_note(const struct um_tool *tool, const char *fmt, ...) UM_PRINTF(2, 3);
 
+/* um_stop_on_signal - from here on SIGTERM, SIGINT and SIGUSR1 (those that are not ignored) do not
+ * end the process but make um_stop_asked() true: for a tool that saves its state before it ends */
+UM_API void um_stop_on_signal(void);
+UM_API bool um_stop_asked(void);
+
 /* ---- progress: rate, done/total, ETA; a line rewritten at most ten times a second ---- */
 struct um_progress;
 UM_API UM_RESULT_USED int um_progress_new(struct um_progress **p, const struct um_tool *tool,

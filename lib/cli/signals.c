@@ -38,3 +38,27 @@ void um_cli_signals(void)
         (void)sigaction(sig[i], &sa, NULL);
     }
 }
+
+static volatile sig_atomic_t asked;
+
+static void ask(int sig)
+{
+    (void)sig;
+    asked = 1;
+}
+
+void um_stop_on_signal(void)
+{
+    static const int       sig[] = { SIGTERM, SIGINT, SIGUSR1 };
+    const struct sigaction sa    = { .sa_handler = ask, .sa_flags = SA_RESTART };
+    struct sigaction       old;
+
+    for (size_t i = 0; i < sizeof sig / sizeof sig[0]; i++)
+        if (sigaction(sig[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+            (void)sigaction(sig[i], &sa, NULL);
+}
+
+bool um_stop_asked(void)
+{
+    return asked != 0;
+}

@@ -41,6 +41,20 @@ static const char *mod_name(enum um_modality mod)
     return mod == UM_2D ? "2d" : "3d";
 }
 
+int um_temperature_parse(const char *text, double *temperature)
+{
+    char *end;
+
+    *temperature = 0;
+    if (strcmp(text, "learned") == 0)
+        return UM_OK;
+    *temperature = strtod(text, &end);
+    return end != text && !*end && *temperature >= 0.01 && *temperature <= 1e6
+               ? UM_OK
+               : um_fail(UM_EUSAGE, "--temperature %s: expected learned, or a number from 0.01",
+                         text);
+}
+
 int64_t um_pretrain_steps(const struct um_data *d, const struct um_pretrain_opts *o,
                           int64_t *per_epoch)
 {
@@ -63,8 +77,8 @@ int um_pretrain_check(const struct um_data *d, const struct um_pretrain_opts *o)
     return UM_OK;
 }
 
-int um_pretrain_explain(const struct um_data *d, const struct um_model *m,
-                        const struct um_pretrain_opts *o, struct um_outfile *out)
+static int explain(const struct um_data *d, const struct um_model *m,
+                   const struct um_pretrain_opts *o, struct um_outfile *out)
 {
     static const char *const prefix[] = { "vision.", "text.", "proj.vision.", "proj.text.", "" };
     int64_t                  per_epoch;
@@ -79,6 +93,15 @@ int um_pretrain_explain(const struct um_data *d, const struct um_model *m,
                                  (long long)d->valid[i].n, (long long)o->batch[i]));
     return um_outfile_printf(out, "steps\tan epoch %lld\tall %lld\n", (long long)per_epoch,
                              (long long)steps);
+}
+
+int um_pretrain_explain(const struct um_data *d, const struct um_model *m,
+                        const struct um_pretrain_opts *o, const char *path)
+{
+    struct um_outfile *out;
+
+    UM_TRY(um_outfile_open(&out, path));
+    return um_outfile_close(out, explain(d, m, o, out), 0);
 }
 
 /* ---- what a resumed run must agree with ---- */

@@ -26,6 +26,9 @@ struct um_pretrain_opts {
     bool                 resume;     /* from the newest checkpoint; none there: from the start */
 };
 
+/* um_temperature_parse - "learned" (0) or a number from 0.01; UM_EUSAGE */
+UM_API UM_RESULT_USED int um_temperature_parse(const char *text, double *temperature);
+
 struct um_pretrain_now { /* for a progress line */
     int64_t step, steps; /* done, of */
     double  loss;        /* of this step */
@@ -46,10 +49,10 @@ UM_API int64_t um_pretrain_steps(const struct um_data *d, const struct um_pretra
 UM_API UM_RESULT_USED int um_pretrain_check(const struct um_data          *d,
                                             const struct um_pretrain_opts *o);
 
-/* um_pretrain_explain - numbers of parameters, pairs and steps, as TSV */
+/* um_pretrain_explain - numbers of parameters, pairs and steps, as TSV, to a file (path NULL:
+ * standard output) */
 UM_API UM_RESULT_USED int um_pretrain_explain(const struct um_data *d, const struct um_model *m,
-                                              const struct um_pretrain_opts *o,
-                                              struct um_outfile             *out);
+                                              const struct um_pretrain_opts *o, const char *path);
 
 /* um_pretrain_run - train m, which has its initial values, on scanned data
  *
