@@ -1,4 +1,5 @@
 # um - one Makefile, not recursive; everything built goes to $(BUILD)
+# SPDX-License-Identifier: Apache-2.0
 #
 #   make            the library and the tools         make demo       install what is missing, run the demo
 #   make check      the tests (three minutes)         make check-all  check + compilers, linters, valgrind, CUDA

@@ -6,6 +6,7 @@
  * a function and its entry cannot part ways) and the tables (UM_ENTRY). Functions are called
  * um_<backend>_<op>, backend being ref, or cpu_<isa> for each instruction set cpu.c is compiled
  * for.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_BACKEND_H
 #define UM_KERNELS_BACKEND_H

@@ -2,6 +2,7 @@
  *
  * Built with every kernels/FAMILY/cuda.cu into libum-cuda.so, which the library opens only when a
  * GPU is asked for or there: a program built beside it runs unchanged where there is no driver.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "kernels/cuda.h"
 

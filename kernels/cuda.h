@@ -4,6 +4,7 @@
  * Only .cu files include it. Every kernel runs on the device's one stream; nothing here waits for
  * it. No float atomics anywhere: sums have a fixed order, so a run has the same bits as the last
  * one.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_CUDA_H
 #define UM_KERNELS_CUDA_H

@@ -1,4 +1,5 @@
 /* dev.c - devices by name: the tables of the backends and the choice among them */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,5 +1,7 @@
 /* drop.h - factors of dropout for a run of elements, a vector of Philox blocks at a time (the rule
- * is in load.h) */
+ * is in load.h)
+ * SPDX-License-Identifier: Apache-2.0
+ */
 #ifndef UM_KERNELS_DROP_H
 #define UM_KERNELS_DROP_H
 

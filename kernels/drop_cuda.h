@@ -1,4 +1,5 @@
 /* drop_cuda.h - the dropout rule of kernels/load.h on the device: the same elements drop */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_KERNELS_DROP_CUDA_H
 #define UM_KERNELS_DROP_CUDA_H
 

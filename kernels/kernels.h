@@ -17,6 +17,7 @@
  *   Same bits for any number of threads; across backends within the tolerance of the operation
  * table. Letters: n rows, c columns or channels, B batch, T tokens, A heads, d = C/A channels of a
  * head.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_KERNELS_H
 #define UM_KERNELS_KERNELS_H

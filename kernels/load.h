@@ -1,4 +1,5 @@
 /* load.h - elements of either activation type, and the dropout rule, for every backend on the host
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_LOAD_H
 #define UM_KERNELS_LOAD_H

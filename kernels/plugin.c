@@ -1,4 +1,5 @@
 /* plugin.c - open the CUDA plug-in, at run time and only when it is wanted */
+/* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include "kernels/plugin.h"
 

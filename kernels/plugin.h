@@ -1,4 +1,5 @@
 /* plugin.h - how a backend that lives in a file of its own is found and opened */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_KERNELS_PLUGIN_H
 #define UM_KERNELS_PLUGIN_H
 

@@ -2,6 +2,7 @@
  *
  * A task writes only what is its own. Sums over rows go by blocks of rows: each task leaves its
  * block's sums in the shared workspace, and they are added afterwards in order of the blocks.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_SHARE_H
 #define UM_KERNELS_SHARE_H

@@ -3,6 +3,7 @@
  * GNU C vector extensions: no intrinsics, any processor. Arrays of n elements are walked in steps
  * of UM_VL; the last step reads and writes only the elements that are there (the others count as
  * 0), through the same arithmetic, so that an element's bits do not depend on where it stands.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_VEC_H
 #define UM_KERNELS_VEC_H

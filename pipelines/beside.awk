@@ -1,4 +1,5 @@
 # beside.awk - two tables of um-probe side by side
+# SPDX-License-Identifier: Apache-2.0
 # usage: awk -F '\t' -v kind=NAME -f beside.awk FIRST.tsv SECOND.tsv
 #
 # Rows are matched by label and fraction; each value stands with its 95 % interval.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # demo.sh - the whole way on made-up patients: data, pre-training, and two numbers that say what it did
 # usage: demo.sh [-n patients] [-e epochs] [-s seed] [-j threads] [folder]
 #

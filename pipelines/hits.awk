@@ -1,4 +1,5 @@
 # hits.awk - how often the chosen slices touch a lesion, beside chance
+# SPDX-License-Identifier: Apache-2.0
 # usage: awk -F '\t' -v depth=D -v slab=Z -f hits.awk truth.tsv keys
 #
 # truth.tsv is um-phantom's; keys are those of um-select-slices, VOLUME/sZ, one a line. Volumes without

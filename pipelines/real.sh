@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # real.sh - the whole way on a folder of real X-rays with notes and real CT volumes
 # usage: real.sh [-e epochs] [-n phantoms] [-p preset] [-s seed] [-j threads] folder [output]
 #

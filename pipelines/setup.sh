@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # setup.sh - install what the build or the tests need, and nothing when all is there
 # usage: setup.sh build|check|all
 set -eu

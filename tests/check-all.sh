@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # check-all.sh - everything there is to check, one tally at the end
 # usage: BUILD=build tests/check-all.sh
 #

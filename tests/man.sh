@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # man.sh - the manual against the tools: each tool has a page, each option of its table is in the page
 # (or in um(7), for those that all share), the page names no other option, its examples use none that
 # their tools lack, and mandoc has nothing to say. TAP; wants the tools of $BUILD on PATH.

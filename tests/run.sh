@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # run.sh - run the tests that are built and say in one last line how many passed
 # usage: BUILD=build tests/run.sh [pattern]   only tests whose name holds the pattern
 #

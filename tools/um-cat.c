@@ -2,6 +2,7 @@
  *
  * reads   any streams; of regular files also the index (--shuffle, --sample N, --merge)
  * writes  their records as one part, or dealt out to several files; histories are joined (umt(5))
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include <math.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
  * reads   image uint8 [1,H,W] (cropped) or float32 [1,N,N], volume float32 [D,H,W]; ids, ids_mask
  * writes  cls [C], embedding [E], tokens [T,C], attention [S,P] (2D: [1,P]), text_cls,
  * text_embedding
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* um-phantom - made-up chest X-rays, CT volumes and reports with known truth
  *
  * writes  DIR/xray, DIR/ct, DIR/masks, the manifests DIR/xray.tsv and DIR/ct.tsv, DIR/truth.tsv
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdio.h>
 #include <stdlib.h>

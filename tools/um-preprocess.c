@@ -2,6 +2,7 @@
  *
  * reads   a TSV manifest; JPEG, PNG and NIfTI files; reports
  * writes  image uint8 [1,S,S] or volume float32 [D,H,W] in 0..1, mask uint8 on the same grid; meta
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include <math.h>
 #include <stdio.h>

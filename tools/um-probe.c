@@ -2,6 +2,7 @@
  *
  * reads   cls [C] float32 (or --tensor) of labelled records; meta split, label.* or class, patient
  * writes  a table (TSV): a line per label and fraction of the training labels
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include <math.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
  * reads   volume [D,H,W] float32 in 0..1, attention [S,P] float32 (Eq. 1: S slabs of P tokens)
  * writes  one record KEY/sZ per slice, ascending z: image [1,N,N] float32 in 0..1; meta score,
  * rank, z, position (mm); or with --scores one record per volume: score [D] float32
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdatomic.h>
 #include <string.h>

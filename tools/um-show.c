@@ -3,6 +3,7 @@
  * reads   any stream
  * writes  text or JSON about headers and records, or one tensor of each record as a file; with
  * --tee the stream itself, and the text on standard error
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include <string.h>
 #include <unistd.h>

@@ -3,6 +3,7 @@
  * reads   meta report; with --patches image [1,H,W] uint8 or float32, volume [D,H,W] float32
  * writes  ids [112] int32, ids_mask [112] uint8; patches [T,P] float32 and meta grid; header vocab,
  *         cased, norm; or with --train-vocab a vocab.txt learned from the reports
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdio.h>
 #include <string.h>

@@ -2,6 +2,7 @@
  *
  * reads   streams with an index: image [1,H,W] or volume [D,H,W], ids [T], ids_mask [T]; meta split
  * writes  RUN/model.safetensors, best.safetensors, ckpt-STEP.safetensors, log.tsv, timing.tsv
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include <math.h>
 #include <signal.h>

@@ -7,6 +7,7 @@
  *     dq_t  = sum_u ds_tu k_u / sqrt(d),  dk_u = sum_t ds_tu q_t / sqrt(d)
  * Keys left out have p = 0. The backward makes p again from lse: p_tu = exp(s_tu - lse_t).
  * Source: Dao et al., arXiv:2205.14135, Algorithm 4 for the backward from lse.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_ATTENTION_H
 #define UM_KERNELS_ATTENTION_H

@@ -1,4 +1,5 @@
 /* attention/check.c - what every backend on the host refuses alike */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/attention/attention.h"
 #include "kernels/load.h"
 

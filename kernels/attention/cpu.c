@@ -2,7 +2,9 @@
  *
  * Scores live in the worker's workspace, a block of queries by all keys, never for the whole batch.
  * Their rows are padded to whole vectors; what is padded or masked counts as a key left out. Other
- * dtypes than float are widened there first, so that every product is a float one. */
+ * dtypes than float are widened there first, so that every product is a float one.
+ * SPDX-License-Identifier: Apache-2.0
+ */
 #include "kernels/attention/attention.h"
 
 #include "kernels/drop.h"

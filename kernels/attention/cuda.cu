@@ -3,6 +3,7 @@
  * Scores are made 32 keys at a time, one a lane, and used at once: T x T is never stored. The
  * backward makes them again from lse. A key's gradients are summed by its own warp over the queries
  * in order, so no atomics are needed and the bits do not change from run to run.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "kernels/cuda.h"
 #include "kernels/drop_cuda.h"

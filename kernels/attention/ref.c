@@ -1,4 +1,5 @@
 /* attention/ref.c - the definition */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/attention/attention.h"
 
 #include <math.h>

@@ -4,6 +4,7 @@
  *     dx = gamma rstd (dy - E[dy] - xhat E[dy xhat]),  dgamma += sum dy xhat,  dbeta += sum dy
  * batchnorm_fwd needs n >= 1 (UM_ERANGE). gamma and beta are both given or both NULL.
  * Source: Ioffe and Szegedy, arXiv:1502.03167, Algorithm 1.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_BATCHNORM_H
 #define UM_KERNELS_BATCHNORM_H

@@ -1,7 +1,9 @@
 /* batchnorm/cpu.c - a task owns COLUMNS columns and walks down all rows
  *
  * Sums go by runs of RUN rows, so that their error grows with RUN + n / RUN, not with n; the mean
- * is put right by the mean of the differences from it, as in layernorm. */
+ * is put right by the mean of the differences from it, as in layernorm.
+ * SPDX-License-Identifier: Apache-2.0
+ */
 #include "kernels/batchnorm/batchnorm.h"
 
 #include "kernels/share.h"

@@ -1,4 +1,5 @@
 /* cuda.cu - batch norm over rows: one thread a column, neighbours on neighbouring columns */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda.h"
 
 enum { COLS = 64 };

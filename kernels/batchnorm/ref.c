@@ -1,4 +1,5 @@
 /* batchnorm/ref.c - the definition */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/batchnorm/batchnorm.h"
 
 #include <math.h>

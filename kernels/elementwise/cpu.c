@@ -1,4 +1,5 @@
 /* elementwise/cpu.c - spans of UM_SPAN elements, each a task */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/elementwise/elementwise.h"
 
 #include "kernels/drop.h"

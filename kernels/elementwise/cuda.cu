@@ -1,4 +1,5 @@
 /* cuda.cu - elementwise operations: one grid-stride loop each */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda.h"
 #include "kernels/drop_cuda.h"
 

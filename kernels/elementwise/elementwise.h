@@ -1,4 +1,5 @@
 /* elementwise.h - operations on each element alone; equations in kernels.h */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_KERNELS_ELEMENTWISE_H
 #define UM_KERNELS_ELEMENTWISE_H
 

@@ -1,4 +1,5 @@
 /* elementwise/ref.c - the definition */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/elementwise/elementwise.h"
 
 #include <math.h>

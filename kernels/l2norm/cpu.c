@@ -1,4 +1,5 @@
 /* l2norm/cpu.c - a row at a time, in vectors */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/l2norm/l2norm.h"
 
 #include "kernels/share.h"

@@ -1,4 +1,5 @@
 /* cuda.cu - rows to unit length: one warp a row */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda.h"
 
 enum { WARPS = 8 };

@@ -1,4 +1,5 @@
 /* l2norm.h - each row scaled to length one; equations in kernels.h */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_KERNELS_L2NORM_H
 #define UM_KERNELS_L2NORM_H
 

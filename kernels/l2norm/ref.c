@@ -1,4 +1,5 @@
 /* l2norm/ref.c - the definition */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/l2norm/l2norm.h"
 
 #include <math.h>

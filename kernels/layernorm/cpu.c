@@ -2,7 +2,9 @@
  *
  * The mean of the first pass is good to a few units in the last place of the row's offset; the
  * second pass sums the differences from it too, and their mean puts the rest right, so that an
- * offset of 1000 costs nothing. */
+ * offset of 1000 costs nothing.
+ * SPDX-License-Identifier: Apache-2.0
+ */
 #include "kernels/layernorm/layernorm.h"
 
 #include "kernels/share.h"

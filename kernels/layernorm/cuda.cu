@@ -2,6 +2,7 @@
  *
  * Two passes on purpose: E[x^2] - E[x]^2 cancels when |mean| >> spread, as in unscaled CT. The
  * parameters' gradients are summed over fixed blocks of rows, then over the blocks in order.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "kernels/cuda.h"
 

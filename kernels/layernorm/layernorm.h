@@ -4,6 +4,7 @@
  *     dx = rstd (e - E[e] - xhat E[e xhat]),  dgamma += sum_i dy xhat,  dbeta += sum_i dy
  * The variance is taken in two passes: E[x^2] - mean^2 cancels where |mean| >> spread, as in
  * images that are not yet scaled. Source: Ba et al., arXiv:1607.06450, Eq. (4).
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_LAYERNORM_H
 #define UM_KERNELS_LAYERNORM_H

@@ -1,4 +1,5 @@
 /* layernorm/ref.c - the definition */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/layernorm/layernorm.h"
 
 #include <math.h>

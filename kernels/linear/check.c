@@ -1,4 +1,5 @@
 /* linear/check.c - what every backend refuses alike */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/linear/linear.h"
 
 static bool act(enum um_dtype dt)

@@ -1,7 +1,9 @@
 /* linear/cpu.c - products in blocks of rows of the result, each block one call of oneDNN
  *
  * The height of a block depends on the shape alone, and columns and k are never split: so the bits
- * do not depend on the number of threads. */
+ * do not depend on the number of threads.
+ * SPDX-License-Identifier: Apache-2.0
+ */
 #include "kernels/linear/linear.h"
 
 #include "kernels/linear/onednn.h"

@@ -3,6 +3,7 @@
  * cuBLASLt sees column-major matrices, so C = A B in our row-major order is C^T = B^T A^T there:
  * the operands change places and nothing is copied. The algorithm is the heuristic's first, never
  * the fastest of a timing, so that two runs take the same one.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "kernels/cuda.h"
 

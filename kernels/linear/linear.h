@@ -1,4 +1,5 @@
 /* linear.h - matrix products and the gradient of a bias; equations in kernels.h */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_KERNELS_LINEAR_H
 #define UM_KERNELS_LINEAR_H
 

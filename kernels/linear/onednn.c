@@ -1,7 +1,9 @@
 /* onednn.c - the one file that knows oneDNN, versions 2 and 3
  *
  * oneDNN's own threads come from OpenMP: every thread that calls it is told to use one (the setting
- * is per thread), and the work is shared out by our pool instead. */
+ * is per thread), and the work is shared out by our pool instead.
+ * SPDX-License-Identifier: Apache-2.0
+ */
 #define _GNU_SOURCE
 #include "kernels/linear/onednn.h"
 

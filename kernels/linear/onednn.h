@@ -2,6 +2,7 @@
  *
  * Nothing outside onednn.c sees oneDNN or its version. float products are stateless; bfloat16
  * products are plans, made once for a shape and kept by the device.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_ONEDNN_H
 #define UM_KERNELS_ONEDNN_H

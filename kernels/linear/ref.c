@@ -1,4 +1,5 @@
 /* linear/ref.c - the definition */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/linear/linear.h"
 #include "kernels/load.h"
 

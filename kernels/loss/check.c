@@ -1,4 +1,5 @@
 /* loss/check.c - what every backend on the host refuses alike */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/loss/loss.h"
 
 int um_check_targets(const char *op, const int32_t *target, int64_t n, int64_t c)

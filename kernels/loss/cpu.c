@@ -1,4 +1,5 @@
 /* loss/cpu.c - cross entropy a row at a time; rows that are columns of a matrix are gathered first
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "kernels/loss/loss.h"
 

@@ -1,4 +1,5 @@
 /* cuda.cu - losses: each row's term into scratch, then one block adds them up in a fixed order */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda.h"
 
 enum { WARPS = 8, SUM = 1024 };

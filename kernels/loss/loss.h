@@ -2,6 +2,7 @@
  *
  * Every backend checks that each target is in -1..c-1 (UM_ERANGE) where it can see it: cuda counts
  * a wrong one as a late error.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_LOSS_H
 #define UM_KERNELS_LOSS_H

@@ -1,4 +1,5 @@
 /* loss/ref.c - the definition */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/loss/loss.h"
 
 #include <math.h>

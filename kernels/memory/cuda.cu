@@ -1,4 +1,5 @@
 /* cuda.cu - device memory and copies */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda.h"
 
 extern "C" int um_cuda_sync(struct um_dev *dev);

@@ -2,6 +2,7 @@
  *
  * ref and cpu share these. Built with -DUM_POISON fresh memory is filled with 0xff, NaN in every
  * float type.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_MEMORY_H
 #define UM_KERNELS_MEMORY_H

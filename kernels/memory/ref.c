@@ -1,4 +1,5 @@
 /* memory/ref.c - device memory is the host's */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/memory/memory.h"
 
 #include <stdlib.h>

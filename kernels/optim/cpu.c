@@ -1,4 +1,5 @@
 /* optim/cpu.c - spans of UM_SPAN elements, each a task; all float, so plain loops make vectors */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/optim/optim.h"
 
 #include "kernels/share.h"

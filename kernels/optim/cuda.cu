@@ -1,4 +1,5 @@
 /* cuda.cu - gradient norms and AdamW */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda.h"
 
 enum { SUM = 1024, BLOCK = 1 << 16 }; /* values a partial sum */

@@ -1,6 +1,7 @@
 /* optim.h - the optimiser's step and the norm of a gradient; equations in kernels.h
  *
  * Source: Loshchilov and Hutter, arXiv:1711.05101, Algorithm 2, with the schedule inside lr.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_OPTIM_H
 #define UM_KERNELS_OPTIM_H

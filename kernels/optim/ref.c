@@ -1,4 +1,5 @@
 /* optim/ref.c - the definition */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/optim/optim.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
 /* rows/check.c - what every backend refuses alike */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/rows/rows.h"
 
 int um_check_copy(enum um_dtype dty, enum um_dtype dtx, int64_t B, int64_t n, int64_t c,

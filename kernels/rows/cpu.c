@@ -1,4 +1,5 @@
 /* rows/cpu.c - copies in chunks of rows; sums over samples keep the order of the samples */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/rows/rows.h"
 
 #include "kernels/share.h"

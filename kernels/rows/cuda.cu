@@ -2,6 +2,7 @@
  *
  * Sums go in a fixed order: a thread owns an output element and walks its contributions, so there
  * is no race to order.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "kernels/cuda.h"
 

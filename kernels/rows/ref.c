@@ -1,4 +1,5 @@
 /* rows/ref.c - the definition */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/rows/rows.h"
 
 #include "kernels/load.h"

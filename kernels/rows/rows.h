@@ -1,4 +1,5 @@
 /* rows.h - the glue of sequences: blocks of rows, embeddings, patches; equations in kernels.h */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_KERNELS_ROWS_H
 #define UM_KERNELS_ROWS_H
 

@@ -1,4 +1,5 @@
 /* arena.c - a chain of chunks; each new chunk is as large as all before it together */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "base/arena.h"
 
 #include <stdarg.h>

@@ -4,6 +4,7 @@
  * but keeps the pages, so that a loop allocates nothing after its first turns. Not thread safe: one
  * arena per worker. Built with -DUM_POISON (the sanitizer builds), fresh memory is filled with
  * 0xff, which is NaN in every float type, so that a forgotten initialisation shows.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_BASE_ARENA_H
 #define UM_BASE_ARENA_H

@@ -1,4 +1,5 @@
 /* dtype.c - names, sizes and conversions of element types */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "base/dtype.h"
 
 static const struct {

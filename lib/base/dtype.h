@@ -1,4 +1,5 @@
 /* dtype.h - the element types of tensors, named as in NumPy */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_BASE_DTYPE_H
 #define UM_BASE_DTYPE_H
 

@@ -1,4 +1,5 @@
 /* file.c - reading whole files; writing through a temporary name */
+/* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include "base/file.h"
 

@@ -1,4 +1,5 @@
 /* file.h - whole files in, and output files that appear under their name only when complete */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_BASE_FILE_H
 #define UM_BASE_FILE_H
 

@@ -1,4 +1,5 @@
 /* hash.c - XXH3 by libxxhash */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "base/hash.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* hash.h - digests (XXH3-128) of content: models, vocabularies, data, keys */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_BASE_HASH_H
 #define UM_BASE_HASH_H
 

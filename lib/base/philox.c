@@ -1,4 +1,5 @@
 /* philox.c - Philox4x32-10 and the draws made from it */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "base/philox.h"
 
 #include <math.h>

@@ -3,6 +3,7 @@
  * A draw is a function of (seed, purpose, record, step) and its index, with no hidden state:
  * threads, ranks and resumed runs see the same numbers. Two streams that differ in any of the four
  * are independent. Source: Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_BASE_PHILOX_H
 #define UM_BASE_PHILOX_H

@@ -1,4 +1,5 @@
 /* pool.c - threads that sleep between runs and claim tasks one by one from a shared counter */
+/* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include "base/pool.h"
 

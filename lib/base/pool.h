@@ -3,6 +3,7 @@
  * The caller cuts work into tasks by its shape alone, never by the number of threads: then results
  * have the same bits for any number of threads. Which thread takes which task is not fixed; a task
  * must therefore write only what belongs to it, and sums over tasks are added afterwards in order.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_BASE_POOL_H
 #define UM_BASE_POOL_H

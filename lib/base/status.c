@@ -1,4 +1,5 @@
 /* status.c - one message per thread */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "base/status.h"
 
 #include <errno.h>

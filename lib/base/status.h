@@ -4,6 +4,7 @@
  * positive count or flag on success. The first function that notices a failure calls um_fail() with
  * the whole story; callers that know more (a record's key, a file's name) put it in front with
  * um_context(). The library never prints, never exits, never aborts on input.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_BASE_STATUS_H
 #define UM_BASE_STATUS_H

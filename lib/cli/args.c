@@ -2,6 +2,7 @@
  *
  * Options are collected first and applied afterwards, so that --help shows the true defaults
  * wherever it stands on the line.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #define _GNU_SOURCE
 #include <errno.h>

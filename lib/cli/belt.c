@@ -1,4 +1,5 @@
 /* belt.c - a ring of slots between the thread that reads and writes and those that work */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/belt.h"
 
 #include <stdlib.h>

@@ -3,6 +3,7 @@
  *
  * Three counters chase each other around a ring: written <= taken <= filled <= written + nslot. The
  * calling thread fills and writes; workers take. Private to lib/cli.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_CLI_BELT_H
 #define UM_CLI_BELT_H

@@ -1,4 +1,5 @@
 /* cli.h - what every tool does alike: options, help, messages, progress, exit codes */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_CLI_CLI_H
 #define UM_CLI_CLI_H
 

@@ -1,4 +1,5 @@
 /* cli_int.h - what the files of this room share among themselves */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_CLI_INT_H
 #define UM_CLI_INT_H
 

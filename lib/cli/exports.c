@@ -1,5 +1,7 @@
 /* exports.c - which file a record goes to; stacking through a temporary file, since the number of
- * records stands in front of them and is known at the end alone */
+ * records stands in front of them and is known at the end alone
+ * SPDX-License-Identifier: Apache-2.0
+ */
 #include "cli/exports.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* exports.h - a tensor of each record into files: one a record, or all of them as one array */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_CLI_EXPORTS_H
 #define UM_CLI_EXPORTS_H
 

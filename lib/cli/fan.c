@@ -1,4 +1,5 @@
 /* fan.c - output streams by number or by name */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/fan.h"
 
 #include <inttypes.h>

@@ -1,4 +1,5 @@
 /* fan.h - records into one stream or dealt out to several */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_CLI_FAN_H
 #define UM_CLI_FAN_H
 

@@ -1,4 +1,5 @@
 /* flow.c - streams in, a stream out: parts in turn, records over the belt */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 #include <sys/stat.h>
 

@@ -3,6 +3,7 @@
  * A tool gives a function that turns one record into none, one or several; the flow opens inputs
  * and the output, carries headers over, keeps order, applies --on-error/--rejects, shows progress,
  * and closes everything so that no half-written file carries the final name. Same bytes for any -j.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_CLI_FLOW_H
 #define UM_CLI_FLOW_H

@@ -1,4 +1,5 @@
 /* help.c - --help, --version and --dump-options, from the option table */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

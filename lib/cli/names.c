@@ -1,4 +1,5 @@
 /* names.c - keys become file names; a table of digests sees to it that none is used twice */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/names.h"
 
 #include <stdlib.h>

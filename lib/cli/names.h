@@ -1,4 +1,5 @@
 /* names.h - output files named after records */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_CLI_NAMES_H
 #define UM_CLI_NAMES_H
 

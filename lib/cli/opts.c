@@ -1,4 +1,5 @@
 /* opts.c - the effective values of options, for a stream's history */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
 int um_opts_value(struct um_arena *a, const struct um_opt *opts, struct um_value *map)

@@ -1,4 +1,5 @@
 /* progress.c - one line that says how far, how fast and how long */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

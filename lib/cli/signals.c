@@ -1,4 +1,5 @@
 /* signals.c - a clean end: no temporary file stays behind when a signal ends the process */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -1,4 +1,5 @@
 /* source.c - items that are not a stream, over the same belt into one part */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/belt.h"
 
 static int work(const void *owner, int w, struct slot *s)

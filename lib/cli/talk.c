@@ -1,4 +1,5 @@
 /* talk.c - what a tool says on standard error, and how it ends */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>

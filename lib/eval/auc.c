@@ -1,4 +1,5 @@
 /* auc.c - Mann-Whitney by one walk over the sorted scores */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "eval/auc.h"
 
 #include <math.h>

@@ -2,6 +2,7 @@
  *
  * Both take a weight per record, so that a bootstrap resample is the same records with other
  * weights: nothing is copied and nothing sorted again.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_EVAL_AUC_H
 #define UM_EVAL_AUC_H

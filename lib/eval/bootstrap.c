@@ -1,4 +1,5 @@
 /* bootstrap.c - resamples of patients as weights of records */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "eval/bootstrap.h"
 
 #include <math.h>

@@ -2,6 +2,7 @@
  *
  * Images of one patient resemble each other, so what is drawn with replacement are patients, each
  * with all of its records.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_EVAL_BOOTSTRAP_H
 #define UM_EVAL_BOOTSTRAP_H

@@ -1,4 +1,5 @@
 /* features.c - a record's inputs checked and cropped, its outputs made room for and checked */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "eval/features.h"
 
 #include <math.h>

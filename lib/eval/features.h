@@ -1,5 +1,6 @@
 /* features.h - records in, vectors out: what um-encode does with a record on both sides of the
  * model
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_EVAL_FEATURES_H
 #define UM_EVAL_FEATURES_H

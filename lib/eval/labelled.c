@@ -1,4 +1,5 @@
 /* labelled.c - records to rows of a table */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "eval/labelled.h"
 
 #include <math.h>

@@ -2,6 +2,7 @@
  *
  * What a probe needs and no more: of each record one vector, its labels or class, its part and its
  * patient. Images, volumes and texts of the stream are not kept.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_EVAL_LABELLED_H
 #define UM_EVAL_LABELLED_H

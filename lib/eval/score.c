@@ -1,4 +1,5 @@
 /* score.c - AUROC per label and accuracy, each over the records and over resamples of patients */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "eval/score.h"
 
 #include <math.h>

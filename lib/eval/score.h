@@ -1,4 +1,5 @@
 /* score.h - the figures of a table's cell: from a classifier's outputs to values with intervals */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_EVAL_SCORE_H
 #define UM_EVAL_SCORE_H
 

@@ -1,4 +1,5 @@
 /* split_mt.c - MT19937 and the permutations made from it */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "eval/split_mt.h"
 
 #include <math.h>

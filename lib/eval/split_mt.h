@@ -5,6 +5,7 @@
  * bit. Everything else in um draws from Philox (base/philox.h).
  *
  * Sources: Matsumoto and Nishimura, "Mersenne Twister", ACM TOMACS 8 (1998); method.md 9.8.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_EVAL_SPLIT_MT_H
 #define UM_EVAL_SPLIT_MT_H

@@ -1,4 +1,5 @@
 /* area.c - means over boxes, in whole numbers */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/area.h"
 
 #include <string.h>

@@ -5,6 +5,7 @@
  *     n_out >  n_in  linear between samples, half-pixel centres, clamped at the edges
  * Weights are whole numbers with a common sum, so the mean is exact and rounded once, half up: the
  * same on every machine.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MEDIA_AREA_H
 #define UM_MEDIA_AREA_H

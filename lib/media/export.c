@@ -1,4 +1,5 @@
 /* export.c - picking a tensor and handing it to the writer of its format */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/export.h"
 
 #include "media/nifti_write.h"

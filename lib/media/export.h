@@ -1,4 +1,5 @@
 /* export.h - one tensor of a record as a file that other programs read */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_MEDIA_EXPORT_H
 #define UM_MEDIA_EXPORT_H
 

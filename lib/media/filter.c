@@ -1,4 +1,5 @@
 /* filter.c - rows kept and rows dropped */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/filter.h"
 
 #include <pthread.h>

@@ -1,4 +1,5 @@
 /* filter.h - which rows of a manifest are kept, and the list of those that are not */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_MEDIA_FILTER_H
 #define UM_MEDIA_FILTER_H
 

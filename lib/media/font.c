@@ -1,5 +1,7 @@
 /* font.c - each glyph is seven rows from the top; a row is five bits, written as one digit 0-9a-v
- * (16: leftmost pixel) */
+ * (16: leftmost pixel)
+ * SPDX-License-Identifier: Apache-2.0
+ */
 #include "media/font.h"
 
 /* clang-format off */

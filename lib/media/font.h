@@ -1,4 +1,5 @@
 /* font.h - letters for pictures: ASCII, 5 x 7 pixels in a cell of 6 x 8 */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_MEDIA_FONT_H
 #define UM_MEDIA_FONT_H
 

@@ -2,6 +2,7 @@
  *
  * Luma is 0.299 R + 0.587 G + 0.114 B. All arithmetic on the way to 8 bits is exact in integers and
  * rounded once, half up: colour, transparency over black and 16 bits go through one division.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MEDIA_GREY_H
 #define UM_MEDIA_GREY_H

@@ -1,4 +1,5 @@
 /* gunzip.c - libdeflate wants the size beforehand: trust the trailer first, then grow */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/gunzip.h"
 
 #include <string.h>

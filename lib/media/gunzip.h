@@ -1,4 +1,5 @@
 /* gunzip.h - a whole gzip file in memory, inflated by libdeflate */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_MEDIA_GUNZIP_H
 #define UM_MEDIA_GUNZIP_H
 

@@ -1,4 +1,5 @@
 /* image.c - telling kinds of files apart */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/image.h"
 
 #include <fcntl.h>

@@ -1,4 +1,5 @@
 /* image.h - a file of any kind we read, told by its content and never by its name */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_MEDIA_IMAGE_H
 #define UM_MEDIA_IMAGE_H
 

@@ -1,4 +1,5 @@
 /* jpeg.c - reading JPEG; damage that libjpeg only warns about is an error here */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/jpeg.h"
 
 #include <stdbool.h>

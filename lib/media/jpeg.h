@@ -1,4 +1,5 @@
 /* jpeg.h - a JPEG file in memory -> gray pixels (libjpeg-turbo) */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_MEDIA_JPEG_H
 #define UM_MEDIA_JPEG_H
 

@@ -1,4 +1,5 @@
 /* jpeg_trap.c - which of libjpeg's messages end the work */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/jpeg_trap.h"
 
 #include <jerror.h>

@@ -2,6 +2,7 @@
  *
  * Internal to the two JPEG files. libjpeg reports a fatal error by a call that must not come back;
  * here that call jumps to the setjmp() of the function that began, with the text in `text`.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MEDIA_JPEG_TRAP_H
 #define UM_MEDIA_JPEG_TRAP_H

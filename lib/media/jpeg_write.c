@@ -1,4 +1,5 @@
 /* jpeg_write.c - JPEG by libjpeg-turbo, in chunks, straight into the output */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/jpeg_write.h"
 
 #include <stdbool.h>

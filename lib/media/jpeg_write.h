@@ -1,4 +1,5 @@
 /* jpeg_write.h - gray pixels to a JPEG file */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_MEDIA_JPEG_WRITE_H
 #define UM_MEDIA_JPEG_WRITE_H
 

@@ -1,4 +1,5 @@
 /* manifest.c - tab separated rows, and the keys seen so far */
+/* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include "media/manifest.h"
 

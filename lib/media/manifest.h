@@ -5,6 +5,7 @@
  * patient, split, class, label.NAME. Any other column is kept as a string. `key` and one of image,
  * report, report_file must be there. Empty lines are skipped. Rows are not held: memory grows by
  * each row's key alone.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MEDIA_MANIFEST_H
 #define UM_MEDIA_MANIFEST_H

@@ -1,4 +1,5 @@
 /* mask.c - label volumes: whole numbers, nearest or share of the area */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/mask.h"
 
 #include <math.h>

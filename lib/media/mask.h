@@ -1,4 +1,5 @@
 /* mask.h - a label volume onto the grid of its resized image */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_MEDIA_MASK_H
 #define UM_MEDIA_MASK_H
 

@@ -2,6 +2,7 @@
  *
  * libnifti says what the fields mean (byte order, quaternions, datatypes); its readers are not
  * used, since they print and allocate what a header asks for.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "media/nifti.h"
 

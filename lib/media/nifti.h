@@ -2,6 +2,7 @@
  *
  * NIfTI-1 and -2, single file (.nii), either byte order, extensions skipped. Nothing in the header
  * is believed before it is held against the bytes that are there.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MEDIA_NIFTI_H
 #define UM_MEDIA_NIFTI_H

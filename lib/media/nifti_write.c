@@ -1,4 +1,5 @@
 /* nifti_write.c - the 348-byte header, four zero bytes, the voxels; gzip by libdeflate */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/nifti_write.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
 /* nifti_write.h - a volume to a NIfTI-1 file (.nii, .nii.gz) */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_MEDIA_NIFTI_WRITE_H
 #define UM_MEDIA_NIFTI_WRITE_H
 

@@ -1,4 +1,5 @@
 /* orient.c - the nearest of 48 arrangements of three axes */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/orient.h"
 
 #include <math.h>

@@ -2,6 +2,7 @@
  *
  * By exchanging and reversing axes only, never by resampling; an oblique volume takes the nearest
  * of the 48 arrangements.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MEDIA_ORIENT_H
 #define UM_MEDIA_ORIENT_H

@@ -1,4 +1,5 @@
 /* patches.c - crop, scale, cut */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/patches.h"
 
 #include <inttypes.h>

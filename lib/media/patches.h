@@ -2,6 +2,7 @@
  *
  * Here and not with the model, because it is what cropping is: index work on pictures. The model
  * cuts for itself, on its device (um_patches of nn.h); a stream of patches is for everybody else.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MEDIA_PATCHES_H
 #define UM_MEDIA_PATCHES_H

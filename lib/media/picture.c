@@ -1,4 +1,5 @@
 /* picture.c - drawing tensors */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/picture.h"
 
 #include <math.h>

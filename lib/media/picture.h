@@ -1,4 +1,5 @@
 /* picture.h - tensors as something to look at: 8-bit pixels, montages, heat maps, contact sheets */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_MEDIA_PICTURE_H
 #define UM_MEDIA_PICTURE_H
 

@@ -1,4 +1,5 @@
 /* png.c - reading PNG by libpng's row interface; errors come back through its longjmp */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/png.h"
 
 #include <stdbool.h>

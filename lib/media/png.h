@@ -1,4 +1,5 @@
 /* png.h - a PNG file in memory -> gray pixels (libpng) */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_MEDIA_PNG_H
 #define UM_MEDIA_PNG_H
 

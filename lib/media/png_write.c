@@ -1,4 +1,5 @@
 /* png_write.c - PNG by libpng's simplified interface, which needs no longjmp */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/png_write.h"
 
 #include <stdlib.h>

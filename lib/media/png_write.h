@@ -1,4 +1,5 @@
 /* png_write.h - pixels to a PNG file */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_MEDIA_PNG_WRITE_H
 #define UM_MEDIA_PNG_WRITE_H
 

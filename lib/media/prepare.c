@@ -1,4 +1,5 @@
 /* prepare.c - a row's report, labels, picture or volume, and mask */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/prepare.h"
 
 #include <errno.h>

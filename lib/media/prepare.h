@@ -3,6 +3,7 @@
  * A picture becomes `image` uint8 [1,S,S]; a volume `volume` float32 [D,H,W] in 0..1; its mask, if
  * there is one, `mask` uint8 on the same grid ([1,S,S] or [D,H,W]). Which it is, the file's content
  * says. Everything the manifest knows about the row goes into meta.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MEDIA_PREPARE_H
 #define UM_MEDIA_PREPARE_H

@@ -1,4 +1,5 @@
 /* spec.c - reading sizes, parts and numbers strictly: nothing before, between or after */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/spec.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* spec.h - small texts of options: sizes, parts, numbers */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_MEDIA_SPEC_H
 #define UM_MEDIA_SPEC_H
 

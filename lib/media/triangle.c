@@ -1,4 +1,5 @@
 /* triangle.c - one pass over the planes of a volume; the stored voxels are never copied whole */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/triangle.h"
 
 #include <math.h>

@@ -4,6 +4,7 @@
  * support is r = max(1, n_in/n_out); input j weighs max(0, 1 - |j - c|/r), normalised to sum 1 over
  * the j that exist. Anti-aliased when shrinking, linear when growing. Source: um-method(7), "CT
  * volumes", step 4. Departures: none.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MEDIA_TRIANGLE_H
 #define UM_MEDIA_TRIANGLE_H

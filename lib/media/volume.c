@@ -1,4 +1,5 @@
 /* volume.c - rows of a volume in Hounsfield units */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/volume.h"
 
 #include <float.h>

@@ -2,6 +2,7 @@
  *
  * The voxels stay as they were stored; the view says where voxel (z,y,x) lies and what its number
  * means. A volume is never copied to be turned around.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MEDIA_VOLUME_H
 #define UM_MEDIA_VOLUME_H

@@ -1,4 +1,5 @@
 /* window.c - names of Hounsfield windows */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "media/window.h"
 
 #include <stddef.h>

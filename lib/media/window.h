@@ -5,6 +5,7 @@
  *     bone          -450  1050    width 1500, level  300
  *     abdomen       -175   250    the range of the organ segmentation task
  * or two numbers LO,HI. Pre-training takes -1000,1000.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MEDIA_WINDOW_H
 #define UM_MEDIA_WINDOW_H

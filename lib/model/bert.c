@@ -1,4 +1,5 @@
 /* bert.c - the text encoder (method.md 3): BERT's post-norm layers, no pooler */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "model/model_int.h"
 
 static const float EPS = 1e-12f;

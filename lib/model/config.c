@@ -1,6 +1,7 @@
 /* config.c - the configuration: presets, JSON both ways, every number checked
  *
  * One table names the fields with their ranges; writing, reading and checking walk it.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include <jansson.h>
 #include <math.h>

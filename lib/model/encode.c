@@ -1,4 +1,5 @@
 /* encode.c - gathering items into batches, running them, handing the rows back */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "model/encode.h"
 
 #include <stdlib.h>

@@ -2,6 +2,7 @@
  *
  * Items of one modality (and texts of one length) are gathered into batches. An item's numbers do
  * not depend on its neighbours but in rounding: products over more rows may add in another order.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MODEL_ENCODE_H
 #define UM_MODEL_ENCODE_H

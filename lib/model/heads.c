@@ -1,4 +1,5 @@
 /* heads.c - projections into the shared space (method.md 5.1) and the contrastive loss (5.2) */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 
 #include "model/model_int.h"

@@ -1,4 +1,5 @@
 /* init.c - initial values (method.md 2.2, 2.3): drawn, then the 3D tokenizer from the 2D one */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdlib.h>
 

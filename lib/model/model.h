@@ -2,6 +2,7 @@
  *
  * method.md's sections 2, 3 and 5, on the tape. The configuration is part of the weights file;
  * every parameter has the name the ecosystem uses (umt(5), um-method(7)).
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MODEL_MODEL_H
 #define UM_MODEL_MODEL_H

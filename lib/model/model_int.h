@@ -1,4 +1,5 @@
 /* model_int.h - what the files of lib/model share: declaring parameters, using them by index */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_MODEL_MODEL_INT_H
 #define UM_MODEL_MODEL_INT_H
 

@@ -1,4 +1,5 @@
 /* safetensors.c - reading and writing safetensors files; nothing in a header is believed unchecked
+ * SPDX-License-Identifier: Apache-2.0
  */
 #define _GNU_SOURCE
 #include "model/safetensors.h"

@@ -4,6 +4,7 @@
  * "data_offsets":[a,b]},..,"__metadata__":{"k":"v"}}, then the data. Nothing in the header is
  * believed before it is checked: offsets in order, without gaps or overlap, inside the file; sizes
  * equal to shape times dtype; at most 100 MB of header.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MODEL_SAFETENSORS_H
 #define UM_MODEL_SAFETENSORS_H

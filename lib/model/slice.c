@@ -1,4 +1,5 @@
 /* slice.c - scores, choice and cutting of slices */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "model/slice.h"
 
 #include <math.h>

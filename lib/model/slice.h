@@ -1,4 +1,5 @@
 /* slice.h - the slices of a volume that draw the class token's attention (method.md 4.2, 4.3) */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_MODEL_SLICE_H
 #define UM_MODEL_SLICE_H
 

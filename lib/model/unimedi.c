@@ -1,4 +1,5 @@
 /* unimedi.c - the model as a whole: declaring its parameters under the names of the weights file */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

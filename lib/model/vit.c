@@ -1,5 +1,6 @@
 /* vit.c - the shared vision encoder (method.md 2): two tokenizers, positions, [CLS], pre-norm
  * blocks
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "model/model_int.h"
 

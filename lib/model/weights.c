@@ -1,4 +1,5 @@
 /* weights.c - the model to and from a safetensors file; digests; blocks for checkpoints */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /* memory.c - device memory of a step: bumped, given back whole, merged so that it grows only once
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdlib.h>
 

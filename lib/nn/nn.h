@@ -10,6 +10,7 @@
  *
  * Activations have the context's dtype (f32 or bf16), parameters and losses are f32. Memory of a
  * step is the context's device arena, given back by um_nn_begin().
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_NN_NN_H
 #define UM_NN_NN_H

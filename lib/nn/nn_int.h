@@ -11,6 +11,7 @@
  *         if (!y || !nn_ok(nn, k->thing(...), "thing")) return NULL;
  *         return nn_record(nn, y, thing_back, &(struct thing){..}, sizeof(struct thing), x->needs);
  *     }
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_NN_NN_INT_H
 #define UM_NN_NN_INT_H

@@ -1,4 +1,5 @@
 /* op_attention.c - attention of packed and of separate q, k, v, and Eq. 1 on the way */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "nn/nn_int.h"
 
 struct attention {

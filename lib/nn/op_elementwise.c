@@ -1,4 +1,5 @@
 /* op_elementwise.c - sums, GELU, ReLU, dropout, e^theta x, and views: shape and dtype alone */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "nn/nn_int.h"
 
 struct unary {

@@ -1,4 +1,5 @@
 /* op_linear.c - products: y = x w^T + b, and S = a b^T */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
 #include "nn/nn_int.h"

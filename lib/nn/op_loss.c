@@ -1,4 +1,5 @@
 /* op_loss.c - cross entropy, binary cross entropy, weighted sums of scalars */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 
 #include "nn/nn_int.h"

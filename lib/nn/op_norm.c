@@ -1,4 +1,5 @@
 /* op_norm.c - layer norm, batch norm, unit length */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "nn/nn_int.h"
 
 struct norm {

@@ -1,4 +1,5 @@
 /* op_rows.c - the glue of sequences: patches, embeddings, positions, [CLS], joining and cutting */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "nn/nn_int.h"
 
 struct glue {

@@ -1,4 +1,5 @@
 /* params.c - the list of parameters and their two blocks: values and gradients */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

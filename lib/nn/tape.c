@@ -1,4 +1,5 @@
 /* tape.c - the context: a step's beginning, its sticky error, variables, the walk backwards */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

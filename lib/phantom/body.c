@@ -1,4 +1,5 @@
 /* body.c - draw a patient's sizes; the curves that give the chest its form */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "phantom/body.h"
 
 #include <math.h>

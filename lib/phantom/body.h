@@ -3,6 +3,7 @@
  * The chest cavity is an ellipse at every height z whose semi-axes are those of a bullet: full up
  * to a third of the lung's height, closing at the apex. Positions are relative to the middle of the
  * field in x and y, to its lower end in z.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_PHANTOM_BODY_H
 #define UM_PHANTOM_BODY_H

@@ -1,4 +1,5 @@
 /* bones.c - spine, ribs, sternum, clavicles, scapulae */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 
 #include "phantom/thorax.h"

@@ -1,4 +1,5 @@
 /* finding.c - pneumothorax, effusion, consolidation, nodule; the enlarged heart gets its mask bit
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "phantom/finding.h"
 

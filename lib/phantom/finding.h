@@ -1,4 +1,5 @@
 /* finding.h - draw and paint findings */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_PHANTOM_FINDING_H
 #define UM_PHANTOM_FINDING_H
 

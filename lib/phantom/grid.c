@@ -1,4 +1,5 @@
 /* grid.c - ellipsoids and tubes with soft rims */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "phantom/grid.h"
 
 #include <math.h>

@@ -2,6 +2,7 @@
  *
  * The grid has the CT's rows and columns; its slices are `thin` times thinner, so that projections
  * are sharp and a CT slice is the mean of `thin` of them (partial volume, as in a scanner).
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_PHANTOM_GRID_H
 #define UM_PHANTOM_GRID_H

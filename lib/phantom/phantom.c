@@ -1,4 +1,5 @@
 /* phantom.c - from a case's index to its volume, masks, X-ray and truth */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "phantom/phantom.h"
 
 #include <math.h>

@@ -12,6 +12,7 @@
  *              bone white (xray.h)
  *   reports    one text for the X-ray and one for the CT: same facts, separate draws of wording
  *              (wording.c)
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_PHANTOM_PHANTOM_H
 #define UM_PHANTOM_PHANTOM_H

@@ -1,4 +1,5 @@
 /* rows.c - lines of the manifests and of the truth */
+/* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* save.c - the files of a case, and a folder's README */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "phantom/save.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* save.h - cases to files: pictures, volumes, masks; lines of the manifests */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_PHANTOM_SAVE_H
 #define UM_PHANTOM_SAVE_H
 

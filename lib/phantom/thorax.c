@@ -1,4 +1,5 @@
 /* thorax.c - soft tissue, lungs and their vessels */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "phantom/thorax.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
 /* thorax.h - paint a patient into the grid */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_PHANTOM_THORAX_H
 #define UM_PHANTOM_THORAX_H
 

@@ -3,6 +3,7 @@
  * In a template, %s is replaced by the side ("right"), %z by the zone ("lower"), %g by a word for
  * severity, %d by the size in millimetres. A full stop ends a sentence and stands nowhere else, so
  * sizes are whole numbers: the cleaning of reports cuts at every full stop.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "phantom/wording.h"
 

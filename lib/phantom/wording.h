@@ -1,4 +1,5 @@
 /* wording.h - a report of three to six sentences about a case */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_PHANTOM_WORDING_H
 #define UM_PHANTOM_WORDING_H
 

@@ -1,4 +1,5 @@
 /* xray.c - projection, noise and gray values */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "phantom/xray.h"
 
 #include <math.h>

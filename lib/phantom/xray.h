@@ -5,6 +5,7 @@
  * Parallel rays from back to front (PA), one energy of 60 keV, which is near the mean of a chest
  * X-ray's 120 kV spectrum; no scatter. mu of water there: 0.2059/cm (NIST, X-Ray Mass Attenuation
  * Coefficients). Bone follows its HU, which is what the CT says about it.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_PHANTOM_XRAY_H
 #define UM_PHANTOM_XRAY_H

@@ -1,4 +1,5 @@
 /* describe.c - text and JSON for um-show */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "stream/describe.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
 /* describe.h - headers, records and tensors as text for people and as JSON for programs */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_STREAM_DESCRIBE_H
 #define UM_STREAM_DESCRIBE_H
 

@@ -1,4 +1,5 @@
 /* edit.c - tensors kept, dropped, renamed, merged; splits that keep equal field values together */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "stream/edit.h"
 
 #include <inttypes.h>

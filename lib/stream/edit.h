@@ -1,4 +1,5 @@
 /* edit.h - change records on their way: tensors kept, dropped, renamed; a split by lot */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_STREAM_EDIT_H
 #define UM_STREAM_EDIT_H
 

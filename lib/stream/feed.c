@@ -1,4 +1,5 @@
 /* feed.c - inputs one after the other, and their headers before their records */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "stream/feed.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* feed.h - several streams as one sequence of records, in order or at random */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_STREAM_FEED_H
 #define UM_STREAM_FEED_H
 

@@ -1,4 +1,5 @@
 /* frame.c - zstd frames by libzstd; frames of raw blocks by hand */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "stream/frame.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 /* frame.h - zstd frames (RFC 8878): compress a whole one; read one after another
  *
  * Inside the library only.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_STREAM_FRAME_H
 #define UM_STREAM_FRAME_H

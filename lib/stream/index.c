@@ -1,4 +1,5 @@
 /* index.c - any record of a file, by number or key */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,4 +1,5 @@
 /* join.c - headers of several parts become one */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "stream/join.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* join.h - one header from many: fields must agree, histories are all kept (umt(5)) */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_STREAM_JOIN_H
 #define UM_STREAM_JOIN_H
 

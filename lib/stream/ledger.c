@@ -1,4 +1,5 @@
 /* ledger.c - keys seen and index entries of one part */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "stream/ledger.h"
 
 #include <stdlib.h>

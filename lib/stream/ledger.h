@@ -2,6 +2,7 @@
  *
  * Inside the library only. The writer keeps the index's bytes; the reader only their checksum, and
  * compares at the end: so a frame that was lost, doubled or moved shows.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_STREAM_LEDGER_H
 #define UM_STREAM_LEDGER_H

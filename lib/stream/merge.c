@@ -1,4 +1,5 @@
 /* merge.c - partners by the index of the other stream */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "stream/merge.h"
 
 #include <stdlib.h>

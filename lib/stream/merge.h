@@ -1,4 +1,5 @@
 /* merge.h - the tensors of another stream, by key */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_STREAM_MERGE_H
 #define UM_STREAM_MERGE_H
 

@@ -1,4 +1,5 @@
 /* message.c - MessagePack by msgpack-c's low-level packer and unpacker */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "stream/message.h"
 
 #include <inttypes.h>

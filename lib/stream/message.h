@@ -4,6 +4,7 @@
  * read: values nest at most UM_MAX_NEST deep, a message has at most UM_MAX_VALUES of them, text is
  * UTF-8 without NUL, names in a map are unique text, integers fit 64 signed bits, no extension
  * types.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_STREAM_MESSAGE_H
 #define UM_STREAM_MESSAGE_H

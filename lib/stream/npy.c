@@ -1,4 +1,5 @@
 /* npy.c - the .npy header is a line of Python padded to a multiple of 64 bytes */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "stream/npy.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* npy.h - a tensor as a NumPy file (.npy, version 1.0) */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_STREAM_NPY_H
 #define UM_STREAM_NPY_H
 

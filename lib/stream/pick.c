@@ -1,4 +1,5 @@
 /* pick.c - in the order of the input, or by the index in any other */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "stream/pick.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* pick.h - the wanted records of a feed, merged with their partners, in order or by lot */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_STREAM_PICK_H
 #define UM_STREAM_PICK_H
 

@@ -1,4 +1,5 @@
 /* reader.c - a stream from its first byte to its last, one record at a time */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>

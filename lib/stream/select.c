@@ -1,4 +1,5 @@
 /* select.c - records by key, number, expression, meta and lot */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "stream/select.h"
 
 #include <inttypes.h>

@@ -1,4 +1,5 @@
 /* select.h - which records of a stream are wanted */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_STREAM_SELECT_H
 #define UM_STREAM_SELECT_H
 

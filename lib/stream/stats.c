@@ -1,4 +1,5 @@
 /* stats.c - two passes over a tensor; merging what several tensors gave */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "stream/stats.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
 /* stats.h - what the numbers of a tensor are like: range, mean, spread, NaN */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_STREAM_STATS_H
 #define UM_STREAM_STATS_H
 

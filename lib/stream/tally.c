@@ -1,4 +1,5 @@
 /* tally.c - one row per tensor name */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "stream/tally.h"
 
 #include <stdlib.h>

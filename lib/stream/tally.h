@@ -1,4 +1,5 @@
 /* tally.h - statistics per tensor name over the records of a stream */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_STREAM_TALLY_H
 #define UM_STREAM_TALLY_H
 

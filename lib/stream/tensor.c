@@ -1,4 +1,5 @@
 /* tensor.c - tensors and records in memory */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "stream/tensor.h"
 
 #include <inttypes.h>

@@ -1,6 +1,7 @@
 /* tensor.h - tensors, values and records: what a stream carries, in memory
  *
  * Everything here lives in an arena that the caller names; nothing is freed one by one.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_STREAM_TENSOR_H
 #define UM_STREAM_TENSOR_H

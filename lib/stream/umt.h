@@ -3,6 +3,7 @@
  * A stream is one or more parts; a part is a header, records, a trailer, and (in files) an index.
  * One record is in memory at a time; memory does not grow with the stream but for the index (16
  * bytes and the key a record).
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_STREAM_UMT_H
 #define UM_STREAM_UMT_H

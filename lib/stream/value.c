@@ -1,4 +1,5 @@
 /* value.c - the values of headers and meta: look up, change, copy, compare, print */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

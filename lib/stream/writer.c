@@ -1,4 +1,5 @@
 /* writer.c - parts, records and the index to an output */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
 

@@ -4,6 +4,7 @@
  * (punctuation) and Mn (mark), plus U+FFFD. Found by asking Hugging Face's tokenizers about every
  * code point and checked against another copy of the Unicode database (property Present_In: 8.0):
  * the two agree but for six characters whose category Unicode changed later.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "text/bert_chars.h"
 

@@ -3,6 +3,7 @@
  * Ids are part of a trained model, so the classes must not move with the Unicode version of a
  * library. They are frozen where Hugging Face's tokenizers froze theirs: categories as of Unicode
  * 8.0, canonical order as of 9.0; only the small letters follow Unicode to 17.0.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_TEXT_BERT_CHARS_H
 #define UM_TEXT_BERT_CHARS_H

@@ -1,4 +1,5 @@
 /* report.c - from a report's sections to its sentences */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "text/report.h"
 
 #include <string.h>

@@ -10,6 +10,7 @@
  * its words are the maximal runs of word characters; a piece of one word or none is dropped; then
  * everything outside ASCII is dropped from the words, and words left empty. text       the words of
  * all sentences, one space between.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_TEXT_REPORT_H
 #define UM_TEXT_REPORT_H

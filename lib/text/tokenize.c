@@ -1,4 +1,5 @@
 /* tokenize.c - meta `report` -> `ids`, `ids_mask` */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "text/tokenize.h"
 
 #include <string.h>

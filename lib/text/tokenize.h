@@ -1,4 +1,5 @@
 /* tokenize.h - a record's report: its text after cleaning, its ids */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_TEXT_TOKENIZE_H
 #define UM_TEXT_TOKENIZE_H
 

@@ -1,4 +1,5 @@
 /* utf8.c - checking UTF-8; classes of characters by utf8proc's categories */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "text/utf8.h"
 
 #include <utf8proc.h>

@@ -2,6 +2,7 @@
  *
  * Whoever walks over text first checks it whole with um_utf8_check(); um_utf8_next() then needs no
  * checks of its own. Classes come from the Unicode tables of utf8proc.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_TEXT_UTF8_H
 #define UM_TEXT_UTF8_H

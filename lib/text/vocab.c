@@ -1,4 +1,5 @@
 /* vocab.c - reading a vocabulary into a trie */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "text/vocab.h"
 
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* vocab.h - a WordPiece vocabulary: the lines of a vocab.txt, a line's number being its id
  *
  * Read once, then shared by all threads: nothing in it changes.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_TEXT_VOCAB_H
 #define UM_TEXT_VOCAB_H

@@ -5,6 +5,7 @@
  * longer its pair's is put back with the new count when it comes up. That is sound because between
  * two merges a pair's count only falls, except for the pairs that hold the piece just made, and
  * those get a fresh entry.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "text/vocab_pairs.h"
 

@@ -1,6 +1,7 @@
 /* vocab_pairs.h - the pairs of neighbouring pieces, and merging the most frequent (vocab_train.h)
  *
  * Private to the room. All memory is in the arena.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_TEXT_VOCAB_PAIRS_H
 #define UM_TEXT_VOCAB_PAIRS_H

@@ -1,4 +1,5 @@
 /* vocab_train.c - counting words and their characters; the pairs are in vocab_pairs.c */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "text/vocab_train.h"
 
 #include <stdlib.h>

@@ -18,6 +18,7 @@
  * The same counts give the same vocabulary, whatever the order of the texts. Source: Sennrich et
  * al., "Neural Machine Translation of Rare Words with Subword Units", ACL 2016; pieces as BERT has
  * them. Hugging Face's WordPieceTrainer works alike.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_TEXT_VOCAB_TRAIN_H
 #define UM_TEXT_VOCAB_TRAIN_H

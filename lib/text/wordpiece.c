@@ -1,4 +1,5 @@
 /* wordpiece.c - greedy longest match over the words of a text */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "text/wordpiece.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* wordpiece.h - text -> ids, exactly those of Hugging Face's BERT tokenizer */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_TEXT_WORDPIECE_H
 #define UM_TEXT_WORDPIECE_H
 

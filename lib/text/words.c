@@ -1,4 +1,5 @@
 /* words.c - one pass over the text, a word at a time, in buffers of fixed size */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "text/words.h"
 
 #include <string.h>

@@ -5,6 +5,7 @@
  * one; words are what is between spaces, and every punctuation character is a word of its own. A
  * special token's name spelled out in the text ([CLS], case and all) is that token and is not
  * changed: so does Hugging Face, and so a text for masked modelling can say [MASK].
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_TEXT_WORDS_H
 #define UM_TEXT_WORDS_H

@@ -1,4 +1,5 @@
 /* adamw.c - one kernel call per parameter: each has its own decay and its own clip */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "train/adamw.h"
 
 #include <math.h>

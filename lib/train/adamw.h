@@ -1,4 +1,5 @@
 /* adamw.h - AdamW over a block of parameters, with clipping per tensor or over all */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_TRAIN_ADAMW_H
 #define UM_TRAIN_ADAMW_H
 

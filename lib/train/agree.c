@@ -1,4 +1,5 @@
 /* agree.c - headers of streams against the configuration of a model */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "train/agree.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* agree.h - the model that a run begins with, and that it and the data go together */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_TRAIN_AGREE_H
 #define UM_TRAIN_AGREE_H
 

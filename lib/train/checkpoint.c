@@ -1,4 +1,5 @@
 /* checkpoint.c - checkpoints to and from safetensors; which ones a folder holds */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "train/checkpoint.h"
 
 #include <dirent.h>

@@ -4,6 +4,7 @@
  * `optim.m.` and `optim.v.` moments, `state.` counters; um.config, the training options (train.*)
  * and the digest of the data in the metadata. Written beside its name, synced and renamed: a file
  * of that name is always whole. There is no state of a random generator: draws are keyed by step.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_TRAIN_CHECKPOINT_H
 #define UM_TRAIN_CHECKPOINT_H

@@ -1,4 +1,5 @@
 /* data.c - headers, the scan of all records, and reading one */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "train/data.h"
 
 #include <math.h>

@@ -3,6 +3,7 @@
  * Streams are read through their index, by any number of threads. A record with `image` is an X-ray
  * (2D), one with `volume` a CT (3D); both need ids and ids_mask. meta `split` says what a record is
  * for: "train" or no split: training; "valid": held out; "test": never looked at.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_TRAIN_DATA_H
 #define UM_TRAIN_DATA_H

@@ -1,4 +1,5 @@
 /* loader.h - batches, read ahead by a thread of their own while a step computes */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_TRAIN_LOADER_H
 #define UM_TRAIN_LOADER_H
 

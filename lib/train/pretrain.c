@@ -1,4 +1,5 @@
 /* pretrain.c - the loop over steps and what happens at the end of an epoch */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "train/pretrain.h"
 
 #include <math.h>

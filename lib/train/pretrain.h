@@ -3,6 +3,7 @@
  * A run is a folder: model.safetensors (after the last step), best.safetensors (lowest held-out
  * loss), ckpt-STEP.safetensors, log.tsv, timing.tsv. All but timing.tsv have the same bytes for the
  * same data, options and seed, however often the run was stopped, killed and resumed.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_TRAIN_PRETRAIN_H
 #define UM_TRAIN_PRETRAIN_H

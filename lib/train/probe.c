@@ -1,4 +1,5 @@
 /* probe.c - one linear layer, trained on the tape like any other model */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "train/probe.h"
 
 #include <math.h>

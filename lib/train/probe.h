@@ -1,4 +1,5 @@
 /* probe.h - a linear classifier on frozen features */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_TRAIN_PROBE_H
 #define UM_TRAIN_PROBE_H
 

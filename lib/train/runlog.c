@@ -1,4 +1,5 @@
 /* runlog.c - lines appended to two tables */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "train/runlog.h"
 
 #include <errno.h>

@@ -3,6 +3,7 @@
  * log.tsv is the same for every run of the same seed, stopped and resumed or not: a line per step
  * and, after each epoch, one per modality and one for both of the held-out loss. timing.tsv has
  * what differs: seconds, rates, memory.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_TRAIN_RUNLOG_H
 #define UM_TRAIN_RUNLOG_H

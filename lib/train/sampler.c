@@ -1,4 +1,5 @@
 /* sampler.c - the order of batches and of the records in them */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "train/sampler.h"
 
 #include <stdlib.h>

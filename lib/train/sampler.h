@@ -6,6 +6,7 @@
  * needs no state.
  *
  * Source: method.md section 8, "Mixing".
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_TRAIN_SAMPLER_H
 #define UM_TRAIN_SAMPLER_H

@@ -1,4 +1,5 @@
 /* schedule.c - the learning rate of a step */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "train/schedule.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
 /* schedule.h - the learning rate: linear warm-up, then half a cosine */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_TRAIN_SCHEDULE_H
 #define UM_TRAIN_SCHEDULE_H
 

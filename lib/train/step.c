@@ -1,4 +1,5 @@
 /* step.c - one batch through both encoders */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "train/step.h"
 
 static struct um_var *pixels(struct um_nn *nn, const struct um_model *m, const struct um_batch *b)

@@ -1,4 +1,5 @@
 /* step.h - the loss of one batch: L_vl of section 5.2 */
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_TRAIN_STEP_H
 #define UM_TRAIN_STEP_H
 

@@ -2,7 +2,9 @@
  * model
  *
  * usage: bench/ops [device [threads]]; one line an operation: GFLOP/s of products, GB/s of all
- * else (bytes read and written once). The best of several runs, buffers warm. */
+ * else (bytes read and written once). The best of several runs, buffers warm.
+ * SPDX-License-Identifier: Apache-2.0
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

@@ -7,6 +7,7 @@
  * the undamaged file, and an end that is taken for the end of the stream though records are
  * missing. A cut between two parts that were joined by cat(1) would count too: give streams of our
  * writer.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

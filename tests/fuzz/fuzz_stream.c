@@ -3,6 +3,7 @@
  * What is read must be writable again; what cannot be read must be refused without harm. Checksums
  * would stop nearly every change at the door: an input that begins with 'm' is messages, which are
  * put into a frame with a right checksum first.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #define _GNU_SOURCE
 #include <stdio.h>

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # stream.sh - damage streams at random and count what is accepted; then let libFuzzer try
 # usage: stream.sh [-n count] [-s seed] [-t seconds] [file.umt ...]
 #

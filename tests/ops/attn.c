@@ -1,4 +1,5 @@
 /* attn.c - rows of attention: q, k and v packed as one product [B,T,3,A,d], or three arrays */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/ops/ops.h"
 
 #include <stddef.h>

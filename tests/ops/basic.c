@@ -1,4 +1,5 @@
 /* basic.c - rows of products, elementwise operations, rows, losses and the optimiser */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/ops/ops.h"
 
 #include <stddef.h>

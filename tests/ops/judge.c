@@ -1,4 +1,5 @@
 /* judge.c - the judgement, written once for all operations */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/ops/ops.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
 /* norm.c - rows of the normalisations */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/ops/ops.h"
 
 #include <stddef.h>

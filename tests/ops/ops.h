@@ -3,6 +3,7 @@
  * A row names the arrays an operation reads and writes and calls it once; the judge (judge.c) makes
  * the arrays, runs the row on two devices and compares. Sizes are written as products of the row's
  * dimension letters: "3nc" is three n c.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_TESTS_OPS_H
 #define UM_TESTS_OPS_H

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """model.py - the model against timm, transformers and PyTorch, in double precision
 
 usage: BUILD=build model.py [DEVICE ...]      needs torch, timm, transformers, safetensors from PyPI

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """report.py - the cleaning of reports against a second implementation with Python's `re`
 
 usage: report.py LIBUM.SO TABLE...     tables: tab separated, with a `report` column

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """tokenizer.py - WordPiece ids against Hugging Face's tokenizers (from PyPI)
 
 usage: tokenizer.py [--speed] LIBUM.SO FOLDER     FOLDER: vocab.txt, vocab-uncased.txt, *reports.tsv

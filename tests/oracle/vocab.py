@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """vocab.py - um-tokenize --train-vocab's pairs against plain byte pair encoding, counted anew at each merge
 
 usage: vocab.py LIBUM.SO TABLE... [-- SIZE...]

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # pipelines.bats - the scripts of pipelines/ on the real tools, small
 
 setup() {

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """reports.py - streams with reports, images and volumes for um-tokenize.bats, and what is in a stream
 
 usage: reports.py make <TSV >UMT        lines: key TAB report; a line without a TAB has no report

@@ -1,4 +1,5 @@
 """stream.py - make and take apart small tensor streams, from umt(5) alone
+# SPDX-License-Identifier: Apache-2.0
 
 usage: stream.py make KIND > FILE     KIND: see below
        stream.py keys < FILE          the keys, one a line

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # um-cat.bats - the stream format against Python, and what um-cat does to streams
 
 py() { /usr/bin/python3 "$BATS_TEST_DIRNAME/umt.py" "$@"; }

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # what every tool does alike, asked of each tool there is
 
 setup() {

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # um-encode: shapes, crops, equal bytes for any -j, what it refuses; weights made here (model.py)
 # shellcheck disable=SC2016 # backquotes in messages are meant so
 

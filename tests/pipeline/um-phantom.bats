@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # um-phantom.bats - the folder it writes: complete, the same for any -j, and whole or absent
 
 setup() { cd "$BATS_TEST_TMPDIR" || exit 1; }

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # um-preprocess: files and manifests made by media.py; real ones where UM_REAL_DATA names them
 
 setup() {

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # um-probe: what it finds, what it prints, the same for any -j; refusals
 
 setup() {

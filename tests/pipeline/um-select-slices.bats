@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # um-select-slices: which slices, what is in them, what is refused
 # shellcheck disable=SC2016 # backquotes in messages are meant so
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # um-show: text, JSON and files out of streams that Python wrote
 
 setup() {

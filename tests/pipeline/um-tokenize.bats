@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # um-tokenize: ids by a vocabulary made here, patches against NumPy, learned vocabularies, refusals
 # shellcheck disable=SC2016 # backquotes in messages are meant so
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # um-train: same bytes for any -j and however often it is stopped or killed; it learns; refusals
 
 setup() {

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """umt.py - streams for the tests, by the reader of umt(5) and by a writer that knows only its text
 
   umt.py write FILE FIRST COUNT [KEY=VALUE ...]   records FIRST.. of every dtype; header fields

@@ -1,4 +1,5 @@
 /* base.c - tests of the ground floor */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 /* cli.c - the option table, exit codes and what is said: um_args exits, so each case is a child */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>

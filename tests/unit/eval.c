@@ -1,4 +1,5 @@
 /* eval.c - AUC, accuracy, bootstrap and the legacy permutations against known answers */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 /* flow.c - a flow keeps order, parts, bytes and the first error, whatever its threads do */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

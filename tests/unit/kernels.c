@@ -1,5 +1,7 @@
 /* kernels.c - devices, refusals, and the functions under the vector code; the operations themselves
- * are judged by tests/ops */
+ * are judged by tests/ops
+ * SPDX-License-Identifier: Apache-2.0
+ */
 #include <dirent.h>
 #include <float.h>
 #include <math.h>

@@ -1,4 +1,5 @@
 /* manifest.c - tables of files and reports: what is read, and one line for each thing wrong */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
 /* media_nifti.c - NIfTI files made here: what they hold, and every way they can lie */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

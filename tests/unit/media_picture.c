@@ -1,4 +1,5 @@
 /* media_picture.c - JPEG and PNG readers, on files made here */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
 /* media_resize.c - area average, triangle filter and masks against their equations written out */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 /* media_write.c - PNG and NIfTI files that we write, read back by libpng and libnifti */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 /* model.c - counts, identities and files of the model: method.md section 12, points 1, 2, 4, 5, 11
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include <math.h>
 #include <setjmp.h>

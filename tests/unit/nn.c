@@ -1,5 +1,6 @@
 /* nn.c - the tape: every operation's backward against central differences on the definitions
  * (device "ref"), gradients that add up, errors that stick and name both shapes
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include <math.h>
 #include <setjmp.h>

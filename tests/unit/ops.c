@@ -1,7 +1,9 @@
 /* ops.c - the operation table: cpu against ref for every instruction set this processor has, the
  * same bits for 1, 2 and 7 threads, and ref's backwards against differences of its forwards
  *
- * Each instruction set is a process of its own, because oneDNN is pinned to one for good. */
+ * Each instruction set is a process of its own, because oneDNN is pinned to one for good.
+ * SPDX-License-Identifier: Apache-2.0
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>

@@ -1,4 +1,5 @@
 /* phantom.c - made-up cases: physics, truth against masks, wording against labels, determinism */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

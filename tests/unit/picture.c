@@ -1,4 +1,5 @@
 /* picture.c - statistics, grays, montages and file names made from keys */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 /* safetensors.c - files that are what they claim, and files that lie */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

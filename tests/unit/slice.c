@@ -1,4 +1,5 @@
 /* slice.c - Eq. 2, the choice of slices, cutting and placing them */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 /* stream.c - tests of the tensor stream: what goes in comes out, and nothing else ever does */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <math.h>
 #include <pthread.h>

@@ -1,4 +1,5 @@
 /* text_report.c - tests of report cleaning: sections, sentences, counts, text that is not UTF-8 */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
 /* text_vocab_train.c - tests of learning a vocabulary: known answers, order, limits */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
 /* text_wordpiece.c - tests of vocabularies, words and ids, with vocabularies made here */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

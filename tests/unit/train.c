@@ -1,4 +1,5 @@
 /* train.c - AdamW against its formula, clipping, checkpoints, the probe and its figures */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

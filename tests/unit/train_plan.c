@@ -1,4 +1,5 @@
 /* train_plan.c - the learning rate and the order of batches against the method's digits */
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
