@@ -61,7 +61,7 @@ for kind in xray phantom; do
     um-tokenize --vocab "$dir/vocab.txt" "${j[@]}" -q -o "$dir/$kind.umt" "$dir/$kind.raw.umt"
 done
 rm -rf "$dir/run"
-um-train --preset "$preset" --epochs "$epochs" --batch 16 --lr 3e-4 --text-dropout 0 \
+um-train --preset "$preset" --epochs "$epochs" --norm mgca --batch 16 --lr 5e-4 --text-dropout 0 \
     --seed "$seed" -j "$threads" -o "$dir/run" "$dir/xray.umt" "$dir/phantom.umt"
 
 say "um-encode, um-select-slices: the real volumes"
