@@ -274,7 +274,8 @@ write("wide.umt", 5000, "m")
 write("more.umt", 5000, "n")
 EOF
     um-cat more.umt -o indexed.umt
-    (ulimit -v 800000; um-cat wide.umt --merge indexed.umt -o both.umt)
+    # a sanitizer reserves more addresses than any limit leaves
+    ([ -n "${SAN:-}" ] || ulimit -v 800000; um-cat wide.umt --merge indexed.umt -o both.umt)
     [ "$(um-show --json both.umt | grep -o '"[mn][0-9]*":' | wc -l)" = 10000 ]
 }
 
