@@ -45,7 +45,7 @@ echo "        $(count "$dir/xray.raw.umt") X-rays; patients split by a hash, so 
 um-show --montage -n 40 -o "$dir/xray.png" "$dir/xray.raw.umt"
 
 say "um-preprocess: real volumes: no reports come with them, so they are not trained on"
-um-preprocess --volume-size "$volume" --on-error skip --rejects "$dir/ct.rejects.tsv" "${j[@]}" \
+um-preprocess --volume-size "$volume" --mask-threshold 127.5 --on-error skip --rejects "$dir/ct.rejects.tsv" "${j[@]}" \
     -o "$dir/ct.umt" "$data/ct/manifest.tsv"
 echo "        $(count "$dir/ct.umt") volumes"
 um-show --montage -o "$dir/ct.png" "$dir/ct.umt"
@@ -72,6 +72,16 @@ um-show --montage -o "$dir/slices.png" "$dir/slices.umt"
 
 say "done"
 awk -F '\t' 'NR == 1 { for (i = 1; i <= NF; i++) c[$i] = i; next }
-    { if (!first) first = $c["loss"]; last = $c["loss"]; n++ }
-    END { printf "training loss: first %s, last %s, %d steps\n", first, last, n }' "$dir/run/log.tsv"
+    $c["modality"] != "all" {
+        k = $c["set"] ", " $c["modality"]
+        if (!(k in first)) { first[k] = $c["epoch"]; order[++n] = k }
+        last[k] = $c["epoch"]
+        sum[k, last[k]] += $c["loss"]; steps[k, last[k]]++
+    }
+    END {
+        for (i = 1; i <= n; i++) {
+            k = order[i]; f = first[k]; l = last[k]
+            printf "mean loss, %-9s first epoch %.3f, last %.3f\n", k ":", sum[k, f] / steps[k, f], sum[k, l] / steps[k, l]
+        }
+    }' "$dir/run/log.tsv"
 echo "pictures: $dir/xray.png (X-rays), $dir/ct.png (volumes), $dir/slices.png (chosen slices)"
