@@ -81,8 +81,10 @@ for kind in xray ct; do
 done >"$dir/table.txt"
 awk -F '\t' 'NR == 2 {
     printf "\nchosen slices, %d test volumes with a lesion that has a place in depth\n", $1
-    printf "  %-28s %5.1f %%\n", "hold the lesion", 100 * $2
-    printf "  %-28s %5.1f %%   (%.1f %% for single slices)\n", "chance, a slab drawn at random", 100 * $3, 100 * $4
+    printf "  %-32s %5.1f %%\n", "hold the lesion", 100 * $2
+    printf "  %-32s %5.1f %%\n", "chance, a slab at random", 100 * $3
+    printf "  %-32s %5.1f %%\n", "chance, four slices at random", 100 * $4
+    printf "  %-32s %5.1f %%\n", "the best slab, same for everyone", 100 * $5
 }' "$dir/hits.tsv" >>"$dir/table.txt"
 cat "$dir/table.txt"
 printf '\npictures: %s; %d s in all\n' "$dir/xray.png $dir/ct.png $dir/slices.png" $((SECONDS - start))

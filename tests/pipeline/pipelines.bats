@@ -21,7 +21,7 @@ setup() {
     run awk -F '\t' -v depth=16 -v slab=4 -f "$top/pipelines/hits.awk" truth.tsv keys
     [ "$status" = 0 ]
     # a is hit, b is not; chance of a slab (1/4 + 2/4)/2; of 4 slices (1 - C(15,4)/C(16,4) + 1 - C(11,4)/C(16,4))/2
-    [ "${lines[1]}" = "$(printf '2\t0.500\t0.375\t0.534')" ]
+    [ "${lines[1]}" = "$(printf '2\t0.500\t0.375\t0.534\t0.500')" ]
 }
 
 @test "hits.awk refuses keys without a lesion" {
