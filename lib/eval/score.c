@@ -125,7 +125,7 @@ static int fill_groups(struct table *t)
     for (int64_t i = 0; i < t->n; i++)
         o[i] = (struct owner){ t->f->patient[t->index[i]], i };
     qsort(o, (size_t)t->n, sizeof *o, by_patient);
-    for (int64_t i = 0; i < t->n; i++) /* the first record of the patient, for now */
+    for (int64_t i = 0; i < t->n; i++) /* first the number of the patient's first record */
         t->group[o[i].i] =
             (int32_t)(i > 0 && o[i].patient == o[i - 1].patient ? t->group[o[i - 1].i] : o[i].i);
     for (int64_t i = 0; i < t->n; i++)
