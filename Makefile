@@ -179,7 +179,9 @@ demo: tools
 bench: tools $(BENCH)
 	$(Q)for b in $(BENCH); do $$b || exit 1; done
 
-check: tools $(UNITS)
+units: $(UNITS)
+
+check: tools units
 	$(Q)BUILD=$(BUILD) SAN=$(SAN) tests/run.sh
 
 # everything: see tests/check-all.sh; UM_CHECKED=1 takes over the result of a `make check` just run

@@ -73,6 +73,10 @@ for t in "$PWD"/tests/pipeline/*.bats; do
 done
 start man "$PWD/tests/man.sh"
 wait
+if [ ${#names[@]} = 0 ]; then
+    echo "run.sh: no test's name holds \"$pattern\" (unit tests are built by: make units)" >&2
+    exit 1
+fi
 for name in "${names[@]}"; do tally "$name"; done
 cat "$taps"/*.tap >"$BUILD/check.log"
 
