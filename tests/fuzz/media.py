@@ -1,5 +1,5 @@
-"""media.py - damage pictures, volumes and manifests at random; nothing but one line each may come of it
 # SPDX-License-Identifier: Apache-2.0
+"""media.py - damage pictures, volumes and manifests at random; nothing but one line each may come of it
 
 usage: media.py [-n COUNT] [-s SEED] UM-PREPROCESS [FILE ...]
 

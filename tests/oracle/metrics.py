@@ -1,5 +1,5 @@
-"""metrics.py - AUC, accuracy, bootstrap percentiles and legacy splits against scikit-learn and NumPy
 # SPDX-License-Identifier: Apache-2.0
+"""metrics.py - AUC, accuracy, bootstrap percentiles and legacy splits against scikit-learn and NumPy
 
 usage: metrics.py [cases]        reads libum.so from $BUILD (build)
 

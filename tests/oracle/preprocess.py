@@ -1,5 +1,5 @@
-"""preprocess.py - um-preprocess against Pillow, OpenCV and nibabel on real files
 # SPDX-License-Identifier: Apache-2.0
+"""preprocess.py - um-preprocess against Pillow, OpenCV and nibabel on real files
 
 usage: UM_REAL_DATA=dir preprocess.py [um-preprocess]     needs numpy pillow opencv-python-headless
                                                           nibabel msgpack zstandard

@@ -1,5 +1,5 @@
-"""media.py - small pictures, volumes and a manifest, good and bad, for the pipeline tests
 # SPDX-License-Identifier: Apache-2.0
+"""media.py - small pictures, volumes and a manifest, good and bad, for the pipeline tests
 
 usage: media.py good | bad | arrangements | read FILE
 """

@@ -1,5 +1,5 @@
-"""model.py - weights of the tiny preset and streams for it, made from the documents alone
 # SPDX-License-Identifier: Apache-2.0
+"""model.py - weights of the tiny preset and streams for it, made from the documents alone
 
 usage: model.py weights FILE [NAME=JSON ...]   random weights; NAME of um.config set to JSON
        model.py edits IN DIR                   the same file spoilt in every way: DIR/ACTION

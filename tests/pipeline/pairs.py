@@ -1,5 +1,5 @@
-"""pairs.py - made-up training pairs for the preset tiny, and features for the probe
 # SPDX-License-Identifier: Apache-2.0
+"""pairs.py - made-up training pairs for the preset tiny, and features for the probe
 
 usage: pairs.py KIND [N [SEED]] > FILE     a stream without an index: um-cat makes one
 """

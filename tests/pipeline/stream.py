@@ -1,5 +1,5 @@
-"""stream.py - make and take apart small tensor streams, from umt(5) alone
 # SPDX-License-Identifier: Apache-2.0
+"""stream.py - make and take apart small tensor streams, from umt(5) alone
 
 usage: stream.py make KIND > FILE     KIND: see below
        stream.py keys < FILE          the keys, one a line

@@ -195,3 +195,20 @@ fails() { # MESSAGE command...: exit 1, one line
     tiny two --modalities 2d --temperature 0.05 --clip global:1 pairs.umt
     [ "$(awk '$3 == "train" { print $4, $7 }' two/log.tsv | sort -u)" = '2d 2.99573231' ]
 }
+
+@test "the temperature stays below log 100 after every update" {
+    make_pairs pairs
+    tiny start --epochs 0 pairs.umt
+    # logit_scale of the weights file becomes 6
+    "$PY" - <<'END'
+import json, struct
+raw = bytearray(open("start/model.safetensors", "rb").read())
+n = struct.unpack("<Q", raw[:8])[0]
+at = 8 + n + json.loads(raw[8:8 + n])["logit_scale"]["data_offsets"][0]
+raw[at:at + 4] = struct.pack("<f", 6)
+open("hot.safetensors", "wb").write(raw)
+END
+    um-train -q --init hot.safetensors --epochs 2 --batch 8 --lr 1e-3 -o run pairs.umt
+    [ "$(awk '$3 == "train" && NR == 2 { print $7 }' run/log.tsv)" = 6 ]
+    awk '$3 == "train" && NR > 2 && !($7 <= 4.60517025) { print; bad = 1 } END { exit bad }' run/log.tsv
+}

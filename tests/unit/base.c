@@ -67,7 +67,11 @@ static void half_floats_round_trip(void **state)
     assert_int_equal(um_f32_to_f16(65519.99f), 0x7bff);
     assert_int_equal(um_f32_to_f16(65520.f), 0x7c00);
     assert_int_equal(um_f32_to_f16(1.00048828125f), 0x3c00); /* half way: to even */
-    assert_int_equal(um_f32_to_bf16(1.00390625f), 0x3f80);   /* half way: to even */
+    assert_int_equal(um_f32_to_bf16(1.00390625f), 0x3f80);   /* half way: to even, down */
+    assert_int_equal(um_f32_to_bf16(1.01171875f), 0x3f82);   /* half way: to even, up */
+    assert_int_equal(um_f32_to_bf16(1.005f), 0x3f81);        /* past half way */
+    assert_int_equal(um_f32_to_bf16(-1.005f), 0xbf81);
+    assert_int_equal(um_f32_to_bf16(3.4e38f), 0x7f80); /* past the largest: infinity */
     assert_true(isnan(um_bf16_to_f32(um_f32_to_bf16(NAN))));
 }
 

@@ -377,6 +377,44 @@ static void text_ignores_what_is_masked(void **state)
     um_model_free(m);
 }
 
+/* --norm mgca: the network that scales its input to -1..1 sees what one that does not is given so
+ */
+static void input_is_scaled_as_configured(void **state)
+{
+    struct um_model *m    = preset("tiny", 3);
+    struct um_nn    *nn   = context(UM_F32);
+    const int64_t    n    = 2 * 8 * 32 * 32;
+    float           *x[3] = { noise(n, 5), noise(n, 5), noise(n, 5) }, *y[3];
+
+    (void)state;
+    for (int64_t i = 0; i < n; i++)
+        x[1][i] = 2 * x[0][i] - 1;
+    for (int mod = UM_2D; mod <= UM_3D; mod++) {
+        const int64_t dim[4] = { 2, mod ? 8 : 1, 32, 32 };
+        const int64_t count  = 2 * (1 + um_model_tokens(&m->cfg, (enum um_modality)mod)) * 32;
+
+        for (int k = 0; k < 3; k++) { /* 0: plain, 1: already scaled, 2: scaled by the model */
+            struct um_var *v;
+
+            m->cfg.norm_scale = k == 2 ? 2 : 1;
+            m->cfg.norm_shift = k == 2 ? -1 : 0;
+            assert_non_null(y[k] = malloc((size_t)count * sizeof *y[k]));
+            OK(um_nn_begin(nn, false, false, 0, 0));
+            v = um_nn_input(nn, UM_F32, 4, dim, x[k]);
+            v = um_model_vision(nn, m, (enum um_modality)mod, v, NULL);
+            OK(um_nn_read(nn, v, y[k]));
+        }
+        assert_true(distance(y[2], y[1], count) <= 1e-5);
+        assert_true(distance(y[0], y[1], count) > 1e-3);
+        for (int k = 0; k < 3; k++)
+            free(y[k]);
+    }
+    for (int k = 0; k < 3; k++)
+        free(x[k]);
+    um_nn_free(nn);
+    um_model_free(m);
+}
+
 static void wrong_inputs_name_both_shapes(void **state)
 {
     struct um_model *m  = preset("tiny", 3);
@@ -600,6 +638,7 @@ int main(void)
         cmocka_unit_test(inflated_kernel_embeds_slices),
         cmocka_unit_test(grids_are_resized_bicubically),
         cmocka_unit_test(text_ignores_what_is_masked),
+        cmocka_unit_test(input_is_scaled_as_configured),
         cmocka_unit_test(wrong_inputs_name_both_shapes),
         cmocka_unit_test(bfloat16_follows_float),
         cmocka_unit_test(a_training_step_descends),

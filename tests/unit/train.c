@@ -314,9 +314,16 @@ static void test_probe(void **state)
     near(two.score[0].hi, one.score[0].hi, 0);
     OK(um_probe_cell(dev, f, 0.001, &o, 50, a, &two));
     assert_int_equal(two.ntrain, 1);
+    o.epochs =
+        5000; /* stops long before, just when the loss has not fallen for `patience` epochs */
+    o.patience = 3;
+    OK(um_probe_cell(dev, f, 1, &o, 50, a, &two));
+    assert_in_range(two.fit.best, 1, 4000);
+    assert_int_equal(two.fit.epochs, two.fit.best + 3);
     o.epochs = 0;
     OK(um_probe_cell(dev, f, 1, &o, 50, a, &two));
     assert_int_equal(two.fit.best, 0);
+    o.patience = 10;
     um_labelled_free(f);
 
     f        = made(true);
