@@ -110,6 +110,9 @@ int belt_open(struct belt *b, const char *unit)
         b->slot[i].emit.opts = &b->opts;
         UM_TRY(um_arena_new(&b->slot[i].arena));
     }
+    /* one would replace the other */
+    if (c->rejects && c->output && strcmp(c->rejects, c->output) == 0)
+        return um_usage("--rejects and --output name the same file");
     UM_TRY(um_stream_open(&b->out, c->output));
     if (c->rejects)
         UM_TRY(um_outfile_open(&b->rejects, c->rejects));

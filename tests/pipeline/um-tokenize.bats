@@ -97,6 +97,9 @@ fails() { # MESSAGE command...: exit 1, one line, nothing under the final name
     fails 'record a: meta `report`: no word in it' um-tokenize --vocab vocab.txt --clean none in.umt
     fails 'record a: neither `image` nor `volume`: run um-preprocess' um-tokenize --patches in.umt
     um-tokenize --patches --missing pass in.umt >passed.umt
+    run um-tokenize --vocab vocab.txt --on-error skip --rejects both.umt -o both.umt in.umt
+    [ "$status" = 2 ]
+    [ ! -e both.umt ]
 }
 
 @test "ids without the report they came from are not passed on" {
