@@ -32,23 +32,6 @@
 
 struct um_dev; /* a device with its threads or stream, workspace and caches */
 
-/* C[i] = op(A[i]) op(B[i]) + bias + beta C[i],  i = 0..batch-1
- * op(A) is [m,k]: A stored [m,k] (ta false) or [k,m] (ta true), rows lda apart; op(B) is [k,n]: B
- * stored [k,n] or [n,k] (tb true), rows ldb apart; C is [m,n], rows ldc apart. Batch items lie sa,
- * sb, sc elements apart (0: shared; not for C). bias [n] float or NULL. beta is 0 or 1.
- * Accumulation in float or better. A and B have dtype dt, C has dtype dtc. k = 0 gives bias + beta
- * C. */
-struct um_matmul {
-    enum um_dtype dt, dtc;
-    bool          ta, tb;
-    int64_t       batch, m, n, k;
-    const void   *a, *b;
-    void         *c;
-    int64_t       lda, ldb, ldc, sa, sb, sc;
-    const float  *bias;
-    float         beta;
-};
-
 /* Dropout by counter: element i of the array is kept if philox(seed, i) as a uniform number is >=
  * p; kept values are scaled by 1/(1-p). p = 0: nothing is dropped. `seed` differs per place and
  * step. */
@@ -57,18 +40,54 @@ struct um_drop {
     uint64_t seed;
 };
 
+enum um_act { UM_ACT_NONE = 0, UM_ACT_GELU };
+
+/* C[i] = drop(act(op(A[i]) op(B[i]) + bias)) + res[i] + beta C[i],  i = 0..batch-1
+ * op(A) is [m,k]: A stored [m,k] (ta false) or [k,m] (ta true), rows lda apart; op(B) is [k,n]: B
+ * stored [k,n] or [n,k] (tb true), rows ldb apart; C is [m,n], rows ldc apart. Batch items lie sa,
+ * sb, sc elements apart (0: shared; not for C). bias [n] float or NULL. beta is 0 or 1.
+ * A and B have dtype dt; where fa or fb is set they are stored as float and rounded to dt first, so
+ * that a float residual stream and float master weights need no copy. C has dtype dtc; so do, with
+ * rows ldc and items sc apart, res (NULL: none; what a residual branch is added to) and pre (NULL:
+ * not wanted; out: the argument of act, for its backward). drop counts element (i, r, j) as
+ * (i m + r) n + j. Accumulation in float or better. k = 0 gives the rest of the formula.
+ * packed: B is what `pack` made of it (batch 1 or sb 0), ldb is not read. */
+struct um_matmul {
+    enum um_dtype  dt, dtc;
+    bool           ta, tb, fa, fb, packed;
+    enum um_act    act;
+    int64_t        batch, m, n, k;
+    const void    *a, *b, *res;
+    void          *c, *pre;
+    int64_t        lda, ldb, ldc, sa, sb, sc;
+    const float   *bias;
+    float          beta;
+    struct um_drop drop;
+};
+
+/* Weights prepared once for many products: op(B) [k,n] as in um_matmul, B float */
+struct um_weight {
+    enum um_dtype dt; /* that of the products */
+    bool          tb;
+    int64_t       n, k, ldb;
+    const float  *b;
+};
+
 /* Attention of A heads of d channels. Token t of sample b has its q at q + (b T + t) ldq + h d, and
  * alike k (ldk), v (ldv), o (ldo): so one packed qkv product [B,T,3,A,d] serves as three views.
+ * With `start`, samples have their own lengths T_b = start[b+1] - start[b] <= T, and their tokens
+ * are rows start[b] + t: no padding is stored or computed.
  *   s = q k^T / sqrt(d), keys with key_mask 0 left out (a sample with no key at all: UM_ERANGE)
  *   p = softmax(s), then dropped by `drop`;  o = p v
- * lse [B,A,T] float, out: log sum exp of each row of s, which the backward needs. p itself is never
- * stored for the whole batch. */
+ * lse [B,A,T] float ([A,T_b] of each sample in turn), out: log sum exp of each row of s, which the
+ * backward needs. p itself is never stored for the whole batch. */
 struct um_attn {
     enum um_dtype  dt;
     int64_t        B, T, A, d;
     int64_t        ldq, ldk, ldv, ldo;
     const void    *q, *k, *v;
     const uint8_t *key_mask; /* [B,T] 0/1, or NULL: all keys */
+    const int32_t *start;    /* [B+1], from 0, rising; or NULL: every sample has T tokens */
     struct um_drop drop;     /* element index ((b A + h) T + t) T + u */
 };
 
@@ -85,6 +104,9 @@ struct um_kernels {
 
     /* ---- products: kernels/linear ---- */
     int (*matmul)(struct um_dev *dev, const struct um_matmul *p);
+    /* dst = op(B) in the backend's own layout, rounded to dt. dst NULL: only *bytes, the room it
+     * needs; 0: the backend reads B best as it is */
+    int (*pack)(struct um_dev *dev, void *dst, size_t *bytes, const struct um_weight *w);
     /* db[j] += sum_i dy[i,j]; dy [n,c] with rows ld apart */
     int (*bias_bwd)(struct um_dev *dev, enum um_dtype dt, float *db, const void *dy, int64_t n,
                     int64_t c, int64_t ld);
@@ -137,14 +159,15 @@ struct um_kernels {
 
     /* ---- normalisation: kernels/layernorm, batchnorm, l2norm ---- */
     /* over the last axis of x [n,c]: mean, rstd = 1/sqrt(var + eps) [n], y = (x-mean) rstd gamma +
-     * beta */
-    int (*layernorm_fwd)(struct um_dev *dev, enum um_dtype dt, void *y, float *mean, float *rstd,
-                         const void *x, const float *gamma, const float *beta, int64_t n, int64_t c,
-                         float eps);
-    /* dgamma, dbeta += */
-    int (*layernorm_bwd)(struct um_dev *dev, enum um_dtype dt, void *dx, float *dgamma,
-                         float *dbeta, const void *dy, const void *x, const float *gamma,
-                         const float *mean, const float *rstd, int64_t n, int64_t c);
+     * beta; y has dtype dty, x dtx */
+    int (*layernorm_fwd)(struct um_dev *dev, void *y, enum um_dtype dty, float *mean, float *rstd,
+                         const void *x, enum um_dtype dtx, const float *gamma, const float *beta,
+                         int64_t n, int64_t c, float eps);
+    /* dx has dtype dtx and is added to with acc; dgamma, dbeta += */
+    int (*layernorm_bwd)(struct um_dev *dev, void *dx, enum um_dtype dtx, bool acc, float *dgamma,
+                         float *dbeta, const void *dy, enum um_dtype dty, const void *x,
+                         const float *gamma, const float *mean, const float *rstd, int64_t n,
+                         int64_t c);
     /* over the rows of x [n,c], n >= 1: mean, biased var -> rstd [c]; y = (x-mean) rstd gamma +
      * beta; gamma, beta NULL: not affine. var [c] out, unbiased (times n/(n-1); n = 1: biased), for
      * the running average */
@@ -174,10 +197,11 @@ struct um_kernels {
      */
     int (*attention_bwd)(struct um_dev *dev, void *dq, void *dk, void *dv, const void *dout,
                          const void *o, const float *lse, const struct um_attn *a);
-    /* Eq. 1 for one layer: w[b,u] += scale * sum_h p[b,h,0,u], u < T: the row of token 0 ([CLS]),
-     * before dropout; w [B,T] float */
-    int (*attention_cls)(struct um_dev *dev, float *w, const float *lse, const struct um_attn *a,
-                         float scale);
+    /* w[b,t,u] += scale * sum_h p[b,h,t,u] before dropout, t < rows, u < T; w [B,rows,T] float.
+     * Rows 1 is Eq. 1 for one layer: the attention of token 0 ([CLS]); rows T the whole matrix, for
+     * who asks. With `start`, what lies past a sample's own length is left alone. */
+    int (*attention_mean)(struct um_dev *dev, float *w, const float *lse, const struct um_attn *a,
+                          int64_t rows, float scale);
 
     /* ---- losses: kernels/loss: float, loss [1] += scale * sum over rows ---- */
     /* H_i = logsumexp(x_i) - x_i[target_i]; element j of row i of x is x[i rs + j cs] (so that a

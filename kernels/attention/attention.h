@@ -14,11 +14,24 @@
 
 #include "kernels/backend.h"
 
-#define UM_ATTENTION_OPS(X, b) X(b, attention_fwd) X(b, attention_bwd) X(b, attention_cls)
+#define UM_ATTENTION_OPS(X, b) X(b, attention_fwd) X(b, attention_bwd) X(b, attention_mean)
 
 UM_ATTENTION_OPS(UM_DECLARE, ref)
 
 /* um_check_attn - sizes, dtype, dropout, and a key for every sample: UM_ERANGE, UM_EDTYPE */
 UM_RESULT_USED int um_check_attn(const char *op, const struct um_attn *a);
+/* um_check_mean - 0 <= rows <= T */
+UM_RESULT_USED int um_check_mean(const struct um_attn *a, int64_t rows);
+
+/* the first row and the number of tokens of sample b */
+static inline int64_t um_attn_first(const struct um_attn *a, int64_t b)
+{
+    return a->start ? a->start[b] : b * a->T;
+}
+
+static inline int64_t um_attn_len(const struct um_attn *a, int64_t b)
+{
+    return a->start ? a->start[b + 1] - a->start[b] : a->T;
+}
 
 #endif

@@ -9,11 +9,23 @@ static int check_mask(const char *op, const struct um_attn *a)
         const uint8_t *mask = a->key_mask + b * a->T;
         int64_t        keys = 0;
 
-        for (int64_t u = 0; u < a->T; u++)
+        for (int64_t u = 0; u < um_attn_len(a, b); u++)
             keys += mask[u] != 0;
-        if (keys == 0 && a->T > 0)
+        if (keys == 0 && um_attn_len(a, b) > 0)
             return um_fail(UM_ERANGE, "%s: sample %lld has no key to attend to", op, (long long)b);
     }
+    return UM_OK;
+}
+
+static int check_start(const char *op, const struct um_attn *a)
+{
+    if (a->start[0] != 0)
+        return um_fail(UM_ERANGE, "%s: the first sample starts at row %d", op, (int)a->start[0]);
+    for (int64_t b = 0; b < a->B; b++)
+        if (a->start[b + 1] < a->start[b] || um_attn_len(a, b) > a->T)
+            return um_fail(UM_ERANGE, "%s: sample %lld has rows %d..%d, at most %lld allowed", op,
+                           (long long)b, (int)a->start[b], (int)a->start[b + 1] - 1,
+                           (long long)a->T);
     return UM_OK;
 }
 
@@ -35,5 +47,15 @@ int um_check_attn(const char *op, const struct um_attn *a)
     if (!um_drop_ok(a->drop))
         return um_fail(UM_ERANGE, "%s: dropout probability %g is not in 0..1", op,
                        (double)a->drop.p);
+    if (a->start)
+        UM_TRY(check_start(op, a));
     return a->key_mask ? check_mask(op, a) : UM_OK;
+}
+
+int um_check_mean(const struct um_attn *a, int64_t rows)
+{
+    if (rows < 0 || rows > a->T)
+        return um_fail(UM_ERANGE, "attention_mean: %lld rows of %lld", (long long)rows,
+                       (long long)a->T);
+    return UM_OK;
 }

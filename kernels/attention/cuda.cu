@@ -14,9 +14,27 @@ template <typename T> struct view {
     const T       *q, *k, *v;
     int64_t        B, T_, A, d, ldq, ldk, ldv, ldo;
     const uint8_t *mask;
+    const int32_t *start;
     struct um_drop drop;
     float          scale; /* 1/sqrt(d) */
 };
+
+/* the first row and the number of tokens of sample b; where log sum exp of (b, h, t) lies */
+template <typename T> static __device__ int64_t first(const struct view<T> &a, int64_t b)
+{
+    return a.start ? a.start[b] : b * a.T_;
+}
+
+template <typename T> static __device__ int64_t length(const struct view<T> &a, int64_t b)
+{
+    return a.start ? a.start[b + 1] - a.start[b] : a.T_;
+}
+
+template <typename T>
+static __device__ int64_t lse_at(const struct view<T> &a, int64_t b, int64_t h, int64_t t)
+{
+    return first(a, b) * a.A + h * length(a, b) + t;
+}
 
 /* which (sample, head, token) this warp works on; false past the end */
 template <typename T>
@@ -27,7 +45,7 @@ static __device__ bool place(const struct view<T> &a, int64_t *b, int64_t *h, in
     *t = i % a.T_;
     *h = i / a.T_ % a.A;
     *b = i / a.T_ / a.A;
-    return *b < a.B;
+    return *b < a.B && *t < length(a, *b);
 }
 
 template <typename T> static __device__ float dot(const T *x, const T *y, int64_t d)
@@ -43,10 +61,10 @@ template <typename T> static __device__ float dot(const T *x, const T *y, int64_
 template <typename T>
 static __device__ float score(const struct view<T> &a, int64_t b, int64_t h, int64_t t, int64_t u)
 {
-    if (u >= a.T_ || (a.mask && !a.mask[b * a.T_ + u]))
+    if (u >= length(a, b) || (a.mask && !a.mask[b * a.T_ + u]))
         return -INFINITY;
-    return a.scale *
-           dot(a.q + (b * a.T_ + t) * a.ldq + h * a.d, a.k + (b * a.T_ + u) * a.ldk + h * a.d, a.d);
+    return a.scale * dot(a.q + (first(a, b) + t) * a.ldq + h * a.d,
+                         a.k + (first(a, b) + u) * a.ldk + h * a.d, a.d);
 }
 
 template <typename T>
@@ -62,21 +80,22 @@ template <typename T> static __global__ void forward(T *o, float *lse, struct vi
 
     if (!place(a, &b, &h, &t))
         return;
-    for (int64_t u0 = 0; u0 < a.T_; u0 += 32)
+    const int64_t n = length(a, b);
+    for (int64_t u0 = 0; u0 < n; u0 += 32)
         m = fmaxf(m, score(a, b, h, t, u0 + threadIdx.x));
     m = um_warp_max(m);
     if (m == -INFINITY) { /* no key at all */
         *flag = 1;
         return;
     }
-    for (int64_t u0 = 0; u0 < a.T_; u0 += 32) {
+    for (int64_t u0 = 0; u0 < n; u0 += 32) {
         const float p = expf(score(a, b, h, t, u0 + threadIdx.x) - m);
         const float w = p * kept(a, b, h, t, u0 + threadIdx.x);
 
         s += p;
-        for (int l = 0; l < 32 && u0 + l < a.T_; l++) {
+        for (int l = 0; l < 32 && u0 + l < n; l++) {
             const float wl = __shfl_sync(0xffffffffu, w, l);
-            const T    *v  = a.v + (b * a.T_ + u0 + l) * a.ldv + h * a.d;
+            const T    *v  = a.v + (first(a, b) + u0 + l) * a.ldv + h * a.d;
 
             for (int c = 0; c < PER; c++)
                 if (c * 32 + threadIdx.x < a.d)
@@ -86,9 +105,9 @@ template <typename T> static __global__ void forward(T *o, float *lse, struct vi
     s = um_warp_sum(s);
     for (int c = 0; c < PER; c++)
         if (c * 32 + threadIdx.x < a.d)
-            um_st(o + (b * a.T_ + t) * a.ldo + h * a.d, c * 32 + threadIdx.x, acc[c] / s);
+            um_st(o + (first(a, b) + t) * a.ldo + h * a.d, c * 32 + threadIdx.x, acc[c] / s);
     if (threadIdx.x == 0)
-        lse[(b * a.A + h) * a.T_ + t] = m + logf(s);
+        lse[lse_at(a, b, h, t)] = m + logf(s);
 }
 
 /* delta[b,h,t] = dout . o, what the softmax's backward subtracts */
@@ -99,8 +118,8 @@ static __global__ void delta_rows(float *delta, const T *dout, const T *o, struc
 
     if (!place(a, &b, &h, &t) || threadIdx.x != 0)
         return;
-    const int64_t at                = (b * a.T_ + t) * a.ldo + h * a.d;
-    delta[(b * a.A + h) * a.T_ + t] = dot(dout + at, o + at, a.d);
+    const int64_t at          = (first(a, b) + t) * a.ldo + h * a.d;
+    delta[lse_at(a, b, h, t)] = dot(dout + at, o + at, a.d);
 }
 
 /* ds of query t, key u; *w: the weight that went into o */
@@ -109,15 +128,15 @@ static __device__ float grad_score(const struct view<T> &a, const T *dout, const
                                    const float *delta, int64_t b, int64_t h, int64_t t, int64_t u,
                                    float *w)
 {
-    const int64_t r = (b * a.A + h) * a.T_ + t;
+    const int64_t r = lse_at(a, b, h, t);
     const float   p = expf(score(a, b, h, t, u) - lse[r]);
 
     *w = 0;
     if (p == 0)
         return 0;
     const float f  = kept(a, b, h, t, u);
-    const float dp = f * dot(dout + (b * a.T_ + t) * a.ldo + h * a.d,
-                             a.v + (b * a.T_ + u) * a.ldv + h * a.d, a.d);
+    const float dp = f * dot(dout + (first(a, b) + t) * a.ldo + h * a.d,
+                             a.v + (first(a, b) + u) * a.ldv + h * a.d, a.d);
     *w             = p * f;
     return p * (dp - delta[r]) * a.scale;
 }
@@ -131,13 +150,14 @@ static __global__ void grad_query(T *dq, const T *dout, const float *lse, const 
 
     if (!place(a, &b, &h, &t))
         return;
-    for (int64_t u0 = 0; u0 < a.T_; u0 += 32) {
+    const int64_t n = length(a, b);
+    for (int64_t u0 = 0; u0 < n; u0 += 32) {
         const int64_t u  = u0 + threadIdx.x;
-        const float   ds = u < a.T_ ? grad_score(a, dout, lse, delta, b, h, t, u, &w) : 0;
+        const float   ds = u < n ? grad_score(a, dout, lse, delta, b, h, t, u, &w) : 0;
 
-        for (int l = 0; l < 32 && u0 + l < a.T_; l++) {
+        for (int l = 0; l < 32 && u0 + l < n; l++) {
             const float dl = __shfl_sync(0xffffffffu, ds, l);
-            const T    *k  = a.k + (b * a.T_ + u0 + l) * a.ldk + h * a.d;
+            const T    *k  = a.k + (first(a, b) + u0 + l) * a.ldk + h * a.d;
 
             for (int c = 0; c < PER; c++)
                 if (c * 32 + threadIdx.x < a.d)
@@ -146,7 +166,7 @@ static __global__ void grad_query(T *dq, const T *dout, const float *lse, const 
     }
     for (int c = 0; c < PER; c++)
         if (c * 32 + threadIdx.x < a.d)
-            um_st(dq + (b * a.T_ + t) * a.ldq + h * a.d, c * 32 + threadIdx.x, acc[c]);
+            um_st(dq + (first(a, b) + t) * a.ldq + h * a.d, c * 32 + threadIdx.x, acc[c]);
 }
 
 template <typename T>
@@ -158,16 +178,17 @@ static __global__ void grad_key(T *dk, T *dv, const T *dout, const float *lse, c
 
     if (!place(a, &b, &h, &u))
         return;
-    for (int64_t t0 = 0; t0 < a.T_; t0 += 32) {
+    const int64_t n = length(a, b);
+    for (int64_t t0 = 0; t0 < n; t0 += 32) {
         const int64_t t  = t0 + threadIdx.x;
         float         w  = 0;
-        const float   ds = t < a.T_ ? grad_score(a, dout, lse, delta, b, h, t, u, &w) : 0;
+        const float   ds = t < n ? grad_score(a, dout, lse, delta, b, h, t, u, &w) : 0;
 
-        for (int l = 0; l < 32 && t0 + l < a.T_; l++) {
+        for (int l = 0; l < 32 && t0 + l < n; l++) {
             const float dl = __shfl_sync(0xffffffffu, ds, l);
             const float wl = __shfl_sync(0xffffffffu, w, l);
-            const T    *q  = a.q + (b * a.T_ + t0 + l) * a.ldq + h * a.d;
-            const T    *g  = dout + (b * a.T_ + t0 + l) * a.ldo + h * a.d;
+            const T    *q  = a.q + (first(a, b) + t0 + l) * a.ldq + h * a.d;
+            const T    *g  = dout + (first(a, b) + t0 + l) * a.ldo + h * a.d;
 
             for (int c = 0; c < PER; c++)
                 if (c * 32 + threadIdx.x < a.d) {
@@ -178,30 +199,31 @@ static __global__ void grad_key(T *dk, T *dv, const T *dout, const float *lse, c
     }
     for (int c = 0; c < PER; c++)
         if (c * 32 + threadIdx.x < a.d) {
-            um_st(dk + (b * a.T_ + u) * a.ldk + h * a.d, c * 32 + threadIdx.x, ak[c]);
-            um_st(dv + (b * a.T_ + u) * a.ldv + h * a.d, c * 32 + threadIdx.x, av[c]);
+            um_st(dk + (first(a, b) + u) * a.ldk + h * a.d, c * 32 + threadIdx.x, ak[c]);
+            um_st(dv + (first(a, b) + u) * a.ldv + h * a.d, c * 32 + threadIdx.x, av[c]);
         }
 }
 
-/* one thread a key: the [CLS] row of every head, heads in order */
+/* one thread a pair of a query t < rows and a key u, heads in order */
 template <typename T>
-static __global__ void class_row(float *w, const float *lse, struct view<T> a, float scale)
+static __global__ void mean_rows(float *w, const float *lse, struct view<T> a, int64_t rows,
+                                 float scale)
 {
     const int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    const int64_t b = i / a.T_, u = i % a.T_;
+    const int64_t b = i / a.T_ / rows, t = i / a.T_ % rows, u = i % a.T_;
     float         s = 0;
 
-    if (b >= a.B)
+    if (b >= a.B || t >= length(a, b) || u >= length(a, b))
         return;
     for (int64_t h = 0; h < a.A; h++)
-        s += expf(score(a, b, h, 0, u) - lse[(b * a.A + h) * a.T_]);
+        s += expf(score(a, b, h, t, u) - lse[lse_at(a, b, h, t)]);
     w[i] += scale * s;
 }
 
 template <typename T> static struct view<T> view_of(const struct um_attn *a) {
     struct view<T> v = {
         (const T *)a->q, (const T *)a->k, (const T *)a->v, a->B, a->T, a->A, a->d, a->ldq, a->ldk,
-            a->ldv, a->ldo, a->key_mask, a->drop, (float)(1 / sqrt((double)a->d))
+            a->ldv, a->ldo, a->key_mask, a->start, a->drop, (float)(1 / sqrt((double)a->d))
     };
     return v;
 }
@@ -254,14 +276,18 @@ extern "C" int um_cuda_attention_bwd(struct um_dev *dev, void *dq, void *dk, voi
     return um_cuda_launched("attention_bwd");
 }
 
-extern "C" int um_cuda_attention_cls(struct um_dev *dev, float *w, const float *lse,
-                                     const struct um_attn *a, float scale)
+extern "C" int um_cuda_attention_mean(struct um_dev *dev, float *w, const float *lse,
+                                      const struct um_attn *a, int64_t rows, float scale)
 {
+    const int64_t n = a->B * rows * a->T;
+
     UM_TRY(check(a));
-    if (a->B * a->T == 0)
+    if (rows < 0 || rows > a->T)
+        return um_fail(UM_ERANGE, "cuda: attention_mean: %lld rows of %lld", (long long)rows,
+                       (long long)a->T);
+    if (n == 0)
         return UM_OK;
-    UM_CUDA_TYPED(a->dt,
-                  (class_row<T><<<um_cuda_blocks(a->B * a->T, 128), 128, 0, um_cuda_stream(dev)>>>(
-                      w, lse, view_of<T>(a), scale)));
-    return um_cuda_launched("attention_cls");
+    UM_CUDA_TYPED(a->dt, (mean_rows<T><<<um_cuda_blocks(n, 128), 128, 0, um_cuda_stream(dev)>>>(
+                             w, lse, view_of<T>(a), rows, scale)));
+    return um_cuda_launched("attention_mean");
 }

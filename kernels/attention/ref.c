@@ -10,13 +10,24 @@
 /* one head of one sample */
 struct head {
     const struct um_attn *a;
-    int64_t               b, h;
+    int64_t               b, h, T; /* T: the sample's own length */
 };
+
+static struct head head_of(const struct um_attn *a, int64_t i)
+{
+    return (struct head){ a, i / a->A, i % a->A, um_attn_len(a, i / a->A) };
+}
+
+/* where log sum exp of query t lies */
+static int64_t lse_at(const struct head *w, int64_t t)
+{
+    return um_attn_first(w->a, w->b) * w->a->A + w->h * w->T + t;
+}
 
 /* where channel 0 of token t lies in an array with rows ld apart */
 static int64_t at(const struct head *w, int64_t t, int64_t ld)
 {
-    return (w->b * w->a->T + t) * ld + w->h * w->a->d;
+    return (um_attn_first(w->a, w->b) + t) * ld + w->h * w->a->d;
 }
 
 static double dot(const struct head *w, const void *x, int64_t ldx, int64_t t, const void *y,
@@ -54,7 +65,7 @@ static double factor(const struct head *w, int64_t t, int64_t u)
 /* p[u], u < T, of query t; returns log sum exp of its scores */
 static double softmax(const struct head *w, int64_t t, double *p)
 {
-    const int64_t T   = w->a->T;
+    const int64_t T   = w->T;
     double        max = -INFINITY, sum = 0;
 
     for (int64_t u = 0; u < T; u++) {
@@ -74,14 +85,14 @@ static void forward(const struct head *w, void *o, float *lse, double *p)
 {
     const struct um_attn *a = w->a;
 
-    for (int64_t t = 0; t < a->T; t++) {
-        lse[(w->b * a->A + w->h) * a->T + t] = (float)softmax(w, t, p);
-        for (int64_t u = 0; u < a->T; u++)
+    for (int64_t t = 0; t < w->T; t++) {
+        lse[lse_at(w, t)] = (float)softmax(w, t, p);
+        for (int64_t u = 0; u < w->T; u++)
             p[u] *= factor(w, t, u);
         for (int64_t j = 0; j < a->d; j++) {
             double sum = 0;
 
-            for (int64_t u = 0; u < a->T; u++)
+            for (int64_t u = 0; u < w->T; u++)
                 if (!left_out(w, u))
                     sum += p[u] * um_load(a->v, a->dt, at(w, u, a->ldv) + j);
             um_store(o, a->dt, at(w, t, a->ldo) + j, sum);
@@ -98,8 +109,11 @@ int um_ref_attention_fwd(struct um_dev *dev, void *o, float *lse, const struct u
     p = malloc((size_t)(a->T + 1) * sizeof *p);
     if (!p)
         return um_fail(UM_ENOMEM, "attention_fwd: out of memory");
-    for (int64_t i = 0; i < a->B * a->A; i++)
-        forward(&(struct head){ a, i / a->A, i % a->A }, o, lse, p);
+    for (int64_t i = 0; i < a->B * a->A; i++) {
+        const struct head w = head_of(a, i);
+
+        forward(&w, o, lse, p);
+    }
     free(p);
     return UM_OK;
 }
@@ -114,15 +128,15 @@ static void pair_gradients(const struct head *w, const void *dout, const void *o
 {
     const struct um_attn *a = w->a;
 
-    for (int64_t t = 0; t < a->T; t++) {
-        const double l   = (double)lse[(w->b * a->A + w->h) * a->T + t];
+    for (int64_t t = 0; t < w->T; t++) {
+        const double l   = (double)lse[lse_at(w, t)];
         const double doo = dot(w, dout, a->ldo, t, o, a->ldo, t);
 
-        for (int64_t u = 0; u < a->T; u++) {
+        for (int64_t u = 0; u < w->T; u++) {
             const double p = exp(score(w, t, u) - l), f = factor(w, t, u);
 
-            g->fp[t * a->T + u] = f * p;
-            g->ds[t * a->T + u] =
+            g->fp[t * w->T + u] = f * p;
+            g->ds[t * w->T + u] =
                 left_out(w, u) ? 0 : p * (f * dot(w, dout, a->ldo, t, a->v, a->ldv, u) - doo);
         }
     }
@@ -132,7 +146,7 @@ static void pair_gradients(const struct head *w, const void *dout, const void *o
 static void product(const struct head *w, void *y, int64_t ldy, const double *m, bool transposed,
                     const void *x, int64_t ldx, double scale)
 {
-    const int64_t T = w->a->T;
+    const int64_t T = w->T;
 
     for (int64_t i = 0; i < T; i++)
         for (int64_t c = 0; c < w->a->d; c++) {
@@ -159,7 +173,7 @@ int um_ref_attention_bwd(struct um_dev *dev, void *dq, void *dk, void *dv, const
         return um_fail(UM_ENOMEM, "attention_bwd: out of memory");
     g.fp = g.ds + a->T * a->T;
     for (int64_t i = 0; i < a->B * a->A; i++) {
-        const struct head w = { a, i / a->A, i % a->A };
+        const struct head w = head_of(a, i);
 
         pair_gradients(&w, dout, o, lse, &g);
         product(&w, dq, a->ldq, g.ds, false, a->k, a->ldk, scale);
@@ -170,19 +184,31 @@ int um_ref_attention_bwd(struct um_dev *dev, void *dq, void *dk, void *dv, const
     return UM_OK;
 }
 
-int um_ref_attention_cls(struct um_dev *dev, float *w, const float *lse, const struct um_attn *a,
-                         float scale)
+/* sum over the heads of p[t,u] */
+static double sum_heads(const struct um_attn *a, const float *lse, int64_t b, int64_t t, int64_t u)
+{
+    double sum = 0;
+
+    for (int64_t h = 0; h < a->A; h++) {
+        const struct head w = head_of(a, b * a->A + h);
+
+        sum += exp(score(&w, t, u) - (double)lse[lse_at(&w, t)]);
+    }
+    return sum;
+}
+
+int um_ref_attention_mean(struct um_dev *dev, float *w, const float *lse, const struct um_attn *a,
+                          int64_t rows, float scale)
 {
     (void)dev;
-    UM_TRY(um_check_attn("attention_cls", a));
+    UM_TRY(um_check_attn("attention_mean", a));
+    UM_TRY(um_check_mean(a, rows));
     for (int64_t b = 0; b < a->B; b++)
-        for (int64_t u = 0; u < a->T; u++) {
-            double sum = 0;
+        for (int64_t t = 0; t < rows && t < um_attn_len(a, b); t++)
+            for (int64_t u = 0; u < um_attn_len(a, b); u++) {
+                float *at = &w[(b * rows + t) * a->T + u];
 
-            for (int64_t h = 0; h < a->A; h++)
-                sum += exp(score(&(struct head){ a, b, h }, 0, u) -
-                           (double)lse[(b * a->A + h) * a->T]);
-            w[b * a->T + u] = (float)((double)w[b * a->T + u] + (double)scale * sum);
-        }
+                *at = (float)((double)*at + (double)scale * sum_heads(a, lse, b, t, u));
+            }
     return UM_OK;
 }

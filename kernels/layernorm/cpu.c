@@ -13,13 +13,14 @@
 UM_DECLARE_CPU(UM_LAYERNORM_OPS)
 
 struct job {
-    enum um_dtype dt;
+    enum um_dtype dtx, dty;
     void         *y; /* or dx */
     const void   *x, *dy;
     const float  *gamma, *beta, *m, *r;
     float        *mean, *rstd, *part;
     int64_t       n, c, rows;
     float         eps;
+    bool          acc;
 };
 
 static void forward_row(const struct job *j, int64_t i)
@@ -28,11 +29,11 @@ static void forward_row(const struct job *j, int64_t i)
     um_vf         sum = { 0 }, ss = { 0 };
 
     for (int64_t l = 0; l < c; l += UM_VL)
-        sum += um_vload(j->x, j->dt, i * c + l, c - l);
+        sum += um_vload(j->x, j->dtx, i * c + l, c - l);
     const float m = um_vsum(sum) / (float)c;
     sum           = um_vset(0);
     for (int64_t l = 0; l < c; l += UM_VL) {
-        const um_vf d = um_vfill(um_vload(j->x, j->dt, i * c + l, c - l) - m, c - l, 0);
+        const um_vf d = um_vfill(um_vload(j->x, j->dtx, i * c + l, c - l) - m, c - l, 0);
 
         sum += d;
         ss += d * d;
@@ -41,9 +42,9 @@ static void forward_row(const struct job *j, int64_t i)
     const float var  = um_vsum(ss) / (float)c - rest * rest;
     const float r    = 1 / sqrtf((var > 0 ? var : var < 0 ? 0 : var) + j->eps);
     for (int64_t l = 0; l < c; l += UM_VL) {
-        const um_vf d = um_vload(j->x, j->dt, i * c + l, c - l) - m - rest;
+        const um_vf d = um_vload(j->x, j->dtx, i * c + l, c - l) - m - rest;
 
-        um_vstore(j->y, j->dt, i * c + l, c - l,
+        um_vstore(j->y, j->dty, i * c + l, c - l,
                   d * r * um_vloadf(j->gamma, l, c - l) + um_vloadf(j->beta, l, c - l));
     }
     j->mean[i] = m + rest;
@@ -60,11 +61,12 @@ static int forward(void *arg, int64_t task, int worker)
     return UM_OK;
 }
 
-int UM_CPU(layernorm_fwd)(struct um_dev *dev, enum um_dtype dt, void *y, float *mean, float *rstd,
-                          const void *x, const float *gamma, const float *beta, int64_t n,
-                          int64_t c, float eps)
+int UM_CPU(layernorm_fwd)(struct um_dev *dev, void *y, enum um_dtype dty, float *mean, float *rstd,
+                          const void *x, enum um_dtype dtx, const float *gamma, const float *beta,
+                          int64_t n, int64_t c, float eps)
 {
-    struct job j = { .dt    = dt,
+    struct job j = { .dtx   = dtx,
+                     .dty   = dty,
                      .y     = y,
                      .x     = x,
                      .gamma = gamma,
@@ -75,7 +77,8 @@ int UM_CPU(layernorm_fwd)(struct um_dev *dev, enum um_dtype dt, void *y, float *
                      .c     = c,
                      .eps   = eps };
 
-    UM_TRY(um_check_act("layernorm_fwd", dt, n, c));
+    UM_TRY(um_check_act("layernorm_fwd", dtx, n, c));
+    UM_TRY(um_check_act("layernorm_fwd", dty, n, c));
     j.rows = um_rows_per_task(c);
     return um_share(dev, um_ceil_div(n, j.rows), forward, &j);
 }
@@ -89,8 +92,8 @@ static void backward_row(const struct job *j, int64_t i, float *g, float *b)
 
     for (int64_t l = 0; l < c; l += UM_VL) {
         const int64_t k    = c - l;
-        const um_vf   dy   = um_vload(j->dy, j->dt, i * c + l, k);
-        const um_vf   xhat = (um_vload(j->x, j->dt, i * c + l, k) - m) * r;
+        const um_vf   dy   = um_vload(j->dy, j->dty, i * c + l, k);
+        const um_vf   xhat = (um_vload(j->x, j->dtx, i * c + l, k) - m) * r;
         const um_vf   e    = dy * um_vloadf(j->gamma, l, k);
 
         se += e;
@@ -101,10 +104,14 @@ static void backward_row(const struct job *j, int64_t i, float *g, float *b)
     const float e = um_vsum(se) / (float)c, ex = um_vsum(sx) / (float)c;
     for (int64_t l = 0; l < c; l += UM_VL) {
         const int64_t k    = c - l;
-        const um_vf   dy   = um_vload(j->dy, j->dt, i * c + l, k);
-        const um_vf   xhat = (um_vload(j->x, j->dt, i * c + l, k) - m) * r;
+        const um_vf   dy   = um_vload(j->dy, j->dty, i * c + l, k);
+        const um_vf   xhat = (um_vload(j->x, j->dtx, i * c + l, k) - m) * r;
 
-        um_vstore(j->y, j->dt, i * c + l, k, (dy * um_vloadf(j->gamma, l, k) - e - xhat * ex) * r);
+        um_vf dx = (dy * um_vloadf(j->gamma, l, k) - e - xhat * ex) * r;
+
+        if (j->acc)
+            dx += um_vload(j->y, j->dtx, i * c + l, k);
+        um_vstore(j->y, j->dtx, i * c + l, k, dx);
     }
 }
 
@@ -120,16 +127,26 @@ static int backward(void *arg, int64_t task, int worker)
     return UM_OK;
 }
 
-int UM_CPU(layernorm_bwd)(struct um_dev *dev, enum um_dtype dt, void *dx, float *dgamma,
-                          float *dbeta, const void *dy, const void *x, const float *gamma,
-                          const float *mean, const float *rstd, int64_t n, int64_t c)
+int UM_CPU(layernorm_bwd)(struct um_dev *dev, void *dx, enum um_dtype dtx, bool acc, float *dgamma,
+                          float *dbeta, const void *dy, enum um_dtype dty, const void *x,
+                          const float *gamma, const float *mean, const float *rstd, int64_t n,
+                          int64_t c)
 {
-    struct job j = {
-        .dt = dt, .y = dx, .dy = dy, .x = x, .gamma = gamma, .m = mean, .r = rstd, .n = n, .c = c
-    };
-    void *p;
+    struct job j = { .dtx   = dtx,
+                     .dty   = dty,
+                     .y     = dx,
+                     .dy    = dy,
+                     .x     = x,
+                     .gamma = gamma,
+                     .m     = mean,
+                     .r     = rstd,
+                     .n     = n,
+                     .c     = c,
+                     .acc   = acc };
+    void      *p;
 
-    UM_TRY(um_check_act("layernorm_bwd", dt, n, c));
+    UM_TRY(um_check_act("layernorm_bwd", dtx, n, c));
+    UM_TRY(um_check_act("layernorm_bwd", dty, n, c));
     j.rows              = um_rows_per_part(n);
     const int64_t parts = um_ceil_div(n, j.rows);
     UM_TRY(um_share_scratch(dev, (size_t)(parts * 2 * c) * sizeof *j.part, &p));

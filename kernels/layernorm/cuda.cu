@@ -8,8 +8,8 @@
 
 enum { WARPS = 8, ROWS = 256 }; /* rows a warp block; rows a partial sum */
 
-template <typename T>
-static __global__ void norm_rows(T *y, float *mean, float *rstd, const T *x, const float *gamma,
+template <typename Y, typename X>
+static __global__ void norm_rows(Y *y, float *mean, float *rstd, const X *x, const float *gamma,
                                  const float *beta, int64_t n, int64_t c, float eps)
 {
     const int64_t i = (int64_t)blockIdx.x * WARPS + threadIdx.y;
@@ -34,8 +34,8 @@ static __global__ void norm_rows(T *y, float *mean, float *rstd, const T *x, con
 }
 
 /* dx = rstd (g - mean(g) - xhat mean(g xhat)), g = dy gamma */
-template <typename T>
-static __global__ void grad_rows(T *dx, const T *dy, const T *x, const float *gamma,
+template <typename Y, typename X>
+static __global__ void grad_rows(X *dx, bool acc, const Y *dy, const X *x, const float *gamma,
                                  const float *mean, const float *rstd, int64_t n, int64_t c)
 {
     const int64_t i = (int64_t)blockIdx.x * WARPS + threadIdx.y;
@@ -53,12 +53,12 @@ static __global__ void grad_rows(T *dx, const T *dy, const T *x, const float *ga
     for (int64_t j = threadIdx.x; j < c; j += 32) {
         const float g = um_ld(dy, i * c + j) * gamma[j];
         const float h = (um_ld(x, i * c + j) - mean[i]) * rstd[i];
-        um_st(dx, i * c + j, rstd[i] * (g - a - h * b));
+        um_st(dx, i * c + j, (acc ? um_ld(dx, i * c + j) : 0) + rstd[i] * (g - a - h * b));
     }
 }
 
-template <typename T>
-static __global__ void grad_params(float *part, const T *dy, const T *x, const float *mean,
+template <typename Y, typename X>
+static __global__ void grad_params(float *part, const Y *dy, const X *x, const float *mean,
                                    const float *rstd, int64_t n, int64_t c)
 {
     const int64_t j  = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
@@ -92,22 +92,26 @@ static __global__ void add_parts(float *dgamma, float *dbeta, const float *part,
     dbeta[j] += db;
 }
 
-extern "C" int um_cuda_layernorm_fwd(struct um_dev *dev, enum um_dtype dt, void *y, float *mean,
-                                     float *rstd, const void *x, const float *gamma,
-                                     const float *beta, int64_t n, int64_t c, float eps)
+/* run `call` with Y and X bound to the types of y and x */
+#define TYPED(dty, dtx, call) UM_CUDA_TYPED(dty, typedef T Y; UM_CUDA_TYPED(dtx, typedef T X; call))
+
+extern "C" int um_cuda_layernorm_fwd(struct um_dev *dev, void *y, enum um_dtype dty, float *mean,
+                                     float *rstd, const void *x, enum um_dtype dtx,
+                                     const float *gamma, const float *beta, int64_t n, int64_t c,
+                                     float eps)
 {
     if (n == 0)
         return UM_OK; /* an empty grid is a launch error */
-    UM_CUDA_TYPED(
-        dt, (norm_rows<T><<<um_cuda_blocks(n, WARPS), dim3(32, WARPS), 0, um_cuda_stream(dev)>>>(
-                (T *)y, mean, rstd, (const T *)x, gamma, beta, n, c, eps)));
+    TYPED(dty, dtx,
+          (norm_rows<Y, X><<<um_cuda_blocks(n, WARPS), dim3(32, WARPS), 0, um_cuda_stream(dev)>>>(
+              (Y *)y, mean, rstd, (const X *)x, gamma, beta, n, c, eps)));
     return um_cuda_launched("layernorm_fwd");
 }
 
-extern "C" int um_cuda_layernorm_bwd(struct um_dev *dev, enum um_dtype dt, void *dx, float *dgamma,
-                                     float *dbeta, const void *dy, const void *x,
-                                     const float *gamma, const float *mean, const float *rstd,
-                                     int64_t n, int64_t c)
+extern "C" int um_cuda_layernorm_bwd(struct um_dev *dev, void *dx, enum um_dtype dtx, bool acc,
+                                     float *dgamma, float *dbeta, const void *dy, enum um_dtype dty,
+                                     const void *x, const float *gamma, const float *mean,
+                                     const float *rstd, int64_t n, int64_t c)
 {
     const int64_t parts = (n + ROWS - 1) / ROWS;
     float        *part;
@@ -119,14 +123,14 @@ extern "C" int um_cuda_layernorm_bwd(struct um_dev *dev, enum um_dtype dt, void 
     part = (float *)um_cuda_work(dev, (size_t)(parts * 2 * c) * sizeof *part);
     if (!part)
         return UM_ENOMEM;
-    UM_CUDA_TYPED(dt,
-                  (grad_params<T>
-                   <<<dim3(um_cuda_blocks(c, 128), (unsigned)parts), 128, 0, um_cuda_stream(dev)>>>(
-                       part, (const T *)dy, (const T *)x, mean, rstd, n, c)));
+    TYPED(dty, dtx,
+          (grad_params<Y, X>
+           <<<dim3(um_cuda_blocks(c, 128), (unsigned)parts), 128, 0, um_cuda_stream(dev)>>>(
+               part, (const Y *)dy, (const X *)x, mean, rstd, n, c)));
     add_parts<<<um_cuda_blocks(c, 128), 128, 0, um_cuda_stream(dev)>>>(dgamma, dbeta, part, parts,
                                                                        c);
-    UM_CUDA_TYPED(
-        dt, (grad_rows<T><<<um_cuda_blocks(n, WARPS), dim3(32, WARPS), 0, um_cuda_stream(dev)>>>(
-                (T *)dx, (const T *)dy, (const T *)x, gamma, mean, rstd, n, c)));
+    TYPED(dty, dtx,
+          (grad_rows<Y, X><<<um_cuda_blocks(n, WARPS), dim3(32, WARPS), 0, um_cuda_stream(dev)>>>(
+              (X *)dx, acc, (const Y *)dy, (const X *)x, gamma, mean, rstd, n, c)));
     return um_cuda_launched("layernorm_bwd");
 }

@@ -1,11 +1,14 @@
-/* linear/cpu.c - products in blocks of rows of the result, each block one call of oneDNN
+/* linear/cpu.c - products in blocks of the result, each one call of oneDNN, finished while hot
  *
- * The height of a block depends on the shape alone, and columns and k are never split: so the bits
- * do not depend on the number of threads.
+ * A task is a block of rows by some chunks of columns; its shape depends on that of the product
+ * alone, and k is never split: so the bits do not depend on the number of threads. Where many
+ * blocks of rows read the same B, it is packed first, chunk by chunk, into the layout oneDNN likes
+ * best (rounded to bfloat16 on the way if it is float), which the blocks then share.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "kernels/linear/linear.h"
 
+#include "kernels/drop.h"
 #include "kernels/linear/onednn.h"
 #include "kernels/share.h"
 #include "kernels/vec.h"
@@ -13,16 +16,32 @@
 UM_DECLARE_CPU(UM_LINEAR_OPS)
 
 enum {
-    TALL  = 160,    /* rows of a block that keep oneDNN near its peak */
-    SHORT = 48,     /* fewer than these cost more packing than they save waiting */
-    SMALL = 1 << 18 /* multiply-adds not worth waking a thread for */
+    TALL  = 160,     /* rows of a block that keep oneDNN near its peak */
+    SHORT = 48,      /* fewer than these cost more packing than they save waiting */
+    SMALL = 1 << 18, /* multiply-adds not worth waking a thread for */
+    WIDE  = 384,     /* columns of a chunk of packed B */
+    GROUP = 4,       /* chunks of a task, so that a block of A is read or rounded for several */
+    REUSE = 512,     /* rows from which packing B pays where nothing else asks for it .. */
+    WORTH = 1 << 15  /* .. and elements of B */
+};
+
+/* op(B) [k,n] in chunks of columns */
+struct chunks {
+    int64_t             n, cols, count;
+    size_t              bytes;   /* packed, of a whole chunk, a multiple of 64 */
+    struct um_dnn_plan *pack[2]; /* whole, last */
 };
 
 struct product {
     struct um_dev          *dev;
     const struct um_matmul *p;
-    int64_t                 rows, blocks;
-    struct um_dnn_plan     *whole, *last; /* of full blocks and of the last one; NULL: by float */
+    int64_t                 rows, blocks, groups;
+    struct chunks           b;
+    const char             *packed; /* NULL: B is read where it lies, one chunk of all columns */
+    struct um_dnn_plan     *plan[2][2]; /* of whole and last blocks by whole and last chunks */
+    size_t                  room;       /* bytes of workspace of a task */
+    bool                    planned;    /* false: by float products */
+    bool                    direct;     /* oneDNN writes C itself */
 };
 
 static int64_t block_rows(const struct um_matmul *p)
@@ -39,132 +58,357 @@ static const void *element(const void *p, enum um_dtype dt, int64_t i)
     return (const char *)p + i * (int64_t)um_dtype_size(dt);
 }
 
-/* rows x cols floats of x, whose rows lie ld apart */
-static void widen(float *y, const void *x, enum um_dtype dt, int64_t rows, int64_t cols, int64_t ld)
+/* rows x cols of an operand, dense in dtype dty, from rows that lie ld apart; what is stored as
+ * float is rounded to dt first */
+static void convert(void *y, enum um_dtype dty, const struct um_matmul *p, const void *x,
+                    bool is_float, const int64_t size[2], int64_t ld)
 {
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < cols; j += UM_VL)
-            um_vstoref(y, i * cols + j, um_min(cols - j, UM_VL),
-                       um_vload(x, dt, i * ld + j, cols - j));
-}
+    for (int64_t i = 0; i < size[0]; i++)
+        for (int64_t j = 0; j < size[1]; j += UM_VL) {
+            um_vf v = um_vload(x, is_float ? UM_F32 : p->dt, i * ld + j, size[1] - j);
 
-/* c = acc + bias + beta c, acc with rows lda apart; acc may be c if that is float */
-static void finish(const struct um_matmul *p, void *c, int64_t m, const float *acc, int64_t lda,
-                   bool add)
-{
-    for (int64_t i = 0; i < m; i++)
-        for (int64_t j = 0; j < p->n; j += UM_VL) {
-            const int64_t k = p->n - j, at = i * p->ldc + j;
-            um_vf         v = acc ? um_vloadf(acc, i * lda + j, k) : um_vset(0);
-
-            if (p->bias)
-                v += um_vloadf(p->bias, j, k);
-            if (add)
-                v += um_vload(c, p->dtc, at, k);
-            um_vstore(c, p->dtc, at, k, v);
+            if (is_float && p->dt != UM_F32)
+                v = um_vbf16(um_vbf16_of(v));
+            um_vstore(y, dty, i * size[1] + j, size[1] - j, v);
         }
 }
 
-/* the block by a float product: bfloat16 operands are widened first, and a bfloat16 result is
- * made from a float one, in the worker's workspace */
-static int by_float(const struct product *w, const void *a, const void *b, void *c, int64_t m,
-                    int worker)
+/* ---- what is done to a block of the product before it is C -------------------------------------
+ */
+
+static um_vf gelu(um_vf x)
 {
-    const struct um_matmul *p      = w->p;
-    const bool              narrow = p->dt != UM_F32, direct = p->dtc == UM_F32;
-    const int64_t           na = narrow ? m * p->k : 0, nb = narrow ? p->k * p->n : 0;
-    void                   *scratch;
+    um_vf cdf, bell;
 
-    struct um_dnn_gemm g = { .ta    = p->ta,
-                             .tb    = p->tb,
-                             .m     = m,
-                             .n     = p->n,
-                             .k     = p->k,
-                             .alpha = 1,
-                             .a     = a,
-                             .lda   = p->lda,
-                             .b     = b,
-                             .ldb   = p->ldb,
-                             .beta  = 0 };
-    UM_TRY(um_dev_scratch(w->dev, worker,
-                          (size_t)(na + nb + (direct ? 0 : m * p->n)) * sizeof(float), &scratch));
-    if (narrow) {
-        float *wide = scratch;
+    um_vnormal(x, &cdf, &bell);
+    return x * cdf;
+}
 
-        g.a   = wide;
-        g.lda = p->ta ? m : p->k;
-        widen(wide, a, p->dt, p->ta ? p->k : m, g.lda, p->lda);
-        wide += na;
-        g.b   = wide;
-        g.ldb = p->tb ? p->k : p->n;
-        widen(wide, b, p->dt, p->tb ? p->n : p->k, g.ldb, p->ldb);
+/* elements j .. of row `at` of C: acc + bias through the formula of um_matmul */
+static um_vf finished(const struct um_matmul *p, um_vf v, int64_t at, int64_t j, int64_t k,
+                      const float *factor)
+{
+    if (p->bias)
+        v += um_vloadf(p->bias, j, k);
+    if (p->pre)
+        um_vstore(p->pre, p->dtc, at, k, v);
+    if (p->act == UM_ACT_GELU)
+        v = gelu(v);
+    if (factor)
+        v *= um_vloadf(factor, 0, k);
+    if (p->res)
+        v += um_vload(p->res, p->dtc, at, k);
+    if (p->beta > 0)
+        v += um_vload(p->c, p->dtc, at, k);
+    return v;
+}
+
+/* rows from .. from+m-1, columns j0 .. j0+n-1 of item's C; acc NULL: the product is 0 */
+static void finish(const struct um_matmul *p, int64_t item, int64_t from, int64_t m, int64_t j0,
+                   int64_t n, const float *acc)
+{
+    float factor[UM_DROP_RUN];
+
+    for (int64_t i = from; i < from + m; i++)
+        for (int64_t j = 0; j < n; j += UM_VL) {
+            const int64_t k = n - j, at = item * p->sc + i * p->ldc + j0 + j;
+            const bool    drop = p->drop.p > 0;
+            um_vf         v    = acc ? um_vloadf(acc, (i - from) * n + j, k) : um_vset(0);
+
+            if (drop)
+                um_drop_factors(p->drop, (item * p->m + i) * p->n + j0 + j, um_min(k, UM_VL),
+                                factor);
+            um_vstore(p->c, p->dtc, at, k, finished(p, v, at, j0 + j, k, drop ? factor : NULL));
+        }
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------
+ */
+
+/* a task's workspace, cut into pieces */
+struct room {
+    char *next;
+};
+
+static void *take(struct room *r, size_t bytes)
+{
+    void *p = r->next;
+
+    r->next += (bytes + 63) & ~(size_t)63;
+    return p;
+}
+
+/* A as it was stored, or rounded in the workspace: [m,k], or with ta [k,m] */
+static const void *block_a(const struct product *w, int64_t item, int64_t from, int64_t m,
+                           enum um_dtype dt, struct room *r, int64_t *lda)
+{
+    const struct um_matmul *p       = w->p;
+    const int64_t           at      = item * p->sa + (p->ta ? from : from * p->lda);
+    const void             *a       = element(p->a, p->fa ? UM_F32 : p->dt, at);
+    const int64_t           size[2] = { p->ta ? p->k : m, p->ta ? m : p->k };
+    void                   *copy;
+
+    *lda = p->lda;
+    if (p->dt == dt && (!p->fa || dt == UM_F32))
+        return a;
+    copy = take(r, (size_t)(m * p->k) * um_dtype_size(dt));
+    convert(copy, dt, p, a, p->fa, size, p->lda);
+    *lda = size[1];
+    return copy;
+}
+
+/* the block by a float product: operands that are not float are widened first */
+static int by_float(const struct product *w, int64_t item, int64_t from, int64_t m, struct room *r)
+{
+    const struct um_matmul *p       = w->p;
+    const void             *b       = element(p->b, p->fb ? UM_F32 : p->dt, item * p->sb);
+    const int64_t           size[2] = { p->tb ? p->n : p->k, p->tb ? p->k : p->n };
+    float                  *acc     = take(r, (size_t)(m * p->n) * sizeof *acc);
+    int64_t                 lda;
+    const float            *a   = block_a(w, item, from, m, UM_F32, r, &lda);
+    int64_t                 ldb = p->ldb;
+
+    if (p->dt != UM_F32) {
+        float *wide = take(r, (size_t)(p->k * p->n) * sizeof *wide);
+
+        convert(wide, UM_F32, p, b, p->fb, size, p->ldb);
+        b   = wide;
+        ldb = size[1];
     }
-    g.c    = direct ? c : (float *)scratch + na + nb;
-    g.ldc  = direct ? p->ldc : p->n;
-    g.beta = direct ? p->beta : 0;
-    UM_TRY(um_dnn_gemm(&g));
-    if (!direct || p->bias)
-        finish(p, c, m, g.c, g.ldc, !direct && p->beta > 0);
+    UM_TRY(um_dnn_gemm(
+        &(struct um_dnn_gemm){ p->ta, p->tb, m, p->n, p->k, 1, a, lda, b, ldb, 0, acc, p->n }));
+    finish(p, item, from, m, 0, p->n, acc);
+    return UM_OK;
+}
+
+/* chunk c of the block by its plan */
+static int by_plan(const struct product *w, int64_t item, int64_t from, int64_t m, int64_t c,
+                   const void *a, struct room r, int worker)
+{
+    const struct um_matmul   *p  = w->p;
+    const int64_t             j0 = c * w->b.cols, n = um_min(w->b.cols, p->n - j0);
+    const struct um_dnn_plan *plan    = w->plan[m != w->rows][n != w->b.cols];
+    const size_t              es      = um_dtype_size(p->dtc);
+    const void               *b       = w->packed ? w->packed + (size_t)c * w->b.bytes
+                                                  : (const char *)element(p->b, p->dt, item * p->sb);
+    const float              *bias    = p->bias ? p->bias + j0 : NULL;
+    void                     *scratch = take(&r, um_dnn_plan_scratch(plan));
+    char                     *dst = (char *)p->c + (size_t)(item * p->sc + from * p->ldc + j0) * es;
+    float                    *acc;
+
+    if (w->direct)
+        return um_dnn_run(w->dev, worker, plan, a, b, bias, dst, scratch);
+    acc = take(&r, (size_t)(m * n) * sizeof *acc);
+    UM_TRY(um_dnn_run(w->dev, worker, plan, a, b, NULL, acc, scratch));
+    finish(p, item, from, m, j0, n, acc);
     return UM_OK;
 }
 
 static int block(void *arg, int64_t task, int worker)
 {
-    const struct product     *w    = arg;
-    const struct um_matmul   *p    = w->p;
-    const int64_t             item = task / w->blocks, from = task % w->blocks * w->rows;
-    const int64_t             m    = um_min(w->rows, p->m - from);
-    const struct um_dnn_plan *plan = m == w->rows ? w->whole : w->last;
-    const void *a = element(p->a, p->dt, item * p->sa + (p->ta ? from : from * p->lda));
-    const void *b = element(p->b, p->dt, item * p->sb);
-    void       *c = (char *)p->c + (item * p->sc + from * p->ldc) * (int64_t)um_dtype_size(p->dtc);
-    void       *scratch;
+    const struct product   *w    = arg;
+    const struct um_matmul *p    = w->p;
+    const int64_t           item = task / w->groups / w->blocks, group = task % w->groups;
+    const int64_t           from = task / w->groups % w->blocks * w->rows;
+    const int64_t           m    = um_min(w->rows, p->m - from);
+    const int64_t           last = um_min(w->b.count, (group + 1) * GROUP);
+    struct room             r;
+    const void             *a;
+    int64_t                 lda;
+    void                   *room;
 
     if (p->k == 0) {
-        finish(p, c, m, NULL, 0, p->beta > 0);
+        finish(p, item, from, m, 0, p->n, NULL);
         return UM_OK;
     }
-    if (!plan)
-        return by_float(w, a, b, c, m, worker);
-    UM_TRY(um_dev_scratch(w->dev, worker, um_dnn_plan_scratch(plan), &scratch));
-    return um_dnn_run(w->dev, plan, a, b, p->bias, c, scratch);
+    UM_TRY(um_dev_scratch(w->dev, worker, w->room, &room));
+    r.next = room;
+    if (!w->planned)
+        return by_float(w, item, from, m, &r);
+    a = block_a(w, item, from, m, p->dt, &r, &lda);
+    for (int64_t c = group * GROUP; c < last; c++)
+        UM_TRY(by_plan(w, item, from, m, c, a, r, worker));
+    return UM_OK;
 }
 
-static int plan_block(struct product *w, int64_t m, struct um_dnn_plan **plan)
-{
-    const struct um_matmul   *p = w->p;
-    const struct um_dnn_shape s = { .m    = m,
-                                    .n    = p->n,
-                                    .k    = p->k,
-                                    .lda  = p->lda,
-                                    .ldb  = p->ldb,
-                                    .ldc  = p->ldc,
-                                    .ta   = p->ta,
-                                    .tb   = p->tb,
-                                    .dtc  = (int32_t)p->dtc,
-                                    .bias = p->bias != NULL,
-                                    .beta = p->beta > 0 };
+/* ---- plans -------------------------------------------------------------------------------------
+ */
 
+/* how op(B) [k,n] is cut, and how a chunk is packed; count 0: not in this process */
+static int cut(struct um_dev *dev, const struct um_weight *w, bool is_float, struct chunks *b)
+{
+    struct um_dnn_shape s      = { .k    = w->k,
+                                   .ldb  = w->ldb,
+                                   .dt   = (int32_t)(is_float ? UM_F32 : w->dt),
+                                   .dtc  = (int32_t)w->dt,
+                                   .tb   = w->tb,
+                                   .pack = 1 };
+    int64_t             chunks = um_ceil_div(w->n, WIDE);
+
+    *b = (struct chunks){ .n = w->n };
+    if (UM_VL < 16 || w->n < 1 || w->k < 1)
+        return UM_OK; /* only for AVX-512 has oneDNN a layout of its own */
+    b->cols = um_ceil_div(um_ceil_div(w->n, chunks), 64) * 64;
+    b->cols = um_min(b->cols, w->n);
+    chunks  = um_ceil_div(w->n, b->cols);
+    s.n     = b->cols;
+    UM_TRY(um_dnn_plan(dev, &s, &b->pack[0]));
+    s.n = w->n - (chunks - 1) * b->cols;
+    UM_TRY(um_dnn_plan(dev, &s, &b->pack[1]));
+    if (!b->pack[0] || !b->pack[1])
+        return UM_OK;
+    b->bytes = (um_dnn_plan_packed(b->pack[0]) + 63) & ~(size_t)63;
+    b->count = chunks;
+    return UM_OK;
+}
+
+struct packing {
+    struct um_dev       *dev;
+    const struct chunks *b;
+    const void          *from;
+    enum um_dtype        dt; /* of `from` */
+    bool                 tb;
+    int64_t              ldb;
+    char                *to;
+};
+
+static int pack_chunk(void *arg, int64_t c, int worker)
+{
+    const struct packing *k  = arg;
+    const int64_t         at = c * k->b->cols * (k->tb ? k->ldb : 1);
+
+    return um_dnn_run(k->dev, worker, k->b->pack[c == k->b->count - 1], NULL,
+                      element(k->from, k->dt, at), NULL, k->to + (size_t)c * k->b->bytes, NULL);
+}
+
+int UM_CPU(pack)(struct um_dev *dev, void *dst, size_t *bytes, const struct um_weight *w)
+{
+    struct chunks b;
+
+    UM_TRY(um_check_pack(w));
+    UM_TRY(cut(dev, w, true, &b));
+    if (b.count == 0)
+        return um_ref_pack(dev, dst, bytes, w);
+    *bytes = (size_t)b.count * b.bytes;
+    if (!dst)
+        return UM_OK;
+    return um_share(dev, b.count, pack_chunk,
+                    &(struct packing){ dev, &b, w->b, UM_F32, w->tb, w->ldb, dst });
+}
+
+static int plan_block(const struct product *w, int64_t m, int64_t n, struct um_dnn_plan **plan)
+{
+    const struct um_matmul *p = w->p;
+    struct um_dnn_shape     s = { .m      = m,
+                                  .n      = n,
+                                  .k      = p->k,
+                                  .lda    = p->lda,
+                                  .ldb    = p->ldb,
+                                  .ldc    = p->ldc,
+                                  .dt     = (int32_t)p->dt,
+                                  .dtc    = (int32_t)p->dtc,
+                                  .ta     = p->ta,
+                                  .tb     = p->tb,
+                                  .bias   = p->bias != NULL,
+                                  .beta   = p->beta > 0,
+                                  .packed = w->packed != NULL };
+
+    if (w->packed) {
+        s.tb  = 0;
+        s.ldb = 0;
+    }
+    if (p->fa && p->dt != UM_F32)
+        s.lda = p->ta ? m : p->k;
+    if (!w->direct) {
+        s.ldc  = n;
+        s.dtc  = UM_F32;
+        s.bias = s.beta = 0;
+    }
     return um_dnn_plan(w->dev, &s, plan);
+}
+
+static int plan_blocks(struct product *w)
+{
+    const struct um_matmul *p    = w->p;
+    const int64_t           m[2] = { w->rows, p->m - (w->blocks - 1) * w->rows };
+    const int64_t           n[2] = { w->b.cols, p->n - (w->b.count - 1) * w->b.cols };
+    size_t                  most = 0;
+
+    w->planned = true;
+    for (int i = 0; i < 4; i++) {
+        struct um_dnn_plan **plan = &w->plan[i / 2][i % 2];
+
+        UM_TRY(plan_block(w, m[i / 2], n[i % 2], plan));
+        w->planned = w->planned && *plan;
+        if (*plan && um_dnn_plan_scratch(*plan) > most)
+            most = um_dnn_plan_scratch(*plan);
+    }
+    w->room = most + 64 + (size_t)(w->rows * w->b.cols) * sizeof(float) + 64 +
+              (p->fa ? (size_t)(w->rows * p->k) * um_dtype_size(p->dt) + 64 : 0);
+    return UM_OK;
+}
+
+/* B packed: by the caller, or here when it is worth it or must be rounded anyhow */
+static int pack_b(struct product *w)
+{
+    const struct um_matmul *p   = w->p;
+    const bool              fit = p->batch == 1 || p->sb == 0, round = p->fb && p->dt != UM_F32;
+    const bool              pay = fit && p->m * p->batch >= REUSE && p->n * p->k > WORTH;
+    const struct um_weight  b   = { .dt = p->dt, .tb = p->tb, .n = p->n, .k = p->k, .ldb = p->ldb };
+    void                   *to;
+
+    if (!p->packed && !(round && fit) && !pay)
+        return UM_OK;
+    UM_TRY(cut(w->dev, &b, p->packed || round, &w->b));
+    if (w->b.count == 0)
+        return UM_OK;
+    w->packed = p->b;
+    if (p->packed)
+        return UM_OK;
+    UM_TRY(um_share_scratch(w->dev, (size_t)w->b.count * w->b.bytes, &to));
+    w->packed = to;
+    return um_share(
+        w->dev, w->b.count, pack_chunk,
+        &(struct packing){ w->dev, &w->b, p->b, round ? UM_F32 : p->dt, p->tb, p->ldb, to });
+}
+
+/* does oneDNN write C itself? */
+static bool plain(const struct um_matmul *p)
+{
+    return !p->pre && !p->res && p->act == UM_ACT_NONE && !(p->drop.p > 0);
 }
 
 int UM_CPU(matmul)(struct um_dev *dev, const struct um_matmul *p)
 {
-    struct product w = { .dev = dev, .p = p };
+    struct product   w = { .dev = dev, .p = p };
+    struct um_matmul q;
 
     UM_TRY(um_check_matmul(p));
     if (p->m == 0 || p->n == 0 || p->batch == 0)
         return UM_OK;
     w.rows   = block_rows(p);
     w.blocks = um_ceil_div(p->m, w.rows);
-    if (p->dt == UM_BF16 && p->k > 0 && UM_VL == 16) { /* oneDNN has these for AVX-512 alone */
-        const int64_t last = p->m - (w.blocks - 1) * w.rows;
-
-        UM_TRY(plan_block(&w, w.rows, &w.whole));
-        if (last != w.rows)
-            UM_TRY(plan_block(&w, last, &w.last));
+    w.direct = plain(p);
+    if (UM_VL == 16 && p->k > 0) {
+        UM_TRY(pack_b(&w));
+        if (!w.packed)
+            w.b = (struct chunks){ .n = p->n, .cols = p->n, .count = 1 };
+        if (w.packed || !p->fb || p->dt == UM_F32)
+            UM_TRY(plan_blocks(&w));
     }
-    return um_share(dev, p->batch * w.blocks, block, &w);
+    if (p->packed && w.packed && !w.planned)
+        return um_fail(UM_EUNSUPPORTED, "matmul: no product with the packed [%lld,%lld]",
+                       (long long)p->k, (long long)p->n);
+    if (!w.planned) {
+        q        = um_plain_packed(p);
+        w.p      = &q;
+        w.packed = NULL;
+        w.b      = (struct chunks){ .n = p->n, .cols = p->n, .count = 1 };
+        w.room   = sizeof(float) * (size_t)(w.rows * p->n + 16 + w.rows * p->k + 16 +
+                                          (p->dt == UM_F32 ? 0 : p->k * p->n + 16));
+    }
+    w.groups = um_ceil_div(w.b.count, GROUP);
+    return um_share(dev, p->batch * w.blocks * w.groups, block, &w);
 }
 
 struct column_sums {

@@ -6,6 +6,11 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "kernels/cuda.h"
+#include "kernels/drop_cuda.h"
+
+extern "C" {
+#include "kernels/linear/linear.h"
+}
 
 static int lt_check(cublasStatus_t s, const char *what)
 {
@@ -77,19 +82,18 @@ static void plan_free(struct plan *l)
         (void)cublasLtMatmulDescDestroy(l->desc);
 }
 
-static int multiply(struct um_dev *dev, const struct um_matmul *p, float beta)
+static const size_t LT_WORK = (size_t)32 << 20;
+
+/* into p->c; work: LT_WORK bytes */
+static int multiply(struct um_dev *dev, const struct um_matmul *p, float beta, void *work)
 {
-    const float                     one  = 1;
-    const size_t                    size = (size_t)32 << 20;
-    struct um_cuda                 *c    = um_cuda_of(dev);
-    struct plan                     l    = {};
+    const float                     one = 1;
+    struct um_cuda                 *c   = um_cuda_of(dev);
+    struct plan                     l   = {};
     cublasLtMatmulHeuristicResult_t best;
     int                             found = 0, st;
-    void                           *work  = um_cuda_work(dev, size);
 
-    if (!work)
-        return UM_ENOMEM;
-    st = describe(&l, p, size);
+    st = describe(&l, p, LT_WORK);
     if (st == UM_OK)
         st = lt_check(cublasLtMatmulAlgoGetHeuristic(c->lt, l.desc, l.b, l.a, l.c, l.c, l.pref, 1,
                                                      &best, &found),
@@ -99,58 +103,137 @@ static int multiply(struct um_dev *dev, const struct um_matmul *p, float beta)
                      (long long)p->m, (long long)p->k, (long long)p->k, (long long)p->n);
     if (st == UM_OK)
         st = lt_check(cublasLtMatmul(c->lt, l.desc, &one, p->b, l.b, p->a, l.a, &beta, p->c, l.c,
-                                     p->c, l.c, &best.algo, work, size, c->stream),
+                                     p->c, l.c, &best.algo, work, LT_WORK, c->stream),
                       "launch");
     plan_free(&l);
     return st;
 }
 
-/* C = bias + beta C: what the product is then added to */
+/* What stands around a product, one pass over it: acc is the product in float, [batch,m,n] dense,
+ * or NULL for 0. Only a product with nothing around it but beta is written to C by cuBLASLt itself.
+ */
 template <typename T>
-static __global__ void start(T *c, const float *bias, int64_t batch, int64_t m, int64_t n,
-                             int64_t ldc, int64_t sc, float beta)
+static __global__ void finish(T *c, T *pre, const T *res, const float *acc, struct um_matmul p)
 {
-    for (int64_t k = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; k < batch * m * n;
+    for (int64_t k = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; k < p.batch * p.m * p.n;
          k += (int64_t)gridDim.x * blockDim.x) {
-        const int64_t at = k / n / m * sc + k / n % m * ldc + k % n;
-        um_st(c, at, (bias ? bias[k % n] : 0) + (beta != 0 ? um_ld(c, at) : 0));
+        const int64_t at = k / p.n / p.m * p.sc + k / p.n % p.m * p.ldc + k % p.n;
+        float         v  = (acc ? acc[k] : 0) + (p.bias ? p.bias[k % p.n] : 0);
+
+        if (pre)
+            um_st(pre, at, v);
+        if (p.act == UM_ACT_GELU)
+            v = v * normcdff(v);
+        v *= um_drop_factor(p.drop, (uint64_t)k);
+        v += (res ? um_ld(res, at) : 0) + (p.beta != 0 ? um_ld(c, at) : 0);
+        um_st(c, at, v);
     }
 }
 
-/* a separate pass for the bias: the epilogue's bias runs along columns and must have C's type, ours
- * is always float. In bf16 it comes after the product, so that only one rounding of the sum is
- * added. */
-template <typename T>
-static __global__ void add_bias(T *c, const float *bias, int64_t batch, int64_t m, int64_t n,
-                                int64_t ldc, int64_t sc)
+static int finish_all(struct um_dev *dev, const struct um_matmul *p, const float *acc)
 {
-    for (int64_t k = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; k < batch * m * n;
-         k += (int64_t)gridDim.x * blockDim.x) {
-        const int64_t at = k / n / m * sc + k / n % m * ldc + k % n;
-        um_st(c, at, um_ld(c, at) + bias[k % n]);
-    }
-}
-
-extern "C" int um_cuda_matmul(struct um_dev *dev, const struct um_matmul *p)
-{
-    const int64_t count = p->batch * p->m * p->n;
-
-    if (count == 0)
-        return UM_OK;
-    if (p->batch > 0x7fffffff)
-        return um_fail(UM_ERANGE, "cuda: matmul: batch of %lld", (long long)p->batch);
-    if (p->k == 0) {
-        UM_CUDA_TYPED(p->dtc,
-                      (start<T><<<um_cuda_blocks(count, 256), 256, 0, um_cuda_stream(dev)>>>(
-                          (T *)p->c, p->bias, p->batch, p->m, p->n, p->ldc, p->sc, p->beta)));
-        return um_cuda_launched("matmul");
-    }
-    UM_TRY(multiply(dev, p, p->beta));
-    if (!p->bias)
-        return UM_OK;
-    UM_CUDA_TYPED(p->dtc, (add_bias<T><<<um_cuda_blocks(count, 256), 256, 0, um_cuda_stream(dev)>>>(
-                              (T *)p->c, p->bias, p->batch, p->m, p->n, p->ldc, p->sc)));
+    UM_CUDA_TYPED(
+        p->dtc,
+        (finish<T><<<um_cuda_blocks(p->batch * p->m * p->n, 256), 256, 0, um_cuda_stream(dev)>>>(
+            (T *)p->c, (T *)p->pre, (const T *)p->res, acc, *p)));
     return um_cuda_launched("matmul");
+}
+
+/* rows x cols of x, ld apart, rounded, dense; batch items `stride` apart */
+static __global__ void round_rows(__nv_bfloat16 *y, const float *x, int64_t batch, int64_t rows,
+                                  int64_t cols, int64_t ld, int64_t stride)
+{
+    for (int64_t k = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; k < batch * rows * cols;
+         k += (int64_t)gridDim.x * blockDim.x)
+        um_st(y, k, x[k / cols / rows * stride + k / cols % rows * ld + k % cols]);
+}
+
+/* scratch of one product: cuBLASLt's, then the operands rounded, then the product in float */
+struct parts {
+    size_t a, b, acc, total;
+};
+
+static size_t part(size_t *at, size_t n)
+{
+    const size_t from = *at;
+
+    *at += (n + 255) & ~(size_t)255;
+    return from;
+}
+
+static struct parts parts_of(const struct um_matmul *p, bool plain)
+{
+    const int64_t na = p->sa ? p->batch : 1, nb = p->sb ? p->batch : 1;
+    size_t        at = LT_WORK;
+    struct parts  s;
+
+    s.a     = part(&at, p->fa ? (size_t)(na * p->m * p->k) * 2 : 0);
+    s.b     = part(&at, p->fb ? (size_t)(nb * p->n * p->k) * 2 : 0);
+    s.acc   = part(&at, plain ? 0 : (size_t)(p->batch * p->m * p->n) * sizeof(float));
+    s.total = at;
+    return s;
+}
+
+static int round_operand(struct um_dev *dev, void *to, const void **x, int64_t *ld, int64_t *stride,
+                         int64_t batch, int64_t rows, int64_t cols)
+{
+    const int64_t items = *stride ? batch : 1;
+
+    round_rows<<<um_cuda_blocks(items * rows * cols, 256), 256, 0, um_cuda_stream(dev)>>>(
+        (__nv_bfloat16 *)to, (const float *)*x, items, rows, cols, *ld, *stride);
+    *x      = to;
+    *ld     = cols;
+    *stride = *stride ? rows * cols : 0;
+    return um_cuda_launched("matmul: rounding");
+}
+
+extern "C" int um_cuda_matmul(struct um_dev *dev, const struct um_matmul *given)
+{
+    struct um_matmul p     = um_plain_packed(given);
+    const bool       plain = !p.bias && !p.pre && !p.res && p.act == UM_ACT_NONE && !(p.drop.p > 0);
+    struct um_matmul q;
+    struct parts     s;
+    char            *work;
+
+    p.fa = p.fa && p.dt != UM_F32;
+    p.fb = p.fb && p.dt != UM_F32;
+    if (p.batch * p.m * p.n == 0)
+        return UM_OK;
+    if (p.batch > 0x7fffffff)
+        return um_fail(UM_ERANGE, "cuda: matmul: batch of %lld", (long long)p.batch);
+    if (p.k == 0)
+        return finish_all(dev, &p, NULL);
+    s = parts_of(&p, plain);
+    if (!(work = (char *)um_cuda_work(dev, s.total)))
+        return UM_ENOMEM;
+    if (p.fa)
+        UM_TRY(round_operand(dev, work + s.a, &p.a, &p.lda, &p.sa, p.batch, p.ta ? p.k : p.m,
+                             p.ta ? p.m : p.k));
+    if (p.fb)
+        UM_TRY(round_operand(dev, work + s.b, &p.b, &p.ldb, &p.sb, p.batch, p.tb ? p.n : p.k,
+                             p.tb ? p.k : p.n));
+    if (plain)
+        return multiply(dev, &p, p.beta, work);
+    q     = p;
+    q.c   = work + s.acc;
+    q.dtc = UM_F32;
+    q.ldc = p.n;
+    q.sc  = p.m * p.n;
+    UM_TRY(multiply(dev, &q, 0, work));
+    return finish_all(dev, &p, (const float *)q.c);
+}
+
+/* cuBLASLt reads weights best as they are: bf16 ones are only rounded */
+extern "C" int um_cuda_pack(struct um_dev *dev, void *dst, size_t *bytes, const struct um_weight *w)
+{
+    const int64_t rows = w->tb ? w->n : w->k, cols = w->tb ? w->k : w->n;
+
+    *bytes = w->dt == UM_F32 ? 0 : (size_t)(rows * cols) * sizeof(__nv_bfloat16);
+    if (!dst || *bytes == 0)
+        return UM_OK;
+    round_rows<<<um_cuda_blocks(rows * cols, 256), 256, 0, um_cuda_stream(dev)>>>(
+        (__nv_bfloat16 *)dst, w->b, 1, rows, cols, w->ldb, 0);
+    return um_cuda_launched("pack");
 }
 
 enum { ROWS = 256 };

@@ -11,6 +11,8 @@
 #include <oneapi/dnnl/dnnl.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
+
 #if DNNL_VERSION_MAJOR < 3
 #define DESC(d) (&(d)) /* a description is a struct, passed by its address */
 typedef const dnnl_memory_desc_t *desc_ref;
@@ -19,21 +21,24 @@ typedef const dnnl_memory_desc_t *desc_ref;
 typedef const_dnnl_memory_desc_t desc_ref;
 #endif
 
-enum { PLANS = 256, A = 0, B, BIAS, C, NDESC };
+enum { PLANS = 1024, HINTS = 4096, A = 0, B, BIAS, C, SCRATCH, NDESC };
 
 struct um_dnn_plan {
     struct um_dnn_shape shape;
     uint64_t            used; /* when it was last asked for */
     dnnl_primitive_t    primitive;
     dnnl_memory_desc_t  desc[NDESC];
-    dnnl_memory_desc_t  scratch_desc;
-    size_t              scratch;
+    dnnl_memory_t      *memory; /* [workers][NDESC]: each worker's views of its operands */
+    int                 views;
+    size_t              scratch, packed;
     bool                made; /* false: oneDNN has no such product */
 };
 
 struct um_dnn {
     dnnl_engine_t       engine;
+    dnnl_stream_t      *stream; /* one a worker */
     struct um_dnn_plan *plan[PLANS];
+    int16_t             hint[HINTS]; /* where a shape with this hash was seen last */
     int                 n;
     uint64_t            clock;
 };
@@ -93,19 +98,105 @@ static dnnl_status_t describe(dnnl_memory_desc_t *d, dnnl_data_type_t t, int64_t
 #endif
 }
 
-static dnnl_status_t describe_all(struct um_dnn_plan *p)
+static dnnl_data_type_t data_type(int32_t dt)
+{
+    return dt == UM_F32 ? dnnl_f32 : dnnl_bf16;
+}
+
+static dnnl_status_t describe_any(dnnl_memory_desc_t *d, dnnl_data_type_t t, int64_t rows,
+                                  int64_t cols)
+{
+    const dnnl_dims_t dims = { rows, cols };
+
+#if DNNL_VERSION_MAJOR < 3
+    return dnnl_memory_desc_init_by_tag(d, 2, dims, t, dnnl_format_tag_any);
+#else
+    return dnnl_memory_desc_create_with_tag(d, 2, dims, t, dnnl_format_tag_any);
+#endif
+}
+
+static dnnl_status_t copy_desc(dnnl_memory_desc_t *to, desc_ref from)
+{
+#if DNNL_VERSION_MAJOR < 3
+    *to = *from;
+    return dnnl_success;
+#else
+    return dnnl_memory_desc_clone(to, from);
+#endif
+}
+
+static dnnl_status_t choose(dnnl_primitive_desc_t *pd, const struct um_dnn_plan *p,
+                            dnnl_engine_t engine, const_dnnl_primitive_attr_t attr)
+{
+    const desc_ref bias = p->shape.bias ? DESC(p->desc[BIAS]) : NULL;
+
+#if DNNL_VERSION_MAJOR < 3
+    dnnl_matmul_desc_t op;
+    dnnl_status_t      st =
+        dnnl_matmul_desc_init(&op, DESC(p->desc[A]), DESC(p->desc[B]), bias, DESC(p->desc[C]));
+
+    return st != dnnl_success ? st : dnnl_primitive_desc_create(pd, &op, attr, engine, NULL);
+#else
+    return dnnl_matmul_primitive_desc_create(pd, engine, DESC(p->desc[A]), DESC(p->desc[B]), bias,
+                                             DESC(p->desc[C]), attr);
+#endif
+}
+
+static void free_descs(struct um_dnn_plan *p)
+{
+#if DNNL_VERSION_MAJOR >= 3
+    for (int i = 0; i < NDESC; i++)
+        if (p->desc[i])
+            dnnl_memory_desc_destroy(p->desc[i]);
+#else
+    (void)p;
+#endif
+}
+
+/* The layout of a packed [k,n] is oneDNN's choice for products of this many rows, so that one
+ * packing serves any number of rows. */
+static dnnl_status_t describe_packed(dnnl_memory_desc_t *d, dnnl_data_type_t t, int64_t k,
+                                     int64_t n, dnnl_engine_t engine)
+{
+    enum { ROWS = 128 };
+    struct um_dnn_plan    p  = { 0 };
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_status_t         st = describe(&p.desc[A], t, ROWS, k, k, 1);
+
+    if (st == dnnl_success)
+        st = describe_any(&p.desc[B], t, k, n);
+    if (st == dnnl_success)
+        st = describe(&p.desc[C], dnnl_f32, ROWS, n, n, 1);
+    if (st == dnnl_success)
+        st = choose(&pd, &p, engine, NULL);
+    if (st == dnnl_success)
+        st = copy_desc(d, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
+    if (pd)
+        dnnl_primitive_desc_destroy(pd);
+    free_descs(&p);
+    return st;
+}
+
+static dnnl_status_t describe_all(struct um_dnn_plan *p, dnnl_engine_t engine)
 {
     const struct um_dnn_shape *s  = &p->shape;
-    const dnnl_data_type_t     tc = s->dtc == UM_F32 ? dnnl_f32 : dnnl_bf16;
-    dnnl_status_t              st;
+    const dnnl_data_type_t     t  = data_type(s->dt);
+    dnnl_status_t              st = dnnl_success;
 
-    st = describe(&p->desc[A], dnnl_bf16, s->m, s->k, s->ta ? 1 : s->lda, s->ta ? s->lda : 1);
+    if (s->packed)
+        st = describe_packed(&p->desc[B], t, s->k, s->n, engine);
+    else
+        st = describe(&p->desc[B], t, s->k, s->n, s->tb ? 1 : s->ldb, s->tb ? s->ldb : 1);
+    if (s->pack)
+        return st != dnnl_success
+                   ? st
+                   : describe_packed(&p->desc[C], data_type(s->dtc), s->k, s->n, engine);
     if (st == dnnl_success)
-        st = describe(&p->desc[B], dnnl_bf16, s->k, s->n, s->tb ? 1 : s->ldb, s->tb ? s->ldb : 1);
+        st = describe(&p->desc[A], t, s->m, s->k, s->ta ? 1 : s->lda, s->ta ? s->lda : 1);
     if (st == dnnl_success)
         st = describe(&p->desc[BIAS], dnnl_f32, 1, s->n, s->n, 1);
     if (st == dnnl_success)
-        st = describe(&p->desc[C], tc, s->m, s->n, s->ldc, 1);
+        st = describe(&p->desc[C], data_type(s->dtc), s->m, s->n, s->ldc, 1);
     return st;
 }
 
@@ -132,50 +223,37 @@ static dnnl_status_t attributes(dnnl_primitive_attr_t *attr, bool sum)
     return st;
 }
 
-static dnnl_status_t choose(dnnl_primitive_desc_t *pd, struct um_dnn_plan *p, dnnl_engine_t engine,
-                            const_dnnl_primitive_attr_t attr)
+static dnnl_status_t choose_pack(dnnl_primitive_desc_t *pd, const struct um_dnn_plan *p,
+                                 dnnl_engine_t engine)
 {
-    const desc_ref bias = p->shape.bias ? DESC(p->desc[BIAS]) : NULL;
-
-#if DNNL_VERSION_MAJOR < 3
-    dnnl_matmul_desc_t op;
-    dnnl_status_t      st =
-        dnnl_matmul_desc_init(&op, DESC(p->desc[A]), DESC(p->desc[B]), bias, DESC(p->desc[C]));
-
-    return st != dnnl_success ? st : dnnl_primitive_desc_create(pd, &op, attr, engine, NULL);
-#else
-    return dnnl_matmul_primitive_desc_create(pd, engine, DESC(p->desc[A]), DESC(p->desc[B]), bias,
-                                             DESC(p->desc[C]), attr);
-#endif
+    return dnnl_reorder_primitive_desc_create(pd, DESC(p->desc[B]), engine, DESC(p->desc[C]),
+                                              engine, NULL);
 }
 
-/* the workspace's description outlives the primitive's own */
-static dnnl_status_t take_scratch(struct um_dnn_plan *p, const_dnnl_primitive_desc_t pd)
+/* descriptions outlive the primitive's own */
+static dnnl_status_t take_sizes(struct um_dnn_plan *p, const_dnnl_primitive_desc_t pd)
 {
     const desc_ref md = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
 
-    p->scratch = md ? dnnl_memory_desc_get_size(md) : 0;
-#if DNNL_VERSION_MAJOR < 3
-    if (md)
-        p->scratch_desc = *md;
-    return dnnl_success;
-#else
-    return md ? dnnl_memory_desc_clone(&p->scratch_desc, md) : dnnl_success;
-#endif
+    p->packed = dnnl_memory_desc_get_size(DESC(p->desc[p->shape.pack ? C : B]));
+    if (!md || p->shape.pack)
+        return dnnl_success;
+    p->scratch = dnnl_memory_desc_get_size(md);
+    return copy_desc(&p->desc[SCRATCH], md);
 }
 
 static dnnl_status_t make(struct um_dnn_plan *p, dnnl_engine_t engine)
 {
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd   = NULL;
-    dnnl_status_t         st   = describe_all(p);
+    dnnl_status_t         st   = describe_all(p, engine);
 
-    if (st == dnnl_success)
+    if (st == dnnl_success && !p->shape.pack)
         st = attributes(&attr, p->shape.beta != 0);
     if (st == dnnl_success)
-        st = choose(&pd, p, engine, attr);
+        st = p->shape.pack ? choose_pack(&pd, p, engine) : choose(&pd, p, engine, attr);
     if (st == dnnl_success)
-        st = take_scratch(p, pd);
+        st = take_sizes(p, pd);
     if (st == dnnl_success)
         st = dnnl_primitive_create(&p->primitive, pd);
     p->made = st == dnnl_success;
@@ -188,15 +266,13 @@ static dnnl_status_t make(struct um_dnn_plan *p, dnnl_engine_t engine)
 
 static void plan_free(struct um_dnn_plan *p)
 {
+    for (int i = 0; i < p->views; i++)
+        if (p->memory[i])
+            dnnl_memory_destroy(p->memory[i]);
+    free(p->memory);
     if (p->primitive)
         dnnl_primitive_destroy(p->primitive);
-#if DNNL_VERSION_MAJOR >= 3
-    for (int i = 0; i < NDESC; i++)
-        if (p->desc[i])
-            dnnl_memory_desc_destroy(p->desc[i]);
-    if (p->scratch_desc)
-        dnnl_memory_desc_destroy(p->scratch_desc);
-#endif
+    free_descs(p);
     free(p);
 }
 
@@ -207,12 +283,17 @@ static int dnn_open(struct um_dev *dev)
     if (dev->dnn)
         return UM_OK;
     dev->dnn = calloc(1, sizeof *dev->dnn);
-    if (!dev->dnn)
+    if (dev->dnn)
+        dev->dnn->stream = calloc((size_t)dev->workers, sizeof(dnnl_stream_t));
+    if (!dev->dnn || !dev->dnn->stream) {
+        um_dnn_close(dev);
         return um_fail(UM_ENOMEM, "out of memory");
+    }
     st = dnnl_engine_create(&dev->dnn->engine, dnnl_cpu, 0);
+    for (int i = 0; i < dev->workers && st == dnnl_success; i++)
+        st = dnnl_stream_create(&dev->dnn->stream[i], dev->dnn->engine, dnnl_stream_in_order);
     if (st != dnnl_success) {
-        free(dev->dnn);
-        dev->dnn = NULL;
+        um_dnn_close(dev);
         return failed("start", st);
     }
     return UM_OK;
@@ -236,17 +317,30 @@ int um_dnn_plan(struct um_dev *dev, const struct um_dnn_shape *shape, struct um_
 {
     struct um_dnn_plan *p = NULL;
     struct um_dnn      *d;
+    int16_t            *hint;
 
     UM_TRY(dnn_open(dev));
-    d = dev->dnn;
-    for (int i = 0; i < d->n && !p; i++)
-        if (memcmp(&d->plan[i]->shape, shape, sizeof *shape) == 0)
-            p = d->plan[i];
+    d    = dev->dnn;
+    hint = &d->hint[um_hash64(shape, sizeof *shape) % HINTS];
+    for (int i = -1; i < d->n && !p; i++) {
+        const int at = i < 0 ? *hint : i;
+
+        if (at < d->n && memcmp(&d->plan[at]->shape, shape, sizeof *shape) == 0) {
+            p     = d->plan[at];
+            *hint = (int16_t)at;
+        }
+    }
     if (!p) {
         p = calloc(1, sizeof *p);
         if (!p)
             return um_fail(UM_ENOMEM, "out of memory");
-        p->shape          = *shape;
+        p->shape  = *shape;
+        p->views  = dev->workers * NDESC;
+        p->memory = calloc((size_t)p->views, sizeof *p->memory);
+        if (!p->memory) {
+            free(p);
+            return um_fail(UM_ENOMEM, "out of memory");
+        }
         d->plan[place(d)] = p;
         one_thread();
         (void)make(p, d->engine); /* a refusal is remembered: the caller has another way */
@@ -261,49 +355,78 @@ size_t um_dnn_plan_scratch(const struct um_dnn_plan *plan)
     return plan->scratch;
 }
 
-int um_dnn_run(struct um_dev *dev, const struct um_dnn_plan *plan, const void *a, const void *b,
-               const float *bias, void *c, void *scratch)
+size_t um_dnn_plan_packed(const struct um_dnn_plan *plan)
 {
-    const struct {
-        int      arg;
-        desc_ref desc;
-        void    *data;
-    } in[] = { { DNNL_ARG_SRC, DESC(plan->desc[A]), (void *)(uintptr_t)a },
-               { DNNL_ARG_WEIGHTS, DESC(plan->desc[B]), (void *)(uintptr_t)b },
-               { DNNL_ARG_DST, DESC(plan->desc[C]), c },
-               { DNNL_ARG_SCRATCHPAD, DESC(plan->scratch_desc), scratch },
-               { DNNL_ARG_BIAS, DESC(plan->desc[BIAS]), (void *)(uintptr_t)bias } };
-    dnnl_exec_arg_t args[5];
-    dnnl_stream_t   stream = NULL;
-    int             n      = 0;
-    dnnl_status_t   st     = dnnl_stream_create(&stream, dev->dnn->engine, dnnl_stream_in_order);
+    return plan->packed;
+}
 
+/* the worker's view of operand i, made when first wanted, now looking at `data` */
+static dnnl_status_t view(dnnl_engine_t engine, int worker, const struct um_dnn_plan *plan, int i,
+                          const void *data, dnnl_memory_t *m)
+{
+    dnnl_memory_t *own = &plan->memory[worker * NDESC + i];
+    void          *p   = (void *)(uintptr_t)data;
+    dnnl_status_t  st  = dnnl_success;
+
+    if (!*own)
+        st = dnnl_memory_create(own, DESC(plan->desc[i]), engine, p);
+    else
+        st = dnnl_memory_set_data_handle(*own, p);
+    *m = *own;
+    return st;
+}
+
+int um_dnn_run(struct um_dev *dev, int worker, const struct um_dnn_plan *plan, const void *a,
+               const void *b, const float *bias, void *c, void *scratch)
+{
+    const bool  pack = plan->shape.pack != 0;
+    const void *data[NDESC];
+    const int   arg[NDESC] = {
+          [A]       = DNNL_ARG_SRC,
+          [B]       = pack ? DNNL_ARG_FROM : DNNL_ARG_WEIGHTS,
+          [BIAS]    = DNNL_ARG_BIAS,
+          [C]       = pack ? DNNL_ARG_TO : DNNL_ARG_DST,
+          [SCRATCH] = DNNL_ARG_SCRATCHPAD,
+    };
+    dnnl_exec_arg_t args[NDESC];
+    dnnl_stream_t   stream = dev->dnn->stream[worker];
+    dnnl_status_t   st     = dnnl_success;
+    int             n      = 0;
+
+    data[A]       = a;
+    data[B]       = b;
+    data[BIAS]    = bias;
+    data[C]       = c;
+    data[SCRATCH] = plan->scratch ? scratch : NULL;
     one_thread();
-    for (int i = 0; i < (bias ? 5 : 4) && st == dnnl_success; i++) {
-        if (in[i].arg == DNNL_ARG_SCRATCHPAD && plan->scratch == 0)
+    for (int i = 0; i < NDESC && st == dnnl_success; i++) {
+        if (!data[i])
             continue;
-        st          = dnnl_memory_create(&args[n].memory, in[i].desc, dev->dnn->engine, in[i].data);
-        args[n].arg = in[i].arg;
-        n += st == dnnl_success;
+        st          = view(dev->dnn->engine, worker, plan, i, data[i], &args[n].memory);
+        args[n].arg = arg[i];
+        n++;
     }
     if (st == dnnl_success)
         st = dnnl_primitive_execute(plan->primitive, stream, n, args);
     if (st == dnnl_success)
         st = dnnl_stream_wait(stream);
-    for (int i = 0; i < n; i++)
-        dnnl_memory_destroy(args[i].memory);
-    if (stream)
-        dnnl_stream_destroy(stream);
-    return st == dnnl_success ? UM_OK : failed("multiply", st);
+    return st == dnnl_success ? UM_OK : failed(pack ? "pack" : "multiply", st);
 }
 
 void um_dnn_close(struct um_dev *dev)
 {
-    if (!dev->dnn)
+    struct um_dnn *d = dev->dnn;
+
+    if (!d)
         return;
-    for (int i = 0; i < dev->dnn->n; i++)
-        plan_free(dev->dnn->plan[i]);
-    dnnl_engine_destroy(dev->dnn->engine);
-    free(dev->dnn);
+    for (int i = 0; i < d->n; i++)
+        plan_free(d->plan[i]);
+    for (int i = 0; d->stream && i < dev->workers; i++)
+        if (d->stream[i])
+            dnnl_stream_destroy(d->stream[i]);
+    free(d->stream);
+    if (d->engine)
+        dnnl_engine_destroy(d->engine);
+    free(d);
     dev->dnn = NULL;
 }

@@ -29,22 +29,30 @@ struct um_dnn_gemm {
 };
 UM_RESULT_USED int um_dnn_gemm(const struct um_dnn_gemm *g);
 
-/* a product of bfloat16 matrices: c = op(a) op(b) + bias + beta c, beta 0 or 1 */
+/* what a plan does: a product of matrices of dtype dt (c = op(a) op(b) + bias + beta c, beta 0 or
+ * 1), or packing: op(b) [k,n], b of dtype dt, goes to dtype dtc in the layout that products with
+ * `packed` set read best */
 struct um_dnn_shape {
     int64_t m, n, k, lda, ldb, ldc;
-    int32_t ta, tb, dtc, bias, beta; /* dtc: an enum um_dtype; the others 0 or 1 */
-    int32_t zero;                    /* 0: shapes are compared as bytes */
+    int32_t dt, dtc, ta, tb, bias, beta; /* dtypes are enum um_dtype; the others 0 or 1 */
+    int32_t packed;                      /* product: b is packed */
+    int32_t pack;                        /* not a product: packing; m, lda, ldc, ta, bias, beta 0 */
 };
 struct um_dnn_plan;
 
-/* um_dnn_plan - the device's plan for a shape, from its bounded store; valid until the next call.
- * *plan NULL: oneDNN has none for this processor. Not reentrant: call before sharing work out. */
+/* um_dnn_plan - the device's plan for a shape, from its bounded store; valid until UM_DNN_FRESH
+ * more were asked for. *plan NULL: oneDNN has none for this processor. Not reentrant: call before
+ * sharing work out. */
+enum { UM_DNN_FRESH = 512 };
 UM_RESULT_USED int um_dnn_plan(struct um_dev *dev, const struct um_dnn_shape *shape,
                                struct um_dnn_plan **plan);
 size_t             um_dnn_plan_scratch(const struct um_dnn_plan *plan); /* bytes it works in */
-/* um_dnn_run - reentrant, with a scratch of its own for each call */
-UM_RESULT_USED int um_dnn_run(struct um_dev *dev, const struct um_dnn_plan *plan, const void *a,
-                              const void *b, const float *bias, void *c, void *scratch);
+size_t             um_dnn_plan_packed(const struct um_dnn_plan *plan);  /* bytes of op(b) packed */
+/* um_dnn_run - reentrant for different workers, with a scratch of its own for each call. Packing
+ * reads b and writes c. */
+UM_RESULT_USED int um_dnn_run(struct um_dev *dev, int worker, const struct um_dnn_plan *plan,
+                              const void *a, const void *b, const float *bias, void *c,
+                              void *scratch);
 
 void um_dnn_close(struct um_dev *dev);
 

@@ -43,49 +43,85 @@ int bert_declare(struct um_model *m, struct decl *d)
 
 /* ---- forward ---- */
 
-/* words + positions + token type 0, normalised, dropped */
-static struct um_var *embed(struct um_nn *nn, const struct um_model *m, struct um_var *ids)
-{
-    const struct um_bert_params *b  = m->bert;
-    const int64_t                BT = ids ? ids->dim[0] * ids->dim[1] : 0, C = m->cfg.text_width;
-    struct um_var               *x = um_embed(nn, ids, par(nn, m, b->word));
-    const int64_t                B = x ? x->dim[0] : 0, T = x ? x->dim[1] : 0;
+/* The real tokens of a batch, one sample after the other: padding is neither stored nor computed.
+ */
+struct tokens {
+    struct um_var *ids, *position; /* [1,N]: pieces, and where in its report each stands */
+    struct um_var *start;          /* [B+1]: the first of each sample, and N */
+    struct um_var *cls;            /* [1,B]: the row of each sample's [CLS] */
+    int64_t        N, T;           /* tokens in all, of the longest report */
+};
 
-    x = um_add_rows(nn, x, par(nn, m, b->position), 0);
-    x = um_reshape(nn, x, 3, (int64_t[]){ BT, 1, C }); /* one row, the type, for every token */
+static struct tokens gather(struct um_nn *nn, int64_t B, int64_t T, const int32_t *ids,
+                            const uint8_t *mask)
+{
+    struct tokens t  = { .N = 0 };
+    int32_t      *id = um_nn_host(nn, (size_t)(2 * B * T + B + 1) * sizeof *id);
+    int32_t      *at = id + B * T, *start = at + B * T;
+
+    if (!id)
+        return t;
+    for (int64_t b = 0; b < B; b++) {
+        start[b] = (int32_t)t.N;
+        if (mask && T > 0 && !mask[b * T])
+            (void)um_nn_fail(nn, UM_ERANGE, "text: the mask leaves out [CLS] of report %lld",
+                             (long long)b);
+        for (int64_t i = 0; i < T; i++)
+            if (!mask || mask[b * T + i]) {
+                id[t.N]   = ids[b * T + i];
+                at[t.N++] = (int32_t)i;
+            }
+        t.T = t.N - start[b] > t.T ? t.N - start[b] : t.T;
+    }
+    start[B]   = (int32_t)t.N;
+    t.ids      = um_nn_input(nn, UM_I32, 2, (int64_t[]){ 1, t.N }, id);
+    t.position = um_nn_input(nn, UM_I32, 2, (int64_t[]){ 1, t.N }, at);
+    t.start    = um_nn_input(nn, UM_I32, 1, (int64_t[]){ B + 1 }, start);
+    t.cls      = um_nn_input(nn, UM_I32, 2, (int64_t[]){ 1, B }, start);
+    return t;
+}
+
+/* words + positions + token type 0, normalised, dropped: [N,C] float */
+static struct um_var *embed(struct um_nn *nn, const struct um_model *m, const struct tokens *t)
+{
+    const struct um_bert_params *b = m->bert;
+    const int64_t                C = m->cfg.text_width;
+    struct um_var               *x = um_embed(nn, t->ids, par(nn, m, b->word));
+
+    x = um_add(nn, x, um_embed(nn, t->position, par(nn, m, b->position)));
+    x = um_reshape(nn, x, 3, (int64_t[]){ t->N, 1, C }); /* one row, the type, for every token */
     x = um_add_rows(nn, x, par(nn, m, b->type), 0);
-    x = um_reshape(nn, x, 3, (int64_t[]){ B, T, C });
+    x = um_reshape(nn, x, 2, (int64_t[]){ t->N, C });
     return um_dropout(nn, norm(nn, m, b->norm, x, EPS), (float)m->cfg.text_dropout);
 }
 
 /* x <- LN(x + Drop(Attn(x)));  x <- LN(x + Drop(W2 GELU(W1 x + b1) + b2)) */
 static struct um_var *layer(struct um_nn *nn, const struct um_model *m, const struct bert_layer *b,
-                            struct um_var *x, struct um_var *mask)
+                            struct um_var *x, const struct tokens *t)
 {
     const float    p = (float)m->cfg.text_dropout;
     struct um_var *y;
 
-    y = um_attention(nn, linear(nn, m, b->query, x), linear(nn, m, b->key, x),
-                     linear(nn, m, b->value, x), m->cfg.text_heads, mask, p);
-    y = um_dropout(nn, linear(nn, m, b->attn_out, y), p);
-    x = norm(nn, m, b->attn_norm, um_add(nn, x, y), EPS);
+    y = um_attention_ragged(nn, linear(nn, m, b->query, x), linear(nn, m, b->key, x),
+                            linear(nn, m, b->value, x), m->cfg.text_heads, t->start, t->T, p);
+    x = norm(nn, m, b->attn_norm, linear_add(nn, m, b->attn_out, y, x, p), EPS);
 
-    y = um_gelu(nn, linear(nn, m, b->inner, x));
-    y = um_dropout(nn, linear(nn, m, b->out, y), p);
-    return norm(nn, m, b->norm, um_add(nn, x, y), EPS);
+    y = linear_gelu(nn, m, b->inner, x);
+    return norm(nn, m, b->norm, linear_add(nn, m, b->out, y, x, p), EPS);
 }
 
-struct um_var *um_model_text(struct um_nn *nn, struct um_model *m, struct um_var *ids,
-                             struct um_var *mask)
+struct um_var *um_model_text(struct um_nn *nn, struct um_model *m, int64_t B, int64_t T,
+                             const int32_t *ids, const uint8_t *mask)
 {
+    struct tokens  t;
     struct um_var *x;
 
-    if (ids && (ids->ndim != 2 || ids->dim[1] > m->cfg.text_positions))
-        return um_nn_fail(nn, UM_ESHAPE, "text: ids of length %lld, the model has %lld positions",
-                          (long long)(ids->ndim == 2 ? ids->dim[1] : ids->ndim),
-                          (long long)m->cfg.text_positions);
-    x = embed(nn, m, ids);
+    if (B < 0 || T < 1 || T > m->cfg.text_positions || B > INT32_MAX / T)
+        return um_nn_fail(nn, UM_ESHAPE, "text: %lld x %lld ids, the model has %lld positions",
+                          (long long)B, (long long)T, (long long)m->cfg.text_positions);
+    t = gather(nn, B, T, ids, mask);
+    x = embed(nn, m, &t);
     for (int64_t l = 0; l < m->cfg.text_layers; l++)
-        x = layer(nn, m, &m->bert->layer[l], x, mask);
-    return x;
+        x = layer(nn, m, &m->bert->layer[l], x, &t);
+    return um_reshape(nn, um_embed(nn, t.cls, x), 2, (int64_t[]){ B, m->cfg.text_width });
 }

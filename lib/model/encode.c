@@ -24,7 +24,8 @@ int um_encoder_new(struct um_encoder **ep, struct um_model *m, enum um_dtype dty
     }
     e->m     = m;
     e->batch = batch;
-    if ((st = um_nn_new(&e->nn, m->ps->dev, &(struct um_nn_opts){ .dtype = dtype })) < 0) {
+    if ((st = um_nn_new(&e->nn, m->ps->dev,
+                        &(struct um_nn_opts){ .dtype = dtype, .frozen = true })) < 0) {
         um_encoder_free(e);
         return st;
     }
@@ -132,7 +133,7 @@ static int vision(struct um_encoder *e, enum um_modality mod)
 
 static int text(struct um_encoder *e, enum um_modality mod)
 {
-    const int64_t  T = e->pick[0]->len, dim[2] = { e->n, T };
+    const int64_t  T = e->pick[0]->len;
     int32_t       *ids;
     uint8_t       *mask;
     const float   *cls, *emb;
@@ -147,9 +148,7 @@ static int text(struct um_encoder *e, enum um_modality mod)
         memcpy(ids + i * T, e->pick[i]->ids, (size_t)T * sizeof *ids);
         memcpy(mask + i * T, e->pick[i]->ids_mask, (size_t)T);
     }
-    y = um_model_text(e->nn, e->m, um_nn_input(e->nn, UM_I32, 2, dim, ids),
-                      um_nn_input(e->nn, UM_U8, 2, dim, mask));
-    y = um_slice_tokens(e->nn, y, 0, 1);
+    y = um_model_text(e->nn, e->m, e->n, T, ids, mask);
     UM_TRY(um_nn_status(e->nn));
     if (!(cls = fetch(e, y)) || !(emb = fetch(e, um_model_project_text(e->nn, e->m, mod, y))))
         return um_nn_status(e->nn) < 0 ? um_nn_status(e->nn) : UM_EIO;

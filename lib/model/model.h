@@ -91,9 +91,10 @@ UM_API UM_RESULT_USED int um_model_restore(struct um_model *m, float *block, con
  * own), or NULL */
 UM_API struct um_var *um_model_vision(struct um_nn *nn, struct um_model *m, enum um_modality mod,
                                       struct um_var *x, float *attn);
-/* ids [B,T] int32, mask [B,T] uint8 -> last hidden state [B,T,Ct] */
-UM_API struct um_var *um_model_text(struct um_nn *nn, struct um_model *m, struct um_var *ids,
-                                    struct um_var *mask);
+/* ids [B,T], mask [B,T] 0/1 or NULL, on the host -> r, the last hidden state at [CLS], [B,Ct]
+ * float. What the mask leaves out is not computed; it may not leave out [CLS] (UM_ERANGE). */
+UM_API struct um_var *um_model_text(struct um_nn *nn, struct um_model *m, int64_t B, int64_t T,
+                                    const int32_t *ids, const uint8_t *mask);
 /* [B,C] -> [B,E], unit length */
 UM_API struct um_var *um_model_project_vision(struct um_nn *nn, struct um_model *m,
                                               enum um_modality mod, struct um_var *cls);

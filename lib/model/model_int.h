@@ -37,10 +37,36 @@ static inline struct um_var *linear(struct um_nn *nn, const struct um_model *m, 
     return um_linear(nn, x, par(nn, m, p.w), p.b < 0 ? NULL : par(nn, m, p.b));
 }
 
+static inline struct um_var *linear_float(struct um_nn *nn, const struct um_model *m, struct pair p,
+                                          struct um_var *x)
+{
+    return um_linear_float(nn, x, par(nn, m, p.w), p.b < 0 ? NULL : par(nn, m, p.b));
+}
+
+static inline struct um_var *linear_gelu(struct um_nn *nn, const struct um_model *m, struct pair p,
+                                         struct um_var *x)
+{
+    return um_linear_gelu(nn, x, par(nn, m, p.w), par(nn, m, p.b));
+}
+
+/* res + Drop(x w^T + b) */
+static inline struct um_var *linear_add(struct um_nn *nn, const struct um_model *m, struct pair p,
+                                        struct um_var *x, struct um_var *res, float drop)
+{
+    return um_linear_add(nn, x, par(nn, m, p.w), par(nn, m, p.b), res, drop);
+}
+
 static inline struct um_var *norm(struct um_nn *nn, const struct um_model *m, struct pair p,
                                   struct um_var *x, float eps)
 {
     return um_layernorm(nn, x, par(nn, m, p.w), par(nn, m, p.b), eps);
+}
+
+/* for products to read: of dtype dt */
+static inline struct um_var *norm_to(struct um_nn *nn, const struct um_model *m, struct pair p,
+                                     struct um_var *x, float eps, enum um_dtype dt)
+{
+    return um_layernorm_to(nn, x, par(nn, m, p.w), par(nn, m, p.b), eps, dt);
 }
 
 /* ---- the parts ---- */

@@ -68,8 +68,8 @@ static struct um_var *tokenize(struct um_nn *nn, const struct um_model *m, enum 
     const float                   scale = (float)c->norm_scale, shift = (float)c->norm_shift;
 
     if (mod == UM_2D)
-        return linear(nn, m, m->vit->patch, um_patches(nn, x, flat, scale, shift));
-    return linear(nn, m, m->vit->patch3, um_patches(nn, x, c->patch3, scale, shift));
+        return linear_float(nn, m, m->vit->patch, um_patches(nn, x, flat, scale, shift));
+    return linear_float(nn, m, m->vit->patch3, um_patches(nn, x, c->patch3, scale, shift));
 }
 
 /* [CLS] + tokens with their positions; [CLS] has row 0 of P_2 in every modality */
@@ -90,15 +90,16 @@ static struct um_var *sequence(struct um_nn *nn, const struct um_model *m, enum 
 static struct um_var *block(struct um_nn *nn, const struct um_model *m, const struct vit_block *b,
                             struct um_var *x, float *attn)
 {
-    const float    each = 1.0f / (float)(m->cfg.layers * m->cfg.heads); /* Eq. 1: 1/(L A) */
-    struct um_var *y;
+    const enum um_dtype dt   = um_nn_dtype(nn);
+    const float         each = 1.0f / (float)(m->cfg.layers * m->cfg.heads); /* Eq. 1: 1/(L A) */
+    struct um_var      *y;
 
-    y = linear(nn, m, b->qkv, norm(nn, m, b->norm1, x, EPS));
+    y = linear(nn, m, b->qkv, norm_to(nn, m, b->norm1, x, EPS, dt));
     y = um_attention_qkv(nn, y, m->cfg.heads, attn, each);
-    x = um_add(nn, x, linear(nn, m, b->proj, y));
+    x = linear_add(nn, m, b->proj, y, x, 0);
 
-    y = um_gelu(nn, linear(nn, m, b->fc1, norm(nn, m, b->norm2, x, EPS)));
-    return um_add(nn, x, linear(nn, m, b->fc2, y));
+    y = linear_gelu(nn, m, b->fc1, norm_to(nn, m, b->norm2, x, EPS, dt));
+    return linear_add(nn, m, b->fc2, y, x, 0);
 }
 
 static bool fits(const struct um_model_config *c, enum um_modality mod, const struct um_var *x)

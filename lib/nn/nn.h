@@ -8,9 +8,10 @@
  * once, and NULL arguments pass through. So a model reads like equations and is asked once, at its
  * end: um_nn_status(nn).
  *
- * Activations have the context's dtype (f32 or bf16), parameters and losses are f32. Memory of a
- * step is the context's device arena, given back by um_nn_begin().
- * SPDX-License-Identifier: Apache-2.0
+ * Parameters, losses, norms' statistics and the residual stream are f32 at every precision;
+ * products and the activations inside a block have the context's dtype (f32 or bf16). Memory of a
+ * step is the context's device arena, given back by um_nn_begin(). SPDX-License-Identifier:
+ * Apache-2.0
  */
 #ifndef UM_NN_NN_H
 #define UM_NN_NN_H
@@ -86,7 +87,9 @@ struct um_var {
 };
 
 struct um_nn_opts {
-    enum um_dtype dtype; /* of activations: UM_F32 or UM_BF16 */
+    enum um_dtype dtype;  /* of products and what lies between them: UM_F32 or UM_BF16 */
+    bool          frozen; /* parameters do not change while the context lives: passes without a tape
+                             keep what pack() makes of them */
 };
 UM_API UM_RESULT_USED int um_nn_new(struct um_nn **nn, struct um_dev *dev,
                                     const struct um_nn_opts *opts);
@@ -103,6 +106,7 @@ UM_API int um_nn_status(const struct um_nn *nn);
 /* make `st` with this message the sticky error, unless there is one; returns NULL */
 UM_API UM_PRINTF(3, 4) struct um_var *um_nn_fail(struct um_nn *nn, int st, const char *fmt, ...);
 UM_API struct um_dev *um_nn_dev(const struct um_nn *nn);
+UM_API enum um_dtype  um_nn_dtype(const struct um_nn *nn); /* that of products */
 
 /* host memory that lives as long as this step; NULL: the sticky error is set */
 UM_API void *um_nn_host(struct um_nn *nn, size_t bytes);
@@ -120,9 +124,16 @@ UM_API struct um_var *um_nn_param_named(struct um_nn *nn, struct um_params *ps, 
  * A result has its input's dtype unless said. A variable may be used any number of times: its
  * gradients add up. */
 /* x [..,k], w [n,k] as PyTorch stores it ([n,a,b,..] counts as k = a b ..), b [n] or NULL
- * -> [..,n] = x w^T + b; w is cast to x's dtype */
+ * -> [..,n] = x w^T + b of the context's dtype; x has that or is float. The others: into float;
+ * with exact GELU; as a residual branch, res + drop(x w^T + b) with res [..,n] and of its dtype. */
 UM_API struct um_var *um_linear(struct um_nn *nn, struct um_var *x, struct um_var *w,
                                 struct um_var *b);
+UM_API struct um_var *um_linear_float(struct um_nn *nn, struct um_var *x, struct um_var *w,
+                                      struct um_var *b);
+UM_API struct um_var *um_linear_gelu(struct um_nn *nn, struct um_var *x, struct um_var *w,
+                                     struct um_var *b);
+UM_API struct um_var *um_linear_add(struct um_nn *nn, struct um_var *x, struct um_var *w,
+                                    struct um_var *b, struct um_var *res, float p);
 /* the same values under another shape, and converted to another dtype */
 UM_API struct um_var *um_reshape(struct um_nn *nn, struct um_var *x, int ndim, const int64_t *dim);
 UM_API struct um_var *um_cast(struct um_nn *nn, struct um_var *x, enum um_dtype dt);
@@ -134,6 +145,9 @@ UM_API struct um_var *um_relu(struct um_nn *nn, struct um_var *x);
 UM_API struct um_var *um_dropout(struct um_nn *nn, struct um_var *x, float p);
 UM_API struct um_var *um_layernorm(struct um_nn *nn, struct um_var *x, struct um_var *gamma,
                                    struct um_var *beta, float eps);
+/* the same into another dtype: from the float residual stream to what products read */
+UM_API struct um_var *um_layernorm_to(struct um_nn *nn, struct um_var *x, struct um_var *gamma,
+                                      struct um_var *beta, float eps, enum um_dtype dt);
 /* x [n,c]; gamma, beta NULL: not affine; running statistics are buffers of ps (indices mean, var),
  * updated with `momentum` while training and used otherwise */
 UM_API struct um_var *um_batchnorm(struct um_nn *nn, struct um_var *x, struct um_var *gamma,
@@ -144,7 +158,8 @@ UM_API struct um_var *um_l2norm(struct um_nn *nn, struct um_var *x, float eps);
  * gradient */
 UM_API struct um_var *um_patches(struct um_nn *nn, struct um_var *x, const int64_t patch[3],
                                  float scale, float shift);
-/* ids [B,T] int32, table [V,C] -> [B,T,C] of the context's dtype */
+/* ids [B,T] int32, table [V,C] float (a parameter, or a variable whose rows are picked) -> [B,T,C]
+ * float */
 UM_API struct um_var *um_embed(struct um_nn *nn, struct um_var *ids, struct um_var *table);
 /* x [B,T,C] + pos[from .. from+T) of pos [N,C], the same for every b */
 UM_API struct um_var *um_add_rows(struct um_nn *nn, struct um_var *x, struct um_var *pos,
@@ -163,6 +178,11 @@ UM_API struct um_var *um_attention_qkv(struct um_nn *nn, struct um_var *qkv, int
 UM_API struct um_var *um_attention(struct um_nn *nn, struct um_var *q, struct um_var *k,
                                    struct um_var *v, int64_t heads, struct um_var *key_mask,
                                    float p);
+/* the same for samples of their own lengths, stored one after the other: q, k, v [N,C]; sample b is
+ * rows start[b] .. start[b+1]-1, at most T; start [B+1] int32 */
+UM_API struct um_var *um_attention_ragged(struct um_nn *nn, struct um_var *q, struct um_var *k,
+                                          struct um_var *v, int64_t heads, struct um_var *start,
+                                          int64_t T, float p);
 UM_API struct um_var *um_expscale(struct um_nn *nn, struct um_var *x, struct um_var *theta);
 /* mean over the rows of the cross entropy of x [n,c] float -> float [1]; transpose: of x^T [c,n].
  * target: host, one per row, or -1: the row is left out of the sum and of the mean (none left: 0)

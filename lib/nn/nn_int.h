@@ -28,6 +28,13 @@ struct nn_node {
     struct nn_node *prev;
 };
 
+/* weights prepared for products once, while the context lives */
+struct nn_pack {
+    struct nn_pack *next;
+    const void     *w; /* the parameter's values */
+    void           *data;
+};
+
 struct nn_chunk; /* a piece of the step's device memory */
 
 struct um_nn {
@@ -37,7 +44,8 @@ struct um_nn {
     struct um_arena         *arena; /* host: variables and the tape */
     struct nn_chunk         *chunk;
     struct nn_node          *last; /* the tape's end */
-    bool                     grad, train, walked;
+    bool                     grad, train, walked, frozen;
+    struct nn_pack          *packs;
     uint64_t                 seed, step, place; /* place: number of the next dropout */
     int                      status;
     char                     message[UM_ERRMSG_MAX];
@@ -89,6 +97,15 @@ int nn_grad_add(struct um_nn *nn, struct um_var *x, const void *g);
 struct um_drop nn_drop(struct um_nn *nn, float p);
 /* data of x in dtype dt: x's own, or a copy converted in the step's memory; NULL: sticky error */
 const void *nn_as(struct um_nn *nn, const struct um_var *x, enum um_dtype dt);
+
+/* x's gradient grows by y's, which has the same dtype and size and which nobody reads any more:
+ * taken over where x has none yet */
+int nn_grad_give(struct um_nn *nn, struct um_var *x, const struct um_var *y);
+
+/* what pack made of parameter w [n,k] for x w^T; NULL if the context's weights may change, or the
+ * backend reads w best as it is */
+int  nn_packed(struct um_nn *nn, const struct um_var *w, int64_t n, int64_t k, const void **packed);
+void nn_packs_free(struct um_nn *nn);
 
 static inline void *nn_at(const void *p, int64_t i, enum um_dtype dt)
 {

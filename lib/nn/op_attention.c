@@ -32,7 +32,7 @@ struct um_var *um_attention_qkv(struct um_nn *nn, struct um_var *qkv, int64_t he
     char             s[UM_SHAPE_TEXT];
 
     if (nn_bad(nn, qkv) || !nn_has(nn, attention_fwd) || !nn_has(nn, attention_bwd) ||
-        (cls && !nn_has(nn, attention_cls)))
+        (cls && !nn_has(nn, attention_mean)))
         return NULL;
     if (qkv->ndim != 3 || !nn_float(qkv->dt) || heads < 1 || qkv->dim[2] % (3 * heads))
         return um_nn_fail(nn, UM_ESHAPE, "attention: qkv %s does not fit 3 x %lld heads",
@@ -55,7 +55,8 @@ struct um_var *um_attention_qkv(struct um_nn *nn, struct um_var *qkv, int64_t he
                             .k   = nn_at(qkv->data, C, y->dt),
                             .v   = nn_at(qkv->data, 2 * C, y->dt) };
     if (!nn_ok(nn, nn->k->attention_fwd(nn->dev, y->data, o.lse, &o.a), "attention") ||
-        (cls && !nn_ok(nn, nn->k->attention_cls(nn->dev, cls, o.lse, &o.a, scale), "attention")))
+        (cls &&
+         !nn_ok(nn, nn->k->attention_mean(nn->dev, cls, o.lse, &o.a, 1, scale), "attention")))
         return NULL;
     return nn_record(nn, y, packed_back, &o, sizeof o, qkv->needs);
 }
@@ -80,8 +81,7 @@ static int attention_back(struct um_nn *nn, const void *op, const struct um_var 
     return UM_OK;
 }
 
-static bool attention_fits(struct um_nn *nn, struct um_var *const *v, int64_t heads,
-                           const struct um_var *mask)
+static bool attention_fits(struct um_nn *nn, struct um_var *const *v, int64_t heads, int ndim)
 {
     const struct um_var *q = v[0];
 
@@ -90,53 +90,74 @@ static bool attention_fits(struct um_nn *nn, struct um_var *const *v, int64_t he
             (void)nn_misfit(nn, "attention", "q", q, i == 1 ? "k" : "v", v[i]);
             return false;
         }
-    if (q->ndim != 3 || !nn_float(q->dt) || heads < 1 || q->dim[2] % heads) {
+    if (q->ndim != ndim || !nn_float(q->dt) || heads < 1 || nn_last(q) % heads) {
         char s[UM_SHAPE_TEXT];
 
         (void)um_nn_fail(nn, UM_ESHAPE, "attention: q %s does not fit %lld heads", nn_shape(q, s),
                          (long long)heads);
         return false;
     }
-    if (mask && (mask->dt != UM_U8 || mask->ndim != 2 || mask->dim[0] != q->dim[0] ||
-                 mask->dim[1] != q->dim[1])) {
-        (void)nn_misfit(nn, "attention", "q", q, "key_mask", mask);
-        return false;
-    }
     return true;
+}
+
+/* of o.v with what o.a says of samples, masks and dropout */
+static struct um_var *attend(struct um_nn *nn, struct attention o)
+{
+    struct um_var *q = o.v[0], *k = o.v[1], *v = o.v[2], *y = nn_like(nn, q->dt, q);
+    const int64_t  C = nn_last(q);
+
+    o.lse = nn_alloc_elems(nn, nn_rows(q) * o.a.A, UM_F32);
+    if (!y || !o.lse)
+        return NULL;
+    o.a.dt = y->dt, o.a.d = C / o.a.A;
+    o.a.ldq = o.a.ldk = o.a.ldv = o.a.ldo = C;
+    o.a.q = q->data, o.a.k = k->data, o.a.v = v->data;
+    if (!nn_ok(nn, nn->k->attention_fwd(nn->dev, y->data, o.lse, &o.a), "attention"))
+        return NULL;
+    return nn_record(nn, y, attention_back, &o, sizeof o, q->needs || k->needs || v->needs);
+}
+
+/* the arguments are there, and so are the kernels */
+static bool attention_can(struct um_nn *nn, struct um_var *const *v, float p)
+{
+    if (nn_bad(nn, v[0]) || nn_bad(nn, v[1]) || nn_bad(nn, v[2]) || !nn_has(nn, attention_fwd) ||
+        !nn_has(nn, attention_bwd))
+        return false;
+    if (!(p >= 0 && p < 1))
+        (void)um_nn_fail(nn, UM_ERANGE, "attention: dropout p %g", (double)p);
+    return nn->status >= 0;
 }
 
 struct um_var *um_attention(struct um_nn *nn, struct um_var *q, struct um_var *k, struct um_var *v,
                             int64_t heads, struct um_var *key_mask, float p)
 {
     struct attention o = { .v = { q, k, v } };
-    struct um_var   *y;
-    int64_t          B, T, C;
 
-    if (nn_bad(nn, q) || nn_bad(nn, k) || nn_bad(nn, v) || !nn_has(nn, attention_fwd) ||
-        !nn_has(nn, attention_bwd) || !attention_fits(nn, o.v, heads, key_mask))
+    if (!attention_can(nn, o.v, p) || !attention_fits(nn, o.v, heads, 3))
         return NULL;
-    if (!(p >= 0 && p < 1))
-        return um_nn_fail(nn, UM_ERANGE, "attention: dropout p %g", (double)p);
-    B = q->dim[0], T = q->dim[1], C = q->dim[2];
-    y     = nn_like(nn, q->dt, q);
-    o.lse = nn_alloc_elems(nn, B * heads * T, UM_F32);
-    if (!y || !o.lse)
-        return NULL;
-    o.a = (struct um_attn){ .dt       = y->dt,
-                            .B        = B,
-                            .T        = T,
+    if (key_mask && (key_mask->dt != UM_U8 || key_mask->ndim != 2 ||
+                     key_mask->dim[0] != q->dim[0] || key_mask->dim[1] != q->dim[1]))
+        return nn_misfit(nn, "attention", "q", q, "key_mask", key_mask);
+    o.a = (struct um_attn){ .B        = q->dim[0],
+                            .T        = q->dim[1],
                             .A        = heads,
-                            .d        = C / heads,
-                            .ldq      = C,
-                            .ldk      = C,
-                            .ldv      = C,
-                            .ldo      = C,
-                            .q        = q->data,
-                            .k        = k->data,
-                            .v        = v->data,
                             .key_mask = key_mask ? key_mask->data : NULL,
                             .drop     = nn_drop(nn, p) };
-    if (!nn_ok(nn, nn->k->attention_fwd(nn->dev, y->data, o.lse, &o.a), "attention"))
+    return attend(nn, o);
+}
+
+struct um_var *um_attention_ragged(struct um_nn *nn, struct um_var *q, struct um_var *k,
+                                   struct um_var *v, int64_t heads, struct um_var *start, int64_t T,
+                                   float p)
+{
+    struct attention o = { .v = { q, k, v } };
+
+    if (!attention_can(nn, o.v, p) || nn_bad(nn, start) || !attention_fits(nn, o.v, heads, 2))
         return NULL;
-    return nn_record(nn, y, attention_back, &o, sizeof o, q->needs || k->needs || v->needs);
+    if (start->dt != UM_I32 || start->ndim != 1 || start->dim[0] < 1 || T < 0)
+        return nn_misfit(nn, "attention", "q", q, "start", start);
+    o.a = (struct um_attn){
+        .B = start->dim[0] - 1, .T = T, .A = heads, .start = start->data, .drop = nn_drop(nn, p)
+    };
+    return attend(nn, o);
 }

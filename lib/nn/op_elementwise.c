@@ -19,9 +19,7 @@ static int add_back(struct um_nn *nn, const void *op, const struct um_var *y)
 
     if (o->a->needs)
         UM_TRY(nn_grad_add(nn, o->a, y->grad));
-    if (o->b->needs)
-        UM_TRY(nn_grad_add(nn, o->b, y->grad));
-    return UM_OK;
+    return o->b->needs ? nn_grad_give(nn, o->b, y) : UM_OK;
 }
 
 struct um_var *um_add(struct um_nn *nn, struct um_var *a, struct um_var *b)
@@ -171,7 +169,7 @@ struct um_var *um_expscale(struct um_nn *nn, struct um_var *x, struct um_var *th
 
 static int reshape_back(struct um_nn *nn, const void *op, const struct um_var *y)
 {
-    return nn_grad_add(nn, ((const struct unary *)op)->x, y->grad);
+    return nn_grad_give(nn, ((const struct unary *)op)->x, y);
 }
 
 struct um_var *um_reshape(struct um_nn *nn, struct um_var *x, int ndim, const int64_t *dim)

@@ -1,106 +1,229 @@
-/* op_linear.c - products: y = x w^T + b, and S = a b^T */
-/* SPDX-License-Identifier: Apache-2.0 */
+/* op_linear.c - products: y = x w^T + b and what is fused to it, and S = a b^T
+ *
+ * Products run in the context's dtype. A float x (the residual stream) and the float weights are
+ * rounded on their way into the product, never stored rounded; the gradient of a float x is float.
+ * SPDX-License-Identifier: Apache-2.0
+ */
 #include <string.h>
 
 #include "nn/nn_int.h"
 
 struct linear {
-    struct um_var *x, *w, *b;
-    const void    *wdata; /* w in x's dtype */
+    struct um_var *x, *w, *b, *res;
+    void          *pre; /* before GELU, kept for its backward; NULL: no GELU */
+    struct um_drop drop;
     int64_t        rows, k, n;
 };
 
-/* dx = dy w;  dw += dy^T x;  db += column sums of dy */
+/* is a stored variable float where products are not? */
+static bool rounded(const struct um_nn *nn, enum um_dtype dt)
+{
+    return dt == UM_F32 && nn->dtype != UM_F32;
+}
+
+/* ---- backward ---------------------------------------------------------------------------------
+ */
+
+/* dx (+)= dz w */
+static int linear_dx(struct um_nn *nn, const struct linear *l, const void *dz, enum um_dtype dt)
+{
+    const bool more = l->x->grad != NULL;
+    void      *dx   = l->x->grad;
+
+    if (!more)
+        UM_TRY(nn_grad_open(nn, l->x, &dx));
+    return nn->k->matmul(nn->dev, &(struct um_matmul){ .dt    = nn->dtype,
+                                                       .dtc   = l->x->dt,
+                                                       .fa    = rounded(nn, dt),
+                                                       .fb    = rounded(nn, UM_F32),
+                                                       .batch = 1,
+                                                       .m     = l->rows,
+                                                       .n     = l->k,
+                                                       .k     = l->n,
+                                                       .a     = dz,
+                                                       .b     = l->w->data,
+                                                       .c     = dx,
+                                                       .lda   = l->n,
+                                                       .ldb   = l->k,
+                                                       .ldc   = l->k,
+                                                       .beta  = more ? 1 : 0 });
+}
+
+/* dw += dz^T x */
+static int linear_dw(struct um_nn *nn, const struct linear *l, const void *dz, enum um_dtype dt)
+{
+    void *dw;
+
+    UM_TRY(nn_grad_sum(nn, l->w, &dw));
+    return nn->k->matmul(nn->dev, &(struct um_matmul){ .dt    = nn->dtype,
+                                                       .dtc   = UM_F32,
+                                                       .ta    = true,
+                                                       .fa    = rounded(nn, dt),
+                                                       .fb    = rounded(nn, l->x->dt),
+                                                       .batch = 1,
+                                                       .m     = l->n,
+                                                       .n     = l->k,
+                                                       .k     = l->rows,
+                                                       .a     = dz,
+                                                       .b     = l->x->data,
+                                                       .c     = dw,
+                                                       .lda   = l->n,
+                                                       .ldb   = l->k,
+                                                       .ldc   = l->k,
+                                                       .beta  = 1 });
+}
+
+/* dz, the gradient of x w^T + b: through the dropout and GELU behind it */
+static int linear_dz(struct um_nn *nn, const struct linear *l, const struct um_var *y,
+                     const void **dz)
+{
+    const int64_t n = l->rows * l->n;
+    void         *g = y->grad;
+
+    if (l->pre) /* nobody else reads y's gradient */
+        UM_TRY(nn->k->gelu_bwd(nn->dev, y->dt, g, g, l->pre, n));
+    if (l->drop.p > 0) {
+        if (!(g = nn_alloc_elems(nn, n, y->dt)))
+            return nn->status;
+        UM_TRY(nn->k->dropout(nn->dev, y->dt, g, y->grad, n, l->drop));
+    }
+    *dz = g;
+    return UM_OK;
+}
+
 static int linear_back(struct um_nn *nn, const void *op, const struct um_var *y)
 {
-    const struct linear *l  = op;
-    const enum um_dtype  dt = y->dt;
+    const struct linear *l = op;
+    const void          *dz = NULL;
 
-    if (l->x->needs) {
-        void *dx;
-
-        UM_TRY(nn_grad_open(nn, l->x, &dx));
-        UM_TRY(nn->k->matmul(nn->dev, &(struct um_matmul){ .dt    = dt,
-                                                           .dtc   = dt,
-                                                           .batch = 1,
-                                                           .m     = l->rows,
-                                                           .n     = l->k,
-                                                           .k     = l->n,
-                                                           .a     = y->grad,
-                                                           .b     = l->wdata,
-                                                           .c     = dx,
-                                                           .lda   = l->n,
-                                                           .ldb   = l->k,
-                                                           .ldc   = l->k }));
-        UM_TRY(nn_grad_close(nn, l->x, dx));
-    }
-    if (l->w->needs) {
-        void *dw;
-
-        UM_TRY(nn_grad_sum(nn, l->w, &dw));
-        UM_TRY(nn->k->matmul(nn->dev, &(struct um_matmul){ .dt    = dt,
-                                                           .dtc   = UM_F32,
-                                                           .ta    = true,
-                                                           .batch = 1,
-                                                           .m     = l->n,
-                                                           .n     = l->k,
-                                                           .k     = l->rows,
-                                                           .a     = y->grad,
-                                                           .b     = l->x->data,
-                                                           .c     = dw,
-                                                           .lda   = l->n,
-                                                           .ldb   = l->k,
-                                                           .ldc   = l->k,
-                                                           .beta  = 1 }));
-    }
+    UM_TRY(linear_dz(nn, l, y, &dz));
+    if (l->x->needs)
+        UM_TRY(linear_dx(nn, l, dz, y->dt));
+    if (l->w->needs)
+        UM_TRY(linear_dw(nn, l, dz, y->dt));
     if (l->b && l->b->needs) {
         void *db;
 
         UM_TRY(nn_grad_sum(nn, l->b, &db));
-        UM_TRY(nn->k->bias_bwd(nn->dev, dt, db, y->grad, l->rows, l->n, l->n));
+        UM_TRY(nn->k->bias_bwd(nn->dev, y->dt, db, dz, l->rows, l->n, l->n));
     }
-    return UM_OK;
+    return l->res && l->res->needs ? nn_grad_give(nn, l->res, y) : UM_OK;
+}
+
+/* ---- forward ----------------------------------------------------------------------------------
+ */
+
+static bool linear_fits(struct um_nn *nn, struct linear *l)
+{
+    const struct um_var *x = l->x, *w = l->w, *b = l->b, *res = l->res;
+
+    l->rows = nn_rows(x);
+    l->k    = nn_last(x);
+    l->n    = w->ndim ? w->dim[0] : 0;
+    if (x->ndim < 1 || w->ndim < 2 || nn_count(w) != l->n * l->k || !nn_float(x->dt) ||
+        (x->dt != nn->dtype && x->dt != UM_F32) || w->dt != UM_F32) {
+        (void)nn_misfit(nn, "linear", "x", x, "w", w);
+        return false;
+    }
+    if (b && (b->ndim != 1 || b->dim[0] != l->n || b->dt != UM_F32)) {
+        (void)nn_misfit(nn, "linear", "b", b, "w", w);
+        return false;
+    }
+    if (res && (nn_rows(res) != l->rows || nn_last(res) != l->n || !nn_float(res->dt))) {
+        (void)nn_misfit(nn, "linear", "the residual", res, "w", w);
+        return false;
+    }
+    return true;
+}
+
+static int multiply(struct um_nn *nn, const struct linear *l, struct um_var *y)
+{
+    const void      *packed;
+    struct um_matmul p = { .dt    = nn->dtype,
+                           .dtc   = y->dt,
+                           .tb    = true,
+                           .fa    = rounded(nn, l->x->dt),
+                           .fb    = rounded(nn, UM_F32),
+                           .act   = l->pre ? UM_ACT_GELU : UM_ACT_NONE,
+                           .batch = 1,
+                           .m     = l->rows,
+                           .n     = l->n,
+                           .k     = l->k,
+                           .a     = l->x->data,
+                           .b     = l->w->data,
+                           .res   = l->res ? l->res->data : NULL,
+                           .c     = y->data,
+                           .pre   = l->pre,
+                           .lda   = l->k,
+                           .ldb   = l->k,
+                           .ldc   = l->n,
+                           .bias  = l->b ? l->b->data : NULL,
+                           .drop  = l->drop };
+
+    UM_TRY(nn_packed(nn, l->w, l->n, l->k, &packed));
+    if (packed) {
+        p.b      = packed;
+        p.packed = true;
+        p.fb     = false;
+    }
+    return nn->k->matmul(nn->dev, &p);
+}
+
+/* y = res + drop(act(x w^T + b)), of dtype dt */
+static struct um_var *linear(struct um_nn *nn, struct linear l, enum um_dtype dt, bool gelu)
+{
+    struct um_var *y;
+    int64_t        dim[UM_VAR_DIM];
+    const bool needs = l.x->needs || l.w->needs || (l.b && l.b->needs) || (l.res && l.res->needs);
+
+    if (!nn_has(nn, matmul) || !nn_has(nn, bias_bwd) || !linear_fits(nn, &l))
+        return NULL;
+    memcpy(dim, l.x->dim, sizeof dim);
+    dim[l.x->ndim - 1] = l.n;
+    if (!(y = nn_var(nn, dt, l.x->ndim, dim)))
+        return NULL;
+    /* without a tape GELU's argument is not wanted, and y itself may take it */
+    if (gelu)
+        l.pre = nn->grad && needs ? nn_alloc_elems(nn, l.rows * l.n, dt) : y->data;
+    if ((gelu && !l.pre) || !nn_ok(nn, multiply(nn, &l, y), "linear"))
+        return NULL;
+    return nn_record(nn, y, linear_back, &l, sizeof l, needs);
 }
 
 struct um_var *um_linear(struct um_nn *nn, struct um_var *x, struct um_var *w, struct um_var *b)
 {
-    struct linear  l = { .x = x, .w = w, .b = b };
-    struct um_var *y;
-    int64_t        dim[UM_VAR_DIM];
+    if (nn_bad(nn, x) || nn_bad(nn, w))
+        return NULL;
+    return linear(nn, (struct linear){ .x = x, .w = w, .b = b }, nn->dtype, false);
+}
 
-    if (nn_bad(nn, x) || nn_bad(nn, w) || !nn_has(nn, matmul) || !nn_has(nn, bias_bwd))
+struct um_var *um_linear_float(struct um_nn *nn, struct um_var *x, struct um_var *w,
+                               struct um_var *b)
+{
+    if (nn_bad(nn, x) || nn_bad(nn, w))
         return NULL;
-    l.rows = nn_rows(x);
-    l.k    = nn_last(x);
-    l.n    = w->ndim ? w->dim[0] : 0;
-    if (x->ndim < 1 || w->ndim < 2 || nn_count(w) != l.n * l.k || !nn_float(x->dt) ||
-        w->dt != UM_F32)
-        return nn_misfit(nn, "linear", "x", x, "w", w);
-    if (b && (b->ndim != 1 || b->dim[0] != l.n || b->dt != UM_F32))
-        return nn_misfit(nn, "linear", "b", b, "w", w);
-    memcpy(dim, x->dim, sizeof dim);
-    dim[x->ndim - 1] = l.n;
-    y                = nn_var(nn, x->dt, x->ndim, dim);
-    l.wdata          = y ? nn_as(nn, w, x->dt) : NULL;
-    if (!l.wdata ||
-        !nn_ok(nn,
-               nn->k->matmul(nn->dev, &(struct um_matmul){ .dt    = x->dt,
-                                                           .dtc   = x->dt,
-                                                           .tb    = true,
-                                                           .batch = 1,
-                                                           .m     = l.rows,
-                                                           .n     = l.n,
-                                                           .k     = l.k,
-                                                           .a     = x->data,
-                                                           .b     = l.wdata,
-                                                           .c     = y->data,
-                                                           .lda   = l.k,
-                                                           .ldb   = l.k,
-                                                           .ldc   = l.n,
-                                                           .bias  = b ? b->data : NULL }),
-               "linear"))
+    return linear(nn, (struct linear){ .x = x, .w = w, .b = b }, UM_F32, false);
+}
+
+struct um_var *um_linear_gelu(struct um_nn *nn, struct um_var *x, struct um_var *w,
+                              struct um_var *b)
+{
+    if (nn_bad(nn, x) || nn_bad(nn, w) || !nn_has(nn, gelu_bwd))
         return NULL;
-    return nn_record(nn, y, linear_back, &l, sizeof l, x->needs || w->needs || (b && b->needs));
+    return linear(nn, (struct linear){ .x = x, .w = w, .b = b }, nn->dtype, true);
+}
+
+struct um_var *um_linear_add(struct um_nn *nn, struct um_var *x, struct um_var *w, struct um_var *b,
+                             struct um_var *res, float p)
+{
+    struct linear l = { .x = x, .w = w, .b = b, .res = res };
+
+    if (nn_bad(nn, x) || nn_bad(nn, w) || nn_bad(nn, res) || !nn_has(nn, dropout))
+        return NULL;
+    if (!(p >= 0 && p < 1))
+        return um_nn_fail(nn, UM_ERANGE, "linear: dropout p %g, expected 0 <= p < 1", (double)p);
+    l.drop = nn_drop(nn, p);
+    return linear(nn, l, res->dt, false);
 }
 
 struct product {

@@ -45,18 +45,20 @@ static bool is_vector(const struct um_var *v, int64_t n)
 
 static int layernorm_back(struct um_nn *nn, const void *op, const struct um_var *y)
 {
-    const struct norm *o = op;
-    void              *dx, *dgamma, *dbeta;
+    const struct norm *o   = op;
+    const bool         acc = o->x->grad != NULL;
+    void              *dx  = o->x->grad, *dgamma, *dbeta;
 
     UM_TRY(affine_grads(nn, o, &dgamma, &dbeta));
-    UM_TRY(input_grad(nn, o->x, &dx));
-    UM_TRY(nn->k->layernorm_bwd(nn->dev, y->dt, dx, dgamma, dbeta, y->grad, o->x->data,
-                                o->gamma->data, o->mean, o->rstd, nn_rows(y), nn_last(y)));
-    return o->x->needs ? nn_grad_close(nn, o->x, dx) : UM_OK;
+    if (!acc)
+        UM_TRY(input_grad(nn, o->x, &dx));
+    return nn->k->layernorm_bwd(nn->dev, dx, o->x->dt, acc, dgamma, dbeta, y->grad, y->dt,
+                                o->x->data, o->gamma->data, o->mean, o->rstd, nn_rows(y),
+                                nn_last(y));
 }
 
-struct um_var *um_layernorm(struct um_nn *nn, struct um_var *x, struct um_var *gamma,
-                            struct um_var *beta, float eps)
+struct um_var *um_layernorm_to(struct um_nn *nn, struct um_var *x, struct um_var *gamma,
+                               struct um_var *beta, float eps, enum um_dtype dt)
 {
     struct norm    o = { .x = x, .gamma = gamma, .beta = beta, .eps = eps };
     struct um_var *y;
@@ -64,20 +66,26 @@ struct um_var *um_layernorm(struct um_nn *nn, struct um_var *x, struct um_var *g
     if (nn_bad(nn, x) || nn_bad(nn, gamma) || nn_bad(nn, beta) || !nn_has(nn, layernorm_fwd) ||
         !nn_has(nn, layernorm_bwd))
         return NULL;
-    if (x->ndim < 1 || !nn_float(x->dt) || !is_vector(gamma, nn_last(x)))
+    if (x->ndim < 1 || !nn_float(x->dt) || !nn_float(dt) || !is_vector(gamma, nn_last(x)))
         return nn_misfit(nn, "layernorm", "x", x, "gamma", gamma);
     if (!is_vector(beta, nn_last(x)))
         return nn_misfit(nn, "layernorm", "x", x, "beta", beta);
-    y      = nn_like(nn, x->dt, x);
+    y      = nn_like(nn, dt, x);
     o.mean = nn_alloc_elems(nn, nn_rows(x), UM_F32);
     o.rstd = nn_alloc_elems(nn, nn_rows(x), UM_F32);
     if (!y || !o.mean || !o.rstd ||
         !nn_ok(nn,
-               nn->k->layernorm_fwd(nn->dev, x->dt, y->data, o.mean, o.rstd, x->data, gamma->data,
-                                    beta->data, nn_rows(x), nn_last(x), eps),
+               nn->k->layernorm_fwd(nn->dev, y->data, dt, o.mean, o.rstd, x->data, x->dt,
+                                    gamma->data, beta->data, nn_rows(x), nn_last(x), eps),
                "layernorm"))
         return NULL;
     return nn_record(nn, y, layernorm_back, &o, sizeof o, x->needs || gamma->needs || beta->needs);
+}
+
+struct um_var *um_layernorm(struct um_nn *nn, struct um_var *x, struct um_var *gamma,
+                            struct um_var *beta, float eps)
+{
+    return um_layernorm_to(nn, x, gamma, beta, eps, x ? x->dt : UM_F32);
 }
 
 /* ---- batch norm ---- */

@@ -70,7 +70,7 @@ struct um_var *um_embed(struct um_nn *nn, struct um_var *ids, struct um_var *tab
         return NULL;
     if (ids->ndim != 2 || ids->dt != UM_I32 || table->ndim != 2 || table->dt != UM_F32)
         return nn_misfit(nn, "embed", "ids", ids, "table", table);
-    if (!(y = nn_var(nn, nn->dtype, 3, (int64_t[]){ ids->dim[0], ids->dim[1], table->dim[1] })) ||
+    if (!(y = nn_var(nn, UM_F32, 3, (int64_t[]){ ids->dim[0], ids->dim[1], table->dim[1] })) ||
         !nn_ok(nn,
                nn->k->embed_fwd(nn->dev, y->dt, y->data, table->data, ids->data, nn_count(ids),
                                 table->dim[0], table->dim[1]),
@@ -88,13 +88,12 @@ static int add_rows_back(struct um_nn *nn, const void *op, const struct um_var *
     const int64_t      B = y->dim[0], T = y->dim[1], C = y->dim[2];
     void              *g;
 
-    if (o->a->needs)
-        UM_TRY(nn_grad_add(nn, o->a, y->grad));
-    if (!o->b->needs)
-        return UM_OK;
-    UM_TRY(nn_grad_sum(nn, o->b, &g));
-    return move(nn, g, o->b->dt, y->grad, y->dt,
-                (struct move){ .B = B, .n = T, .c = C, .oy = o->from, .sx = T, .acc = true });
+    if (o->b->needs) {
+        UM_TRY(nn_grad_sum(nn, o->b, &g));
+        UM_TRY(move(nn, g, o->b->dt, y->grad, y->dt,
+                    (struct move){ .B = B, .n = T, .c = C, .oy = o->from, .sx = T, .acc = true }));
+    }
+    return o->a->needs ? nn_grad_give(nn, o->a, y) : UM_OK;
 }
 
 struct um_var *um_add_rows(struct um_nn *nn, struct um_var *x, struct um_var *pos, int64_t from)

@@ -21,9 +21,10 @@ int um_nn_new(struct um_nn **nn, struct um_dev *dev, const struct um_nn_opts *op
                        um_dtype_name(opts->dtype));
     if (!(n = calloc(1, sizeof *n)))
         return um_fail(UM_ENOMEM, "out of memory");
-    n->dev   = dev;
-    n->k     = um_dev_kernels(dev);
-    n->dtype = opts->dtype;
+    n->dev    = dev;
+    n->k      = um_dev_kernels(dev);
+    n->dtype  = opts->dtype;
+    n->frozen = opts->frozen;
     if ((st = um_arena_new(&n->arena)) < 0) {
         free(n);
         return st;
@@ -36,6 +37,7 @@ void um_nn_free(struct um_nn *nn)
 {
     if (!nn)
         return;
+    nn_packs_free(nn);
     nn_memory_free(nn);
     um_arena_free(nn->arena);
     free(nn);
@@ -68,6 +70,11 @@ int um_nn_status(const struct um_nn *nn)
 struct um_dev *um_nn_dev(const struct um_nn *nn)
 {
     return nn->dev;
+}
+
+enum um_dtype um_nn_dtype(const struct um_nn *nn)
+{
+    return nn->dtype;
 }
 
 void *um_nn_host(struct um_nn *nn, size_t bytes)
@@ -332,6 +339,14 @@ int nn_grad_add(struct um_nn *nn, struct um_var *x, const void *g)
         return nn->k->add(nn->dev, x->dt, x->grad, x->grad, g, n);
     UM_TRY(grad_new(nn, x, &x->grad));
     return nn->k->cast(nn->dev, x->grad, x->dt, g, x->dt, n);
+}
+
+int nn_grad_give(struct um_nn *nn, struct um_var *x, const struct um_var *y)
+{
+    if (x->grad)
+        return nn_grad_add(nn, x, y->grad);
+    x->grad = y->grad;
+    return UM_OK;
 }
 
 struct um_drop nn_drop(struct um_nn *nn, float p)

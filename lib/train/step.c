@@ -13,13 +13,10 @@ static struct um_var *pixels(struct um_nn *nn, const struct um_model *m, const s
 
 struct um_var *um_step_loss(struct um_nn *nn, struct um_model *m, const struct um_batch *b)
 {
-    const int64_t  text[] = { b->n, b->length };
-    struct um_var *ids    = um_nn_input(nn, UM_I32, 2, text, b->ids);
-    struct um_var *mask   = um_nn_input(nn, UM_U8, 2, text, b->mask);
-    struct um_var *y      = um_model_vision(nn, m, b->mod, pixels(nn, m, b), NULL);
-    struct um_var *h      = um_model_text(nn, m, ids, mask);
-    struct um_var *v      = um_model_project_vision(nn, m, b->mod, um_slice_tokens(nn, y, 0, 1));
-    struct um_var *r      = um_model_project_text(nn, m, b->mod, um_slice_tokens(nn, h, 0, 1));
+    struct um_var *y = um_model_vision(nn, m, b->mod, pixels(nn, m, b), NULL);
+    struct um_var *h = um_model_text(nn, m, b->n, b->length, b->ids, b->mask);
+    struct um_var *v = um_model_project_vision(nn, m, b->mod, um_slice_tokens(nn, y, 0, 1));
+    struct um_var *r = um_model_project_text(nn, m, b->mod, h);
 
     return um_model_contrastive(nn, m, v, r);
 }

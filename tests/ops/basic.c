@@ -68,6 +68,87 @@ static int matmul_tt(const struct ot_case *c)
     return c->k->matmul(c->dev, &p);
 }
 
+/* what a linear layer fuses: letters b (one item), m, n, k */
+enum { F_A, F_B, F_BIAS, F_RES, F_C, F_PRE };
+
+static int fused(const struct ot_case *c, struct um_matmul p)
+{
+    p.bias = c->a[F_BIAS];
+    p.c    = c->a[F_C];
+    return c->k->matmul(c->dev, &p);
+}
+
+static int fused_gelu(const struct ot_case *c)
+{
+    struct um_matmul p = product(c, false, true);
+
+    p.act = UM_ACT_GELU;
+    p.pre = c->a[F_PRE];
+    return fused(c, p);
+}
+
+/* into a float residual stream, with dropout, from float weights */
+static int fused_residual(const struct ot_case *c)
+{
+    struct um_matmul p = product(c, false, true);
+
+    p.dtc  = UM_F32;
+    p.fb   = true;
+    p.res  = c->a[F_RES];
+    p.drop = (struct um_drop){ 0.3f, 7 };
+    return fused(c, p);
+}
+
+/* as the gradients of a layer in a float stream: both operands float, rounded on the way */
+static int rounded_nn(const struct ot_case *c)
+{
+    struct um_matmul p = product(c, false, false);
+
+    p.fa = p.fb = true;
+    p.dtc = UM_F32, p.beta = 1;
+    return c->k->matmul(c->dev, &p);
+}
+
+static int rounded_tn(const struct ot_case *c)
+{
+    struct um_matmul p = product(c, true, false);
+
+    p.fa = p.fb = true;
+    p.dtc = UM_F32, p.beta = 1;
+    return c->k->matmul(c->dev, &p);
+}
+
+/* packed weights */
+static int packed(const struct ot_case *c, bool tb)
+{
+    struct um_matmul p = product(c, false, tb);
+    struct um_weight w = { c->dt, tb, p.n, p.k, p.ldb, c->a[M_B] };
+    size_t           bytes;
+    void            *to = NULL;
+    int              st = c->k->pack(c->dev, NULL, &bytes, &w);
+
+    p.sb     = 0;
+    p.bias   = c->a[M_BIAS];
+    p.packed = st >= 0 && bytes > 0;
+    if (p.packed && (st = c->k->alloc(c->dev, bytes, &to)) >= 0)
+        st = c->k->pack(c->dev, to, &bytes, &w);
+    p.b = p.packed ? to : c->a[M_B];
+    if (st >= 0)
+        st = c->k->matmul(c->dev, &p);
+    c->k->free(c->dev, to);
+    return st;
+}
+
+static int packed_nn(const struct ot_case *c)
+{
+    return packed(c, false);
+}
+
+static int packed_nt(const struct ot_case *c)
+{
+    return packed(c, true);
+}
+
 /* bias_bwd as the gradient of a product's bias */
 static int bias_bwd(const struct ot_case *c)
 {
@@ -311,6 +392,11 @@ static int adamw(const struct ot_case *c)
     .letters = "bmnk", .tol = 1e-6, .tol_bf16 = 3e-3, .limit = { 3, 60, 60, 60 },                  \
     .shape = { { 1, 0, 8, 8 }, { 1, 8, 8, 0 },     { 1, 1, 1, 1 },                                 \
                { 2, 5, 3, 7 }, { 1, 331, 97, 65 }, { 1, 200, 24, 1000 } }
+/* .. and one that packs, of several chunks and blocks, none of them whole */
+#define LARGE_SHAPES                                                                               \
+    .letters = "bmnk", .tol = 1e-6, .tol_bf16 = 3e-3, .limit = { 3, 60, 60, 60 },                  \
+    .shape = { { 1, 0, 8, 8 }, { 1, 8, 8, 0 },     { 1, 1, 1, 1 },                                 \
+               { 2, 5, 3, 7 }, { 1, 331, 97, 65 }, { 1, 515, 400, 90 } }
 #define SPANS .letters = "n", .limit = { 300 }, .shape = { { 1 }, { 16 }, { 17 }, { 33000 } }
 
 const struct ot_row ot_basic[] = {
@@ -330,6 +416,34 @@ const struct ot_row ot_basic[] = {
       .run  = matmul_tt,
       MATMUL_SHAPES,
       .array = { IN(OT_ACT, "bmk"), IN(OT_ACT, "nk"), IN(OT_FLOAT, "n"), ACC(OT_ACT, "bmn") } },
+    { .name = "matmul with gelu",
+      .run  = fused_gelu,
+      MATMUL_SHAPES,
+      .array = { IN(OT_ACT, "bmk"), IN(OT_ACT, "bnk"), IN(OT_FLOAT, "n"), IN(OT_ACT, "1"),
+                 OUT(OT_ACT, "bmn"), OUT(OT_ACT, "bmn") } },
+    { .name = "matmul, float weights, dropped, on a float stream",
+      .run  = fused_residual,
+      LARGE_SHAPES,
+      .array = { IN(OT_ACT, "bmk"), IN(OT_FLOAT, "bnk"), IN(OT_FLOAT, "n"), IN(OT_FLOAT, "bmn"),
+                 OUT(OT_FLOAT, "bmn") } },
+    { .name = "matmul += a b, both float",
+      .run  = rounded_nn,
+      LARGE_SHAPES,
+      .array = { IN(OT_FLOAT, "bmk"), IN(OT_FLOAT, "bnk"), IN(OT_FLOAT, "n"),
+                 ACC(OT_FLOAT, "bmn") } },
+    { .name = "matmul += a^T b, both float",
+      .run  = rounded_tn,
+      LARGE_SHAPES,
+      .array = { IN(OT_FLOAT, "bmk"), IN(OT_FLOAT, "bnk"), IN(OT_FLOAT, "n"),
+                 ACC(OT_FLOAT, "bmn") } },
+    { .name = "matmul a b + bias, packed",
+      .run  = packed_nn,
+      MATMUL_SHAPES,
+      .array = { IN(OT_ACT, "bmk"), IN(OT_FLOAT, "nk"), IN(OT_FLOAT, "n"), OUT(OT_ACT, "bmn") } },
+    { .name = "matmul a b^T + bias, packed",
+      .run  = packed_nt,
+      MATMUL_SHAPES,
+      .array = { IN(OT_ACT, "bmk"), IN(OT_FLOAT, "nk"), IN(OT_FLOAT, "n"), OUT(OT_ACT, "bmn") } },
     { .name     = "bias_bwd",
       .run      = bias_bwd,
       .forward  = bias_fwd,

@@ -8,22 +8,37 @@
 
 static int layernorm_fwd(const struct ot_case *c)
 {
-    return c->k->layernorm_fwd(c->dev, c->dt, c->a[3], c->a[4], c->a[5], c->a[0], c->a[1], c->a[2],
-                               c->dim[0], c->dim[1], EPS);
+    return c->k->layernorm_fwd(c->dev, c->a[3], c->dt, c->a[4], c->a[5], c->a[0], c->dt, c->a[1],
+                               c->a[2], c->dim[0], c->dim[1], EPS);
 }
 
 enum { X, DY, GAMMA, MEAN, RSTD, DX, DGAMMA, DBETA, BETA, Y, VAR };
 
 static int layernorm_y(const struct ot_case *c)
 {
-    return c->k->layernorm_fwd(c->dev, c->dt, c->a[Y], c->a[MEAN], c->a[RSTD], c->a[X], c->a[GAMMA],
-                               c->a[BETA], c->dim[0], c->dim[1], EPS);
+    return c->k->layernorm_fwd(c->dev, c->a[Y], c->dt, c->a[MEAN], c->a[RSTD], c->a[X], c->dt,
+                               c->a[GAMMA], c->a[BETA], c->dim[0], c->dim[1], EPS);
 }
 
 static int layernorm_bwd(const struct ot_case *c)
 {
-    return c->k->layernorm_bwd(c->dev, c->dt, c->a[DX], c->a[DGAMMA], c->a[DBETA], c->a[DY],
-                               c->a[X], c->a[GAMMA], c->a[MEAN], c->a[RSTD], c->dim[0], c->dim[1]);
+    return c->k->layernorm_bwd(c->dev, c->a[DX], c->dt, false, c->a[DGAMMA], c->a[DBETA], c->a[DY],
+                               c->dt, c->a[X], c->a[GAMMA], c->a[MEAN], c->a[RSTD], c->dim[0],
+                               c->dim[1]);
+}
+
+/* from a float residual stream to activations, and back, added to the stream's gradient */
+static int layernorm_fwd_float(const struct ot_case *c)
+{
+    return c->k->layernorm_fwd(c->dev, c->a[3], c->dt, c->a[4], c->a[5], c->a[0], UM_F32, c->a[1],
+                               c->a[2], c->dim[0], c->dim[1], EPS);
+}
+
+static int layernorm_bwd_float(const struct ot_case *c)
+{
+    return c->k->layernorm_bwd(c->dev, c->a[DX], UM_F32, true, c->a[DGAMMA], c->a[DBETA], c->a[DY],
+                               c->dt, c->a[X], c->a[GAMMA], c->a[MEAN], c->a[RSTD], c->dim[0],
+                               c->dim[1]);
 }
 
 static int batchnorm_fwd(const struct ot_case *c)
@@ -124,6 +139,27 @@ const struct ot_row ot_norm[] = {
                     [DBETA]  = ACC(OT_FLOAT, "c"),
                     [BETA]   = IN(OT_FLOAT, "c"),
                     [Y]      = FWD(OT_ACT, "nc") } },
+    { .name = "layernorm_fwd, float to activations",
+      .run  = layernorm_fwd_float,
+      ROWS,
+      .offsets  = true,
+      .tol      = 2e-6,
+      .tol_bf16 = 1e-3,
+      .array    = { IN(OT_FLOAT, "nc"), IN(OT_FLOAT, "c"), IN(OT_FLOAT, "c"), OUT(OT_ACT, "nc"),
+                    OUT(OT_FLOAT, "n"), OUT(OT_FLOAT, "n") } },
+    { .name = "layernorm_bwd, added to float",
+      .run  = layernorm_bwd_float,
+      ROWS,
+      .tol      = 2e-5,
+      .tol_bf16 = 2e-5,
+      .array    = { [X]      = IN(OT_FLOAT, "nc"),
+                    [DY]     = IN(OT_ACT, "nc"),
+                    [GAMMA]  = IN(OT_FLOAT, "c"),
+                    [MEAN]   = IN(OT_FLOAT, "n"),
+                    [RSTD]   = IN(OT_POSITIVE, "n"),
+                    [DX]     = ACC(OT_FLOAT, "nc"),
+                    [DGAMMA] = ACC(OT_FLOAT, "c"),
+                    [DBETA]  = ACC(OT_FLOAT, "c") } },
     { .name = "batchnorm_fwd",
       .run  = batchnorm_fwd,
       COLUMNS,

@@ -172,7 +172,8 @@ static void impossible_calls_are_refused(void **state)
         assert_non_null(strstr(um_errmsg(), "sample 1 has no key"));
         assert_int_equal(k->embed_fwd(dev, UM_F32, y, x, ids, 2, 7, 2), UM_ERANGE);
         assert_int_equal(k->xent_fwd(dev, y, l, x, 4, 1, ids, 2, 4, 1), UM_ERANGE);
-        assert_int_equal(k->layernorm_fwd(dev, UM_F16, y, l, l, x, x, x, 2, 4, 0), UM_EDTYPE);
+        assert_int_equal(k->layernorm_fwd(dev, y, UM_F16, l, l, x, UM_F32, x, x, 2, 4, 0),
+                         UM_EDTYPE);
         assert_int_equal(k->add(dev, UM_F32, y, x, x, -1), UM_ERANGE);
         assert_int_equal(k->add(dev, UM_F32, y, x, x, INT64_MAX), UM_ERANGE);
         assert_int_equal(k->patches(dev, UM_F32, y, x, 1, 1, 8, 8, 1, 3, 4, 1, 0), UM_ERANGE);
@@ -206,7 +207,8 @@ static void nan_goes_through(void **state)
 
     (void)state;
     x[3] = NAN;
-    assert_int_equal(k->layernorm_fwd(dev, UM_F32, y, m, r, x, x + 8, x + 8, 1, 8, 1e-5f), UM_OK);
+    assert_int_equal(k->layernorm_fwd(dev, y, UM_F32, m, r, x, UM_F32, x + 8, x + 8, 1, 8, 1e-5f),
+                     UM_OK);
     assert_true(isnan(y[0]) && isnan(m[0]) && isnan(r[0]));
     assert_int_equal(k->gelu_fwd(dev, UM_F32, y, x, 8), UM_OK);
     assert_true(isnan(y[3]) && y[2] == 0);

@@ -351,28 +351,21 @@ static void text_ignores_what_is_masked(void **state)
                   pad[12]  = { 2, 7, 9, 3, 0, 0, 2, 7, 9, 3, 50, 51 };
     const uint8_t on[8]    = { 1, 1, 1, 1, 1, 1, 1, 1 },
                   some[12] = { 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0 };
-    float a[2 * 4 * 32], b[2 * 6 * 32];
+    const int32_t many[33] = { 0 };
+    const uint8_t none[4]  = { 0, 1, 1, 1 };
+    float         a[2 * 32], b[2 * 32];
 
     (void)state;
     OK(um_nn_begin(nn, false, false, 0, 0));
-    OK(um_nn_read(nn,
-                  um_model_text(nn, m, um_nn_input(nn, UM_I32, 2, (int64_t[]){ 2, 4 }, id),
-                                um_nn_input(nn, UM_U8, 2, (int64_t[]){ 2, 4 }, on)),
-                  a));
-    OK(um_nn_read(nn,
-                  um_model_text(nn, m, um_nn_input(nn, UM_I32, 2, (int64_t[]){ 2, 6 }, pad),
-                                um_nn_input(nn, UM_U8, 2, (int64_t[]){ 2, 6 }, some)),
-                  b));
-    assert_true(distance(b, a, 4 * 32) <= 1e-6);
-    assert_true(distance(b + 6 * 32, a, 4 * 32) <= 1e-6);
+    OK(um_nn_read(nn, um_model_text(nn, m, 2, 4, id, on), a));
+    OK(um_nn_read(nn, um_model_text(nn, m, 2, 6, pad, some), b));
+    assert_true(distance(b, a, 2 * 32) <= 1e-6);
     OK(um_nn_begin(nn, false, false, 0, 0));
-    {
-        const int32_t many[33] = { 0 };
-
-        assert_null(
-            um_model_text(nn, m, um_nn_input(nn, UM_I32, 2, (int64_t[]){ 1, 33 }, many), NULL));
-        assert_int_equal(um_nn_status(nn), UM_ESHAPE);
-    }
+    assert_null(um_model_text(nn, m, 1, 33, many, NULL));
+    assert_int_equal(um_nn_status(nn), UM_ESHAPE);
+    OK(um_nn_begin(nn, false, false, 0, 0));
+    assert_null(um_model_text(nn, m, 1, 4, id, none));
+    assert_int_equal(um_nn_status(nn), UM_ERANGE);
     um_nn_free(nn);
     um_model_free(m);
 }
@@ -472,8 +465,8 @@ static void a_training_step_descends(void **state)
         OK(um_nn_begin(nn, true, true, 1, 1)); /* the same dropout twice */
         v = um_nn_input(nn, UM_F32, 4, (int64_t[]){ 4, 8, 32, 32 }, x);
         v = um_slice_tokens(nn, um_model_vision(nn, m, UM_3D, v, NULL), 0, 1);
-        r = um_model_text(nn, m, um_nn_input(nn, UM_I32, 2, (int64_t[]){ 4, 2 }, id), NULL);
-        r = um_model_project_text(nn, m, UM_3D, um_slice_tokens(nn, r, 0, 1));
+        r = um_model_text(nn, m, 4, 2, id, NULL);
+        r = um_model_project_text(nn, m, UM_3D, r);
         L = um_model_contrastive(nn, m, um_model_project_vision(nn, m, UM_3D, v), r);
         OK(um_nn_status(nn));
         OK(um_nn_read(nn, L, &loss[k]));
