@@ -47,6 +47,20 @@ static inline um_vf um_vselect(um_vi mask, um_vf a, um_vf b)
     return (um_vf)(((um_vi)a & mask) | ((um_vi)b & ~mask));
 }
 
+/* lane l of the result: lane i[l] of a, or lane i[l] - UM_VL of b */
+static inline um_vf um_vshuffle(um_vf a, um_vf b, um_vi i)
+{
+#ifdef __clang__
+    um_vf r;
+
+    for (int l = 0; l < UM_VL; l++)
+        r[l] = i[l] < UM_VL ? a[i[l]] : b[i[l] - UM_VL];
+    return r;
+#else
+    return __builtin_shuffle(a, b, i);
+#endif
+}
+
 /* a where a > b, else b */
 static inline um_vf um_vmax(um_vf a, um_vf b)
 {

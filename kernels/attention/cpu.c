@@ -5,9 +5,10 @@
  * Softmax is float; its results are rounded to the dtype of the activations for the products, which
  * accumulate in float. Forward, the exponentials are not divided by their sum: the output is.
  *
- * Where oneDNN has no bfloat16 products operands are widened in the workspace. Samples of their own
- * lengths are copied there too, with rows of zeros up to the next multiple of 16, so that few
- * different products are planned.
+ * oneDNN's fast products want rows without gaps: a head's q, k and v are copied to the workspace,
+ * with rows of zeros up to the next multiple of 16 (so few different products are planned for
+ * samples of their own lengths). Where it has none but float ones, nothing is copied but what must
+ * be widened.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "kernels/attention/attention.h"
@@ -108,9 +109,12 @@ static struct view room(struct head *w, enum um_dtype dt)
 static void copy_rows(struct view to, struct view from, int64_t t0, int64_t t1, int64_t d)
 {
     for (int64_t t = t0; t < t1; t++)
-        for (int64_t l = 0; l < d; l += UM_VL)
-            um_vstore(to.p, to.dt, t * to.ld + l, d - l,
-                      um_vload(from.p, from.dt, t * from.ld + l, d - l));
+        if (to.dt == from.dt)
+            memcpy(rows_from(to, t).p, rows_from(from, t).p, (size_t)d * um_dtype_size(to.dt));
+        else
+            for (int64_t l = 0; l < d; l += UM_VL)
+                um_vstore(to.p, to.dt, t * to.ld + l, d - l,
+                          um_vload(from.p, from.dt, t * from.ld + l, d - l));
 }
 
 /* an input: in place, or copied, with zeros after the sample's end */
@@ -213,13 +217,13 @@ static int prepare(struct job *j, struct um_dev *dev, const struct um_attn *a, i
                    int scores, int views)
 {
     const int64_t lengths = um_ceil_div(a->T, STEP);
-    const int64_t T       = a->start ? lengths * STEP : a->T;
+    const int64_t T       = UM_VL == 16 || a->start ? lengths * STEP : a->T;
     void         *p;
 
     j->dev   = dev;
     j->a     = a;
     j->dt    = UM_VL == 16 ? a->dt : UM_F32;
-    j->copy  = j->dt != a->dt || a->start;
+    j->copy  = UM_VL == 16 || j->dt != a->dt || a->start;
     j->scale = (float)(1 / sqrt((double)a->d));
     UM_TRY(plan_length(j, &j->same, T, first, last));
     j->blocks = j->same.blocks;

@@ -41,7 +41,7 @@ struct product {
     struct um_dnn_plan     *plan[2][2]; /* of whole and last blocks by whole and last chunks */
     size_t                  room;       /* bytes of workspace of a task */
     bool                    planned;    /* false: by float products */
-    bool                    direct;     /* oneDNN writes C itself */
+    bool                    direct;     /* oneDNN writes C itself, which has no gaps */
 };
 
 static int64_t block_rows(const struct um_matmul *p)
@@ -73,6 +73,44 @@ static void convert(void *y, enum um_dtype dty, const struct um_matmul *p, const
         }
 }
 
+/* out[j] = lane j of each of in, in order */
+static void transpose_vectors(um_vf v[UM_VL])
+{
+    um_vf t[UM_VL];
+
+    /* Lane l of vector i goes to lane i of vector l: exchange the halves, quarters, .. of pairs */
+    for (int s = UM_VL / 2; s > 0; s /= 2) {
+        um_vi low, high;
+
+        for (int l = 0; l < UM_VL; l++) {
+            low[l]  = l & s ? UM_VL + l - s : l;
+            high[l] = l & s ? UM_VL + l : l + s;
+        }
+        for (int i = 0; i < UM_VL; i++) {
+            const int a = i & ~s, b = i | s;
+
+            t[i] = um_vshuffle(v[a], v[b], i & s ? high : low);
+        }
+        memcpy(v, t, sizeof t);
+    }
+}
+
+/* y [cols,rows], dense = x [rows,cols]^T, rows of x ld apart; rounded where the dtypes differ */
+static void transpose(void *y, enum um_dtype dty, const void *x, enum um_dtype dtx, int64_t rows,
+                      int64_t cols, int64_t ld)
+{
+    um_vf v[UM_VL];
+
+    for (int64_t i = 0; i < rows; i += UM_VL)
+        for (int64_t j = 0; j < cols; j += UM_VL) {
+            for (int64_t l = 0; l < UM_VL; l++)
+                v[l] = l < rows - i ? um_vload(x, dtx, (i + l) * ld + j, cols - j) : um_vset(0);
+            transpose_vectors(v);
+            for (int64_t l = 0; l < um_min(UM_VL, cols - j); l++)
+                um_vstore(y, dty, (j + l) * rows + i, rows - i, v[l]);
+        }
+}
+
 /* ---- what is done to a block of the product before it is C -------------------------------------
  */
 
@@ -84,42 +122,85 @@ static um_vf gelu(um_vf x)
     return x * cdf;
 }
 
-/* elements j .. of row `at` of C: acc + bias through the formula of um_matmul */
-static um_vf finished(const struct um_matmul *p, um_vf v, int64_t at, int64_t j, int64_t k,
-                      const float *factor)
-{
-    if (p->bias)
-        v += um_vloadf(p->bias, j, k);
-    if (p->pre)
-        um_vstore(p->pre, p->dtc, at, k, v);
-    if (p->act == UM_ACT_GELU)
-        v = gelu(v);
-    if (factor)
-        v *= um_vloadf(factor, 0, k);
-    if (p->res)
-        v += um_vload(p->res, p->dtc, at, k);
-    if (p->beta > 0)
-        v += um_vload(p->c, p->dtc, at, k);
-    return v;
-}
+/* which parts of um_matmul's formula there are: constants where finish_as() is made into code */
+struct form {
+    enum um_dtype dtc;
+    bool          bias, pre, gelu, drop, res, add, whole; /* whole: columns are whole vectors */
+};
 
-/* rows from .. from+m-1, columns j0 .. j0+n-1 of item's C; acc NULL: the product is 0 */
-static void finish(const struct um_matmul *p, int64_t item, int64_t from, int64_t m, int64_t j0,
-                   int64_t n, const float *acc)
+/* a block of C: rows of n columns, its first element number `at` of C and `drop` of dropout's */
+struct area {
+    int64_t      m, n, at, drop, j0;
+    const float *acc; /* [m,n]; NULL: the product is 0 */
+};
+
+static inline __attribute__((always_inline)) void
+finish_as(const struct um_matmul *p, const struct area *b, const struct form f)
 {
     float factor[UM_DROP_RUN];
 
-    for (int64_t i = from; i < from + m; i++)
-        for (int64_t j = 0; j < n; j += UM_VL) {
-            const int64_t k = n - j, at = item * p->sc + i * p->ldc + j0 + j;
-            const bool    drop = p->drop.p > 0;
-            um_vf         v    = acc ? um_vloadf(acc, (i - from) * n + j, k) : um_vset(0);
+    for (int64_t i = 0; i < b->m; i++)
+        for (int64_t j = 0; j < b->n; j += UM_VL) {
+            const int64_t k = f.whole ? UM_VL : b->n - j, at = b->at + i * p->ldc + j;
+            um_vf         v = b->acc ? um_vloadf(b->acc, i * b->n + j, k) : um_vset(0);
 
-            if (drop)
-                um_drop_factors(p->drop, (item * p->m + i) * p->n + j0 + j, um_min(k, UM_VL),
-                                factor);
-            um_vstore(p->c, p->dtc, at, k, finished(p, v, at, j0 + j, k, drop ? factor : NULL));
+            if (f.bias)
+                v += um_vloadf(p->bias, b->j0 + j, k);
+            if (f.pre)
+                um_vstore(p->pre, f.dtc, at, k, v);
+            if (f.gelu)
+                v = gelu(v);
+            if (f.drop) {
+                um_drop_factors(p->drop, b->drop + i * p->n + j, um_min(k, UM_VL), factor);
+                v *= um_vloadf(factor, 0, k);
+            }
+            if (f.res)
+                v += um_vload(p->res, f.dtc, at, k);
+            if (f.add)
+                v += um_vload(p->c, f.dtc, at, k);
+            um_vstore(p->c, f.dtc, at, k, v);
         }
+}
+
+/* rows from .. from+m-1, columns j0 .. j0+n-1 of item's C; the forms of the networks' layers have
+ * code of their own */
+static void finish(const struct um_matmul *p, int64_t item, int64_t from, int64_t m, int64_t j0,
+                   int64_t n, const float *acc)
+{
+    const struct area b   = { .m    = m,
+                              .n    = n,
+                              .at   = item * p->sc + from * p->ldc + j0,
+                              .drop = (item * p->m + from) * p->n + j0,
+                              .j0   = j0,
+                              .acc  = acc };
+    const struct form f   = { .dtc   = p->dtc,
+                              .bias  = p->bias != NULL,
+                              .pre   = p->pre != NULL,
+                              .gelu  = p->act == UM_ACT_GELU,
+                              .drop  = p->drop.p > 0,
+                              .res   = p->res != NULL,
+                              .add   = p->beta > 0,
+                              .whole = n % UM_VL == 0 };
+    const bool        odd = !f.whole || !acc || f.drop;
+
+#define FORM(t, pre_, gelu_, res_, add_, bias_)                                                    \
+    if (!odd && f.dtc == (t) && f.pre == (pre_) && f.gelu == (gelu_) && f.res == (res_) &&         \
+        f.add == (add_) && f.bias == (bias_)) {                                                    \
+        finish_as(p, &b, (struct form){ t, bias_, pre_, gelu_, false, res_, add_, true });         \
+        return;                                                                                    \
+    }
+    FORM(UM_BF16, false, false, false, false, true)  /* qkv */
+    FORM(UM_F32, false, false, false, false, true)   /* .. */
+    FORM(UM_BF16, true, true, false, false, true)    /* fc1 */
+    FORM(UM_F32, true, true, false, false, true)     /* .. */
+    FORM(UM_BF16, false, true, false, false, true)   /* without a tape */
+    FORM(UM_F32, false, true, false, false, true)    /* .. */
+    FORM(UM_F32, false, false, true, false, true)    /* proj and fc2 */
+    FORM(UM_BF16, false, false, false, false, false) /* dx */
+    FORM(UM_F32, false, false, false, false, false)  /* .. */
+    FORM(UM_F32, false, false, false, true, false)   /* dw; dx in the residual stream */
+#undef FORM
+    finish_as(p, &b, f);
 }
 
 /* ---- blocks ------------------------------------------------------------------------------------
@@ -154,6 +235,26 @@ static const void *block_a(const struct product *w, int64_t item, int64_t from, 
     copy = take(r, (size_t)(m * p->k) * um_dtype_size(dt));
     convert(copy, dt, p, a, p->fa, size, p->lda);
     *lda = size[1];
+    return copy;
+}
+
+/* A as oneDNN's fast product wants it: op(A)'s rows without gaps, of the product's dtype */
+static const void *dense_a(const struct product *w, int64_t item, int64_t from, int64_t m,
+                           struct room *r)
+{
+    const struct um_matmul *p  = w->p;
+    const enum um_dtype     dt = p->fa ? UM_F32 : p->dt;
+    const int64_t           at = item * p->sa + (p->ta ? from : from * p->lda);
+    const void             *a  = element(p->a, dt, at);
+    void                   *copy;
+
+    if (!p->ta && p->lda == p->k && dt == p->dt)
+        return a;
+    copy = take(r, (size_t)(m * p->k) * um_dtype_size(p->dt));
+    if (p->ta)
+        transpose(copy, p->dt, a, dt, p->k, m, p->lda);
+    else
+        convert(copy, p->dt, p, a, p->fa, (int64_t[]){ m, p->k }, p->lda);
     return copy;
 }
 
@@ -214,7 +315,6 @@ static int block(void *arg, int64_t task, int worker)
     const int64_t           last = um_min(w->b.count, (group + 1) * GROUP);
     struct room             r;
     const void             *a;
-    int64_t                 lda;
     void                   *room;
 
     if (p->k == 0) {
@@ -225,7 +325,7 @@ static int block(void *arg, int64_t task, int worker)
     r.next = room;
     if (!w->planned)
         return by_float(w, item, from, m, &r);
-    a = block_a(w, item, from, m, p->dt, &r, &lda);
+    a = dense_a(w, item, from, m, &r);
     for (int64_t c = group * GROUP; c < last; c++)
         UM_TRY(by_plan(w, item, from, m, c, a, r, worker));
     return UM_OK;
@@ -302,12 +402,11 @@ static int plan_block(const struct product *w, int64_t m, int64_t n, struct um_d
     struct um_dnn_shape     s = { .m      = m,
                                   .n      = n,
                                   .k      = p->k,
-                                  .lda    = p->lda,
+                                  .lda    = p->k,
                                   .ldb    = p->ldb,
                                   .ldc    = p->ldc,
                                   .dt     = (int32_t)p->dt,
                                   .dtc    = (int32_t)p->dtc,
-                                  .ta     = p->ta,
                                   .tb     = p->tb,
                                   .bias   = p->bias != NULL,
                                   .beta   = p->beta > 0,
@@ -317,8 +416,6 @@ static int plan_block(const struct product *w, int64_t m, int64_t n, struct um_d
         s.tb  = 0;
         s.ldb = 0;
     }
-    if (p->fa && p->dt != UM_F32)
-        s.lda = p->ta ? m : p->k;
     if (!w->direct) {
         s.ldc  = n;
         s.dtc  = UM_F32;
@@ -344,7 +441,7 @@ static int plan_blocks(struct product *w)
             most = um_dnn_plan_scratch(*plan);
     }
     w->room = most + 64 + (size_t)(w->rows * w->b.cols) * sizeof(float) + 64 +
-              (p->fa ? (size_t)(w->rows * p->k) * um_dtype_size(p->dt) + 64 : 0);
+              (size_t)(w->rows * p->k) * um_dtype_size(p->dt) + 64;
     return UM_OK;
 }
 
@@ -388,11 +485,11 @@ int UM_CPU(matmul)(struct um_dev *dev, const struct um_matmul *p)
         return UM_OK;
     w.rows   = block_rows(p);
     w.blocks = um_ceil_div(p->m, w.rows);
-    w.direct = plain(p);
     if (UM_VL == 16 && p->k > 0) {
         UM_TRY(pack_b(&w));
         if (!w.packed)
             w.b = (struct chunks){ .n = p->n, .cols = p->n, .count = 1 };
+        w.direct = plain(p) && p->ldc == w.b.cols;
         if (w.packed || !p->fb || p->dt == UM_F32)
             UM_TRY(plan_blocks(&w));
     }

@@ -91,6 +91,11 @@ UM_API UM_RESULT_USED int um_model_restore(struct um_model *m, float *block, con
  * own), or NULL */
 UM_API struct um_var *um_model_vision(struct um_nn *nn, struct um_model *m, enum um_modality mod,
                                       struct um_var *x, float *attn);
+/* the pair sequence of method.md 2.4: volume [B,D,H,W] and the K slices picked from each,
+ * ascending, [B K,1,image,image] -> tokens [B,1+T_3D+K T_2D,C]: [CLS], the volume, the slices in
+ * order. attn [B,1+T_3D+K T_2D] or NULL */
+UM_API struct um_var *um_model_pair(struct um_nn *nn, struct um_model *m, struct um_var *volume,
+                                    struct um_var *slices, float *attn);
 /* ids [B,T], mask [B,T] 0/1 or NULL, on the host -> r, the last hidden state at [CLS], [B,Ct]
  * float. What the mask leaves out is not computed; it may not leave out [CLS] (UM_ERANGE). */
 UM_API struct um_var *um_model_text(struct um_nn *nn, struct um_model *m, int64_t B, int64_t T,

@@ -72,18 +72,21 @@ static struct um_var *tokenize(struct um_nn *nn, const struct um_model *m, enum 
     return linear_float(nn, m, m->vit->patch3, um_patches(nn, x, c->patch3, scale, shift));
 }
 
-/* [CLS] + tokens with their positions; [CLS] has row 0 of P_2 in every modality */
-static struct um_var *sequence(struct um_nn *nn, const struct um_model *m, enum um_modality mod,
-                               struct um_var *x)
+/* tokens with their positions, which start at row 1 of P_2 and row 0 of P_3 */
+static struct um_var *embed(struct um_nn *nn, const struct um_model *m, enum um_modality mod,
+                            struct um_var *x)
 {
-    const struct um_vit_params *v   = m->vit;
-    struct um_var              *P2  = par(nn, m, v->pos_embed);
-    struct um_var              *P3  = par(nn, m, v->pos_embed_3d);
-    struct um_var              *cls = um_add_rows(nn, par(nn, m, v->cls_token), P2, 0);
-    struct um_var              *t   = tokenize(nn, m, mod, x);
+    const struct um_vit_params *v = m->vit;
 
-    t = mod == UM_2D ? um_add_rows(nn, t, P2, 1) : um_add_rows(nn, t, P3, 0);
-    return um_prepend(nn, cls, t);
+    x = tokenize(nn, m, mod, x);
+    return mod == UM_2D ? um_add_rows(nn, x, par(nn, m, v->pos_embed), 1)
+                        : um_add_rows(nn, x, par(nn, m, v->pos_embed_3d), 0);
+}
+
+/* [CLS] has row 0 of P_2 in every sequence */
+static struct um_var *class_token(struct um_nn *nn, const struct um_model *m)
+{
+    return um_add_rows(nn, par(nn, m, m->vit->cls_token), par(nn, m, m->vit->pos_embed), 0);
 }
 
 /* x <- x + Proj(Attn(LN1(x)));  x <- x + W2 GELU(W1 LN2(x) + b1) + b2 */
@@ -102,16 +105,7 @@ static struct um_var *block(struct um_nn *nn, const struct um_model *m, const st
     return linear_add(nn, m, b->fc2, y, x, 0);
 }
 
-static bool fits(const struct um_model_config *c, enum um_modality mod, const struct um_var *x)
-{
-    const int64_t flat[3] = { 1, c->image, c->image };
-
-    for (int i = 0; i < 3; i++)
-        if (x->ndim != 4 || x->dim[i + 1] != (mod == UM_2D ? flat[i] : c->volume[i]))
-            return false;
-    return true;
-}
-
+/* the shape the model takes: an X-ray or slice [1,H,W], a volume [D,H,W] */
 static struct um_var *misfit(struct um_nn *nn, const struct um_model_config *c,
                              enum um_modality mod, const struct um_var *x)
 {
@@ -126,15 +120,54 @@ static struct um_var *misfit(struct um_nn *nn, const struct um_model_config *c,
                       (long long)want[0], (long long)want[1], (long long)want[2]);
 }
 
+static bool fits(struct um_nn *nn, const struct um_model_config *c, enum um_modality mod,
+                 const struct um_var *x)
+{
+    const int64_t flat[3] = { 1, c->image, c->image };
+    bool          yes     = x->ndim == 4;
+
+    for (int i = 0; i < 3 && yes; i++)
+        yes = x->dim[i + 1] == (mod == UM_2D ? flat[i] : c->volume[i]);
+    if (!yes)
+        (void)misfit(nn, c, mod, x);
+    return yes;
+}
+
+/* the shared blocks and the final LN; the result is float at every precision */
+static struct um_var *encode(struct um_nn *nn, const struct um_model *m, struct um_var *x,
+                             float *attn)
+{
+    for (int64_t l = 0; l < m->cfg.layers; l++)
+        x = block(nn, m, &m->vit->block[l], x, attn);
+    return norm(nn, m, m->vit->norm, x, EPS);
+}
+
 struct um_var *um_model_vision(struct um_nn *nn, struct um_model *m, enum um_modality mod,
                                struct um_var *x, float *attn)
 {
-    const struct um_model_config *c = &m->cfg;
+    if (!x || !fits(nn, &m->cfg, mod, x))
+        return NULL;
+    x = um_prepend(nn, class_token(nn, m), embed(nn, m, mod, x));
+    return encode(nn, m, x, attn);
+}
 
-    if (x && !fits(c, mod, x))
-        return misfit(nn, c, mod, x);
-    x = sequence(nn, m, mod, x);
-    for (int64_t l = 0; l < c->layers; l++)
-        x = block(nn, m, &m->vit->block[l], x, attn);
-    return norm(nn, m, m->vit->norm, x, EPS);
+struct um_var *um_model_pair(struct um_nn *nn, struct um_model *m, struct um_var *volume,
+                             struct um_var *slices, float *attn)
+{
+    struct um_var *x, *s;
+    int64_t        B, K;
+
+    if (!volume || !slices || !fits(nn, &m->cfg, UM_3D, volume) ||
+        !fits(nn, &m->cfg, UM_2D, slices))
+        return NULL;
+    B = volume->dim[0];
+    K = B > 0 ? slices->dim[0] / B : 0;
+    if (slices->dim[0] != K * B)
+        return um_nn_fail(nn, UM_ESHAPE, "vision: %lld slices of %lld volumes",
+                          (long long)slices->dim[0], (long long)B);
+    x = embed(nn, m, UM_3D, volume);
+    s = embed(nn, m, UM_2D, slices);
+    s = um_reshape(nn, s, 3, (int64_t[]){ B, K * um_model_tokens(&m->cfg, UM_2D), m->cfg.width });
+    x = um_prepend(nn, class_token(nn, m), um_concat(nn, x, s));
+    return encode(nn, m, x, attn);
 }

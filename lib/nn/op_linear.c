@@ -10,7 +10,8 @@
 
 struct linear {
     struct um_var *x, *w, *b, *res;
-    void          *pre; /* before GELU, kept for its backward; NULL: no GELU */
+    bool           gelu;
+    void          *pre; /* before GELU, kept for its backward; NULL: there will be none */
     struct um_drop drop;
     int64_t        rows, k, n;
 };
@@ -93,7 +94,7 @@ static int linear_dz(struct um_nn *nn, const struct linear *l, const struct um_v
 
 static int linear_back(struct um_nn *nn, const void *op, const struct um_var *y)
 {
-    const struct linear *l = op;
+    const struct linear *l  = op;
     const void          *dz = NULL;
 
     UM_TRY(linear_dz(nn, l, y, &dz));
@@ -144,7 +145,7 @@ static int multiply(struct um_nn *nn, const struct linear *l, struct um_var *y)
                            .tb    = true,
                            .fa    = rounded(nn, l->x->dt),
                            .fb    = rounded(nn, UM_F32),
-                           .act   = l->pre ? UM_ACT_GELU : UM_ACT_NONE,
+                           .act   = l->gelu ? UM_ACT_GELU : UM_ACT_NONE,
                            .batch = 1,
                            .m     = l->rows,
                            .n     = l->n,
@@ -170,7 +171,7 @@ static int multiply(struct um_nn *nn, const struct linear *l, struct um_var *y)
 }
 
 /* y = res + drop(act(x w^T + b)), of dtype dt */
-static struct um_var *linear(struct um_nn *nn, struct linear l, enum um_dtype dt, bool gelu)
+static struct um_var *linear(struct um_nn *nn, struct linear l, enum um_dtype dt)
 {
     struct um_var *y;
     int64_t        dim[UM_VAR_DIM];
@@ -182,10 +183,9 @@ static struct um_var *linear(struct um_nn *nn, struct linear l, enum um_dtype dt
     dim[l.x->ndim - 1] = l.n;
     if (!(y = nn_var(nn, dt, l.x->ndim, dim)))
         return NULL;
-    /* without a tape GELU's argument is not wanted, and y itself may take it */
-    if (gelu)
-        l.pre = nn->grad && needs ? nn_alloc_elems(nn, l.rows * l.n, dt) : y->data;
-    if ((gelu && !l.pre) || !nn_ok(nn, multiply(nn, &l, y), "linear"))
+    if (l.gelu && nn->grad && needs && !(l.pre = nn_alloc_elems(nn, l.rows * l.n, dt)))
+        return NULL;
+    if (!nn_ok(nn, multiply(nn, &l, y), "linear"))
         return NULL;
     return nn_record(nn, y, linear_back, &l, sizeof l, needs);
 }
@@ -194,7 +194,7 @@ struct um_var *um_linear(struct um_nn *nn, struct um_var *x, struct um_var *w, s
 {
     if (nn_bad(nn, x) || nn_bad(nn, w))
         return NULL;
-    return linear(nn, (struct linear){ .x = x, .w = w, .b = b }, nn->dtype, false);
+    return linear(nn, (struct linear){ .x = x, .w = w, .b = b }, nn->dtype);
 }
 
 struct um_var *um_linear_float(struct um_nn *nn, struct um_var *x, struct um_var *w,
@@ -202,7 +202,7 @@ struct um_var *um_linear_float(struct um_nn *nn, struct um_var *x, struct um_var
 {
     if (nn_bad(nn, x) || nn_bad(nn, w))
         return NULL;
-    return linear(nn, (struct linear){ .x = x, .w = w, .b = b }, UM_F32, false);
+    return linear(nn, (struct linear){ .x = x, .w = w, .b = b }, UM_F32);
 }
 
 struct um_var *um_linear_gelu(struct um_nn *nn, struct um_var *x, struct um_var *w,
@@ -210,7 +210,7 @@ struct um_var *um_linear_gelu(struct um_nn *nn, struct um_var *x, struct um_var 
 {
     if (nn_bad(nn, x) || nn_bad(nn, w) || !nn_has(nn, gelu_bwd))
         return NULL;
-    return linear(nn, (struct linear){ .x = x, .w = w, .b = b }, nn->dtype, true);
+    return linear(nn, (struct linear){ .x = x, .w = w, .b = b, .gelu = true }, nn->dtype);
 }
 
 struct um_var *um_linear_add(struct um_nn *nn, struct um_var *x, struct um_var *w, struct um_var *b,
@@ -223,7 +223,7 @@ struct um_var *um_linear_add(struct um_nn *nn, struct um_var *x, struct um_var *
     if (!(p >= 0 && p < 1))
         return um_nn_fail(nn, UM_ERANGE, "linear: dropout p %g, expected 0 <= p < 1", (double)p);
     l.drop = nn_drop(nn, p);
-    return linear(nn, l, res->dt, false);
+    return linear(nn, l, res->dt);
 }
 
 struct product {
