@@ -176,8 +176,12 @@ clean:
 demo: tools
 	$(Q)BUILD=$(abspath $(BUILD)) pipelines/demo.sh
 
+# the peer is PyTorch where PYTHON has it (torch, timm, transformers); the table goes to $(BUILD)/bench.tsv
+PYTHON ?= python3
 bench: tools $(BENCH)
-	$(Q)for b in $(BENCH); do $$b || exit 1; done
+	$(Q)$(BUILD)/bench/ops
+	$(Q)if $(PYTHON) -c 'import timm, torch, transformers' 2>/dev/null; then BUILD=$(BUILD) $(PYTHON) tests/bench/peer.py; \
+	  else $(BUILD)/bench/steps | tee $(BUILD)/bench.tsv; fi
 
 units: $(UNITS)
 

@@ -378,7 +378,7 @@ int main(int argc, char **argv)
         um_pool_free(pool);
         return 0;
     }
-    (void)printf("work\tours\tlimit\tshare\n");
+    (void)printf("work\tours\tpeer\tratio\tlimit\tshare\n");
     for (int i = 0; i < WORKS; i++) {
         struct run r;
         double     t, l;
@@ -388,7 +388,7 @@ int main(int argc, char **argv)
         r = run_open(pool, &works[i]);
         t = median(&r);
         l = limit(&r, pool);
-        (void)printf("%s\t%.4f\t%.4f\t%.2f\n", works[i].name, t, l, l / t);
+        (void)printf("%s\t%.4f\tpeer missing\t-\t%.4f\t%.2f\n", works[i].name, t, l, l / t);
         (void)fflush(stdout);
         run_close(&r);
     }

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""peer.py - bench/steps beside PyTorch: the same works, threads and precision, in one run
+
+usage: BUILD=build peer.py [PATTERN]        needs torch, timm, transformers from PyPI
+
+Each work is run in turn by bench/steps, by PyTorch eager and by torch.compile, ROUNDS times; medians
+are compared, PyTorch's being the better of its two. Writes build/bench.tsv and draws it.
+"""
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+
+import timm
+import torch
+import torch.nn.functional as F
+import transformers
+
+warnings.filterwarnings("ignore")
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+BUILD = os.environ.get("BUILD", "build")
+LENGTHS = [112, 74, 58, 97, 41, 83, 66, 52]
+torch.set_num_threads(2)
+torch.manual_seed(1)
+
+
+class Pair(torch.nn.Module):
+    """volume tokens and the tokens of four slices, one sequence, through timm's blocks"""
+
+    def __init__(self):
+        super().__init__()
+        self.vit = timm.create_model("vit_base_patch16_224", in_chans=1, num_classes=0)
+        self.patch3 = torch.nn.Conv3d(1, 768, (4, 16, 16), (4, 16, 16))
+        self.pos3 = torch.nn.Parameter(torch.randn(1, 512, 768) * 0.02)
+
+    def forward(self, volume, slices):
+        v, b = self.vit, volume.shape[0]
+        t3 = self.patch3(volume).flatten(2).transpose(1, 2) + self.pos3
+        t2 = v.patch_embed(slices) + v.pos_embed[:, 1:]
+        cls = (v.cls_token + v.pos_embed[:, :1]).expand(b, -1, -1)
+        x = torch.cat([cls, t3, t2.reshape(b, -1, 768)], 1)
+        return v.norm(v.blocks(x))[:, 0]
+
+
+class Vit(torch.nn.Module):
+    def __init__(self, name):
+        super().__init__()
+        self.vit = timm.create_model(name, in_chans=1, num_classes=0)
+
+    def forward(self, x):
+        return self.vit.forward_features(x)[:, 0]
+
+
+class Bert(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bert = transformers.BertModel(transformers.BertConfig(
+            vocab_size=28996, hidden_dropout_prob=0, attention_probs_dropout_prob=0), add_pooling_layer=False)
+
+    def forward(self, ids, mask):
+        return self.bert(ids, attention_mask=mask).last_hidden_state[:, 0]
+
+
+def images(n):
+    return (torch.rand(n, 1, 224, 224),)
+
+
+def texts():
+    mask = (torch.arange(112)[None] < torch.tensor(LENGTHS)[:, None]).long()
+    return torch.randint(1, 28996, (8, 112)) * mask, mask
+
+
+WORKS = [  # name, model, inputs, bf16, gradient, update: in the order of steps.c
+    ("vit-b forward 8 f32", lambda: Vit("vit_base_patch16_224"), lambda: images(8), False, False, False),
+    ("vit-b forward 8 bf16", lambda: Vit("vit_base_patch16_224"), lambda: images(8), True, False, False),
+    ("vit-b step 8 f32", lambda: Vit("vit_base_patch16_224"), lambda: images(8), False, True, True),
+    ("vit-b step 8 bf16", lambda: Vit("vit_base_patch16_224"), lambda: images(8), True, True, True),
+    ("pair backward 2 bf16", Pair, lambda: (torch.rand(2, 1, 32, 128, 128), *images(8)), True, True, False),
+    ("vit-ti step 32 bf16", lambda: Vit("vit_tiny_patch16_224"), lambda: images(32), True, True, True),
+    ("vit-ti forward 1 bf16", lambda: Vit("vit_tiny_patch16_224"), lambda: images(1), True, False, False),
+    ("vit-ti forward 32 bf16", lambda: Vit("vit_tiny_patch16_224"), lambda: images(32), True, False, False),
+    ("bert backward 8x112 bf16", Bert, texts, True, True, False),
+]
+
+
+def runner(model, x, bf16, grad, update):
+    opt = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=True) if update else None
+    model.train(grad)
+
+    def once():
+        t = time.perf_counter()
+        with torch.set_grad_enabled(grad), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            y = model(*x)
+        if grad:
+            model.zero_grad(set_to_none=True)
+            F.cross_entropy(y.float(), torch.zeros(len(y), dtype=torch.long)).backward()
+        if opt:
+            opt.step()
+        return time.perf_counter() - t
+
+    return once
+
+
+def halved(model, x):
+    """weights and inputs in bf16: PyTorch's other way to encode"""
+    model, x = model.bfloat16().eval(), [v.bfloat16() if v.is_floating_point() else v for v in x]
+
+    def once():
+        t = time.perf_counter()
+        with torch.inference_mode():
+            model(*x)
+        return time.perf_counter() - t
+
+    return once
+
+
+def peers(make, inputs, bf16, grad, update):
+    x = inputs()
+    yield runner(make(), x, bf16, grad, update)
+    yield runner(torch.compile(make()), x, bf16, grad, update)
+    if bf16 and not grad:
+        yield halved(make(), x)
+
+
+class Ours:
+    def __init__(self):
+        self.p = subprocess.Popen([os.path.join(BUILD, "bench/steps"), "-i"], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True)
+
+    def ask(self, i, what):
+        self.p.stdin.write(f"{i} {what}\n")
+        self.p.stdin.flush()
+        return float(self.p.stdout.readline())
+
+
+def steady(once):
+    """seconds of the second of two runs: the first finds another's data in the caches"""
+    time.sleep(0.3)  # threads of the one before may still be spinning
+    once()
+    return once()
+
+
+def measure(ours, i, work):
+    name, make, inputs, *how = work
+    others = list(peers(make, inputs, *how))
+    for once in others:
+        once()
+    mine, limit, theirs = [], [], [[] for _ in others]
+    for _ in range(ROUNDS):
+        mine.append(steady(lambda: ours.ask(i, "ours")))
+        for t, once in zip(theirs, others):
+            t.append(steady(once))
+        limit.append(ours.ask(i, "limit"))
+    ours.ask(i, "close")
+    mid = statistics.median
+    return name, mid(mine), min(mid(t) for t in theirs), mid(limit)
+
+
+def child(*argv):
+    """peak memory of a process in MiB"""
+    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+def main():
+    pattern = sys.argv[1] if len(sys.argv) > 1 else ""
+    ours = Ours()
+    with open(os.path.join(BUILD, "bench.tsv"), "w") as out:
+        for f in (out, sys.stdout):
+            print("work", "ours", "peer", "ratio", "limit", "share", sep="\t", file=f)
+        for i, work in enumerate(WORKS):
+            if pattern not in work[0]:
+                continue
+            name, mine, peer, limit = measure(ours, i, work)
+            row = f"{name}\t{mine:.4f}\t{peer:.4f}\t{peer / mine:.2f}\t{limit:.4f}\t{limit / mine:.2f}"
+            for f in (out, sys.stdout):
+                print(row, file=f, flush=True)
+            torch._dynamo.reset()
+
+
+main()
