@@ -95,12 +95,21 @@ static struct um_var *embed(struct um_nn *nn, const struct um_model *m, const st
     return um_dropout(nn, norm(nn, m, b->norm, x, EPS), (float)m->cfg.text_dropout);
 }
 
+struct layer {
+    const struct um_model   *m;
+    const struct bert_layer *p;
+    const struct tokens     *t;
+};
+
 /* x <- LN(x + Drop(Attn(x)));  x <- LN(x + Drop(W2 GELU(W1 x + b1) + b2)) */
-static struct um_var *layer(struct um_nn *nn, const struct um_model *m, const struct bert_layer *b,
-                            struct um_var *x, const struct tokens *t)
+static struct um_var *layer(struct um_nn *nn, const void *arg, struct um_var *x)
 {
-    const float    p = (float)m->cfg.text_dropout;
-    struct um_var *y;
+    const struct layer      *l = arg;
+    const struct um_model   *m = l->m;
+    const struct bert_layer *b = l->p;
+    const struct tokens     *t = l->t;
+    const float              p = (float)m->cfg.text_dropout;
+    struct um_var           *y;
 
     y = um_attention_ragged(nn, linear(nn, m, b->query, x), linear(nn, m, b->key, x),
                             linear(nn, m, b->value, x), m->cfg.text_heads, t->start, t->T, p);
@@ -113,15 +122,20 @@ static struct um_var *layer(struct um_nn *nn, const struct um_model *m, const st
 struct um_var *um_model_text(struct um_nn *nn, struct um_model *m, int64_t B, int64_t T,
                              const int32_t *ids, const uint8_t *mask)
 {
-    struct tokens  t;
+    struct tokens *t = um_nn_host(nn, sizeof *t);
+    struct layer  *l = um_nn_host(nn, (size_t)m->cfg.text_layers * sizeof *l);
     struct um_var *x;
 
+    if (!t || !l)
+        return NULL;
     if (B < 0 || T < 1 || T > m->cfg.text_positions || B > INT32_MAX / T)
         return um_nn_fail(nn, UM_ESHAPE, "text: %lld x %lld ids, the model has %lld positions",
                           (long long)B, (long long)T, (long long)m->cfg.text_positions);
-    t = gather(nn, B, T, ids, mask);
-    x = embed(nn, m, &t);
-    for (int64_t l = 0; l < m->cfg.text_layers; l++)
-        x = layer(nn, m, &m->bert->layer[l], x, &t);
-    return um_reshape(nn, um_embed(nn, t.cls, x), 2, (int64_t[]){ B, m->cfg.text_width });
+    *t = gather(nn, B, T, ids, mask);
+    x  = embed(nn, m, t);
+    for (int64_t i = 0; i < m->cfg.text_layers; i++) {
+        l[i] = (struct layer){ m, &m->bert->layer[i], t };
+        x    = um_nn_block(nn, layer, &l[i], x);
+    }
+    return um_reshape(nn, um_embed(nn, t->cls, x), 2, (int64_t[]){ B, m->cfg.text_width });
 }

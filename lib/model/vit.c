@@ -89,20 +89,28 @@ static struct um_var *class_token(struct um_nn *nn, const struct um_model *m)
     return um_add_rows(nn, par(nn, m, m->vit->cls_token), par(nn, m, m->vit->pos_embed), 0);
 }
 
+struct block {
+    const struct um_model  *m;
+    const struct vit_block *p;
+    float                  *attn; /* where Eq. 1 is added up, or NULL */
+};
+
 /* x <- x + Proj(Attn(LN1(x)));  x <- x + W2 GELU(W1 LN2(x) + b1) + b2 */
-static struct um_var *block(struct um_nn *nn, const struct um_model *m, const struct vit_block *b,
-                            struct um_var *x, float *attn)
+static struct um_var *block(struct um_nn *nn, const void *arg, struct um_var *x)
 {
-    const enum um_dtype dt   = um_nn_dtype(nn);
-    const float         each = 1.0f / (float)(m->cfg.layers * m->cfg.heads); /* Eq. 1: 1/(L A) */
-    struct um_var      *y;
+    const struct block     *b  = arg;
+    const struct um_model  *m  = b->m;
+    const struct vit_block *p  = b->p;
+    const enum um_dtype     dt = um_nn_dtype(nn);
+    const float    each        = 1.0f / (float)(m->cfg.layers * m->cfg.heads); /* Eq. 1: 1/(L A) */
+    struct um_var *y;
 
-    y = linear(nn, m, b->qkv, norm_to(nn, m, b->norm1, x, EPS, dt));
-    y = um_attention_qkv(nn, y, m->cfg.heads, attn, each);
-    x = linear_add(nn, m, b->proj, y, x, 0);
+    y = linear(nn, m, p->qkv, norm_to(nn, m, p->norm1, x, EPS, dt));
+    y = um_attention_qkv(nn, y, m->cfg.heads, b->attn, each);
+    x = linear_add(nn, m, p->proj, y, x, 0);
 
-    y = linear_gelu(nn, m, b->fc1, norm_to(nn, m, b->norm2, x, EPS, dt));
-    return linear_add(nn, m, b->fc2, y, x, 0);
+    y = linear_gelu(nn, m, p->fc1, norm_to(nn, m, p->norm2, x, EPS, dt));
+    return linear_add(nn, m, p->fc2, y, x, 0);
 }
 
 /* the shape the model takes: an X-ray or slice [1,H,W], a volume [D,H,W] */
@@ -137,8 +145,12 @@ static bool fits(struct um_nn *nn, const struct um_model_config *c, enum um_moda
 static struct um_var *encode(struct um_nn *nn, const struct um_model *m, struct um_var *x,
                              float *attn)
 {
-    for (int64_t l = 0; l < m->cfg.layers; l++)
-        x = block(nn, m, &m->vit->block[l], x, attn);
+    struct block *b = um_nn_host(nn, (size_t)m->cfg.layers * sizeof *b);
+
+    for (int64_t l = 0; b && l < m->cfg.layers; l++) {
+        b[l] = (struct block){ m, &m->vit->block[l], attn };
+        x    = um_nn_block(nn, block, &b[l], x);
+    }
     return norm(nn, m, m->vit->norm, x, EPS);
 }
 

@@ -87,9 +87,10 @@ struct um_var {
 };
 
 struct um_nn_opts {
-    enum um_dtype dtype;  /* of products and what lies between them: UM_F32 or UM_BF16 */
-    bool          frozen; /* parameters do not change while the context lives: passes without a tape
-                             keep what pack() makes of them */
+    enum um_dtype dtype; /* of products and what lies between them: UM_F32 or UM_BF16 */
+    bool recompute; /* blocks keep their input and output alone and run again for the backward */
+    bool frozen;    /* parameters do not change while the context lives: passes without a tape
+                       keep what pack() makes of them */
 };
 UM_API UM_RESULT_USED int um_nn_new(struct um_nn **nn, struct um_dev *dev,
                                     const struct um_nn_opts *opts);
@@ -107,6 +108,18 @@ UM_API int um_nn_status(const struct um_nn *nn);
 UM_API UM_PRINTF(3, 4) struct um_var *um_nn_fail(struct um_nn *nn, int st, const char *fmt, ...);
 UM_API struct um_dev *um_nn_dev(const struct um_nn *nn);
 UM_API enum um_dtype  um_nn_dtype(const struct um_nn *nn); /* that of products */
+
+/* um_nn_block - y = fn(nn, arg, x), a block of a network, of whose memory nothing but y is kept: at
+ * once where no tape is recorded; with `recompute` the tape keeps x and y and runs the block a
+ * second time in the backward, with the same dropout and without its side effects (Eq. 1, running
+ * statistics). fn may use x, parameters and what was made before as they are; arg lives as long as
+ * the step. The numbers are the same in every case. */
+typedef struct um_var *um_block_fn(struct um_nn *nn, const void *arg, struct um_var *x);
+UM_API struct um_var  *um_nn_block(struct um_nn *nn, um_block_fn *fn, const void *arg,
+                                   struct um_var *x);
+/* bytes of device memory that steps of this context needed at most: activations and gradients of
+ * activations */
+UM_API size_t um_nn_peak(const struct um_nn *nn);
 
 /* host memory that lives as long as this step; NULL: the sticky error is set */
 UM_API void *um_nn_host(struct um_nn *nn, size_t bytes);

@@ -35,6 +35,17 @@ struct nn_pack {
     void           *data;
 };
 
+struct nn_run;
+
+/* memory of gradients, which come and go in any order: see memory.c */
+struct nn_store {
+    struct nn_run *run;
+    int            n, cap;
+    void         **piece;
+    int            pieces;
+    size_t         used, most; /* bytes: now, and the most at once */
+};
+
 struct nn_chunk; /* a piece of the step's device memory */
 
 struct um_nn {
@@ -43,8 +54,13 @@ struct um_nn {
     enum um_dtype            dtype;
     struct um_arena         *arena; /* host: variables and the tape */
     struct nn_chunk         *chunk;
+    size_t                   made; /* bytes: the most the forward had at once */
+    struct nn_store          store;
     struct nn_node          *last; /* the tape's end */
-    bool                     grad, train, walked, frozen;
+    bool                     grad, train, walked, frozen, recompute;
+    bool                     walking; /* memory that is asked for is the backward's */
+    bool                     again;   /* a block is run a second time: side effects are done */
+    bool                     given;   /* the gradient of the node being walked was passed on */
     struct nn_pack          *packs;
     uint64_t                 seed, step, place; /* place: number of the next dropout */
     int                      status;
@@ -54,6 +70,18 @@ struct um_nn {
 /* device memory of this step, 256-byte aligned; NULL with the sticky error set */
 void *nn_alloc(struct um_nn *nn, size_t bytes);
 void *nn_alloc_elems(struct um_nn *nn, int64_t n, enum um_dtype dt);
+/* a place in the forward's memory, and back to it: all that was made since is given back but `keep`
+ * (or NULL), whose data may move */
+struct nn_mark {
+    const struct nn_chunk *chunk;
+    size_t                 used;
+};
+struct nn_mark nn_mark(const struct um_nn *nn);
+void           nn_release(struct um_nn *nn, struct nn_mark mark, struct um_var *keep);
+/* memory of the backward at p: it belongs to a variable now; it is free; all that nobody owns is */
+void nn_own(struct um_nn *nn, const void *p);
+void nn_give_back(struct um_nn *nn, const void *p);
+void nn_give_back_scratch(struct um_nn *nn);
 /* for device memory of one step: give all back, merging chunks so that it grows only once */
 int  nn_memory_reset(struct um_nn *nn);
 void nn_memory_free(struct um_nn *nn);
@@ -83,6 +111,9 @@ bool           nn_float(enum um_dtype dt); /* a dtype of activations */
 /* note y on the tape (a copy of op goes to the arena) if gradients are recorded and needed; y */
 struct um_var *nn_record(struct um_nn *nn, struct um_var *y, nn_back *back, const void *op,
                          size_t size, bool needs);
+
+/* walk the tape from its end, giving back gradients as they are passed on */
+int nn_walk(struct um_nn *nn);
 
 /* Where the gradient of x goes. nn_grad_open gives room for it: x->grad itself on the first
  * contribution, scratch otherwise; the backward fills it all and nn_grad_close adds scratch to

@@ -55,7 +55,7 @@ struct um_var *um_attention_qkv(struct um_nn *nn, struct um_var *qkv, int64_t he
                             .k   = nn_at(qkv->data, C, y->dt),
                             .v   = nn_at(qkv->data, 2 * C, y->dt) };
     if (!nn_ok(nn, nn->k->attention_fwd(nn->dev, y->data, o.lse, &o.a), "attention") ||
-        (cls &&
+        (cls && !nn->again &&
          !nn_ok(nn, nn->k->attention_mean(nn->dev, cls, o.lse, &o.a, 1, scale), "attention")))
         return NULL;
     return nn_record(nn, y, packed_back, &o, sizeof o, qkv->needs);

@@ -117,6 +117,8 @@ static int batchnorm_train(struct um_nn *nn, struct norm *o, struct um_var *y, f
     UM_TRY(nn->k->batchnorm_fwd(nn->dev, y->dt, y->data, o->mean, o->rstd, var, o->x->data,
                                 o->gamma ? o->gamma->data : NULL, o->beta ? o->beta->data : NULL, n,
                                 c, o->eps));
+    if (nn->again) /* the running statistics have followed this batch already */
+        return UM_OK;
     UM_TRY(nn->k->lerp(nn->dev, run_mean, o->mean, momentum, c));
     return nn->k->lerp(nn->dev, run_var, var, momentum, c);
 }

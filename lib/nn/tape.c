@@ -21,10 +21,11 @@ int um_nn_new(struct um_nn **nn, struct um_dev *dev, const struct um_nn_opts *op
                        um_dtype_name(opts->dtype));
     if (!(n = calloc(1, sizeof *n)))
         return um_fail(UM_ENOMEM, "out of memory");
-    n->dev    = dev;
-    n->k      = um_dev_kernels(dev);
-    n->dtype  = opts->dtype;
-    n->frozen = opts->frozen;
+    n->dev       = dev;
+    n->k         = um_dev_kernels(dev);
+    n->dtype     = opts->dtype;
+    n->frozen    = opts->frozen;
+    n->recompute = opts->recompute;
     if ((st = um_arena_new(&n->arena)) < 0) {
         free(n);
         return st;
@@ -50,13 +51,13 @@ int um_nn_begin(struct um_nn *nn, bool grad, bool train, uint64_t seed, uint64_t
     UM_TRY(nn_memory_reset(nn));
     um_arena_reset(nn->arena);
     nn->last   = NULL;
-    nn->walked = false;
-    nn->grad   = grad;
-    nn->train  = train;
-    nn->seed   = seed;
-    nn->step   = step;
-    nn->place  = 0;
-    nn->status = UM_OK;
+    nn->walked = nn->walking = nn->again = false;
+    nn->grad                             = grad;
+    nn->train                            = train;
+    nn->seed                             = seed;
+    nn->step                             = step;
+    nn->place                            = 0;
+    nn->status                           = UM_OK;
     return UM_OK;
 }
 
@@ -309,8 +310,10 @@ static int grad_new(struct um_nn *nn, const struct um_var *x, void **g)
 int nn_grad_open(struct um_nn *nn, struct um_var *x, void **g)
 {
     UM_TRY(grad_new(nn, x, g));
-    if (!x->grad)
+    if (!x->grad) {
         x->grad = *g;
+        nn_own(nn, *g);
+    }
     return UM_OK;
 }
 
@@ -325,6 +328,7 @@ int nn_grad_sum(struct um_nn *nn, struct um_var *x, void **g)
 {
     if (!x->grad) {
         UM_TRY(grad_new(nn, x, &x->grad));
+        nn_own(nn, x->grad);
         UM_TRY(nn->k->zero(nn->dev, x->grad, (size_t)nn_count(x) * um_dtype_size(x->dt)));
     }
     *g = x->grad;
@@ -338,6 +342,7 @@ int nn_grad_add(struct um_nn *nn, struct um_var *x, const void *g)
     if (x->grad)
         return nn->k->add(nn->dev, x->dt, x->grad, x->grad, g, n);
     UM_TRY(grad_new(nn, x, &x->grad));
+    nn_own(nn, x->grad);
     return nn->k->cast(nn->dev, x->grad, x->dt, g, x->dt, n);
 }
 
@@ -345,7 +350,8 @@ int nn_grad_give(struct um_nn *nn, struct um_var *x, const struct um_var *y)
 {
     if (x->grad)
         return nn_grad_add(nn, x, y->grad);
-    x->grad = y->grad;
+    x->grad   = y->grad;
+    nn->given = true;
     return UM_OK;
 }
 
@@ -361,11 +367,19 @@ struct um_drop nn_drop(struct um_nn *nn, float p)
     return (struct um_drop){ p, hi << 32 | um_rng_u32(&rng) };
 }
 
-static int walk(struct um_nn *nn)
+/* what belongs to a node is given back once it was walked: its result's gradient, unless that was
+ * passed on, and what its backward worked in */
+int nn_walk(struct um_nn *nn)
 {
-    for (const struct nn_node *n = nn->last; n; n = n->prev)
-        if (n->y->grad) /* otherwise the loss does not depend on it */
-            UM_TRY(n->back(nn, n->op, n->y));
+    for (const struct nn_node *n = nn->last; n; n = n->prev) {
+        if (!n->y->grad) /* the loss does not depend on it */
+            continue;
+        nn->given = false;
+        UM_TRY(n->back(nn, n->op, n->y));
+        if (!nn->given)
+            nn_give_back(nn, n->y->grad);
+        nn_give_back_scratch(nn);
+    }
     return UM_OK;
 }
 
@@ -381,12 +395,14 @@ int um_nn_backward(struct um_nn *nn, struct um_var *loss)
         return um_fail(UM_ESHAPE, "backward: the loss is not one float");
     if (!loss->needs)
         return um_fail(UM_EMISSING, "backward: the loss depends on no parameter");
-    nn->walked = true;
+    nn->walked  = true;
+    nn->walking = true;
     UM_TRY(grad_new(nn, loss, &loss->grad));
+    nn_own(nn, loss->grad);
     UM_TRY(nn->k->upload(nn->dev, loss->grad, &one, sizeof one));
-    if (!nn_ok(nn, walk(nn), "backward"))
-        return um_nn_status(nn);
-    return UM_OK;
+    (void)nn_ok(nn, nn_walk(nn), "backward");
+    nn->walking = false;
+    return um_nn_status(nn);
 }
 
 int um_nn_read(struct um_nn *nn, const struct um_var *x, float *host)

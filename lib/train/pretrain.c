@@ -358,7 +358,7 @@ static int begin(struct trainer *t)
 {
     const struct um_pretrain_opts *o       = t->o;
     const int64_t                  count[] = { t->d->train[UM_2D].n, t->d->train[UM_3D].n };
-    const struct um_nn_opts        nn      = { .dtype = o->precision };
+    const struct um_nn_opts        nn      = { .dtype = o->precision, .recompute = o->recompute };
 
     t->steps = um_pretrain_steps(t->d, o, &t->per_epoch);
     t->lr    = (struct um_schedule){

@@ -20,7 +20,8 @@ struct um_pretrain_opts {
     struct um_adamw_opts optim;
     double               temperature; /* fixed; 0: learned */
     uint64_t             seed;
-    enum um_dtype        precision;  /* of activations: UM_F32, UM_BF16 */
+    enum um_dtype        precision;  /* of products: UM_F32, UM_BF16 */
+    bool                 recompute;  /* blocks are run again for the backward: less memory */
     int64_t              every;      /* steps between checkpoints; 0: one after each epoch */
     int64_t              keep;       /* checkpoints kept */
     int64_t              stop_after; /* stop as if asked to when that many steps are done; 0: no */

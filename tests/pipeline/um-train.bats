@@ -49,6 +49,18 @@ fails() { # MESSAGE command...: exit 1, one line
     ! cmp -s j1/log.tsv other/log.tsv
 }
 
+@test "blocks run again for the backward: the same bytes" {
+    make_pairs 2d 40
+    make_pairs 3d 24
+    tiny kept 2d.umt 3d.umt
+    tiny again --checkpoint-activations 2d.umt 3d.umt
+    same kept again
+    tiny half --precision bf16 2d.umt 3d.umt
+    tiny half-again --precision bf16 --checkpoint-activations 2d.umt 3d.umt
+    same half half-again
+    ! cmp -s kept/model.safetensors half/model.safetensors
+}
+
 @test "one file or two, the same records: the same losses" {
     make_pairs pairs
     um-cat -q -w split=train -o a.umt pairs.umt

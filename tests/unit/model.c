@@ -14,6 +14,8 @@
 #include <cmocka.h>
 
 #include "base/philox.h"
+#include "kernels/backend.h"
+#include "kernels/memory/memory.h"
 #include "model/model.h"
 #include "model/model_int.h"
 #include "model/safetensors.h"
@@ -619,6 +621,91 @@ static void models_that_do_not_fit_are_refused(void **state)
     um_model_free(m);
 }
 
+/* ---- memory of a step ---- */
+
+static int allocations;
+
+static int counted_alloc(struct um_dev *on, size_t n, void **p)
+{
+    allocations++;
+    return um_ref_alloc(on, n, p);
+}
+
+/* one training step's loss, gradients and peak; Eq. 1 [2,5] of the volumes goes to attn */
+static float step_of(bool recompute, float *grad, size_t *peak, float *attn)
+{
+    struct um_model_config c;
+    struct um_model       *m;
+    struct um_nn          *nn;
+    struct um_kernels      k;
+    struct um_dev         *own;
+    const int32_t          id[8] = { 2, 7, 9, 3, 2, 11, 3, 0 };
+    const uint8_t          on[8] = { 1, 1, 1, 1, 1, 1, 1, 0 };
+    float                 *x = noise(2 * 8 * 32 * 32, 8), loss = 0;
+
+    OK(um_dev_open(&own, "cpu", NULL));
+    k            = *own->kernels;
+    k.alloc      = counted_alloc;
+    own->kernels = &k;
+    OK(um_model_preset("tiny", &c));
+    c.layers = c.text_layers = 4;
+    c.text_dropout           = 0.2;
+    OK(um_model_new(&m, own, &c));
+    OK(um_model_init(m, 3));
+    OK(um_params_grad(m->ps));
+    OK(um_nn_new(&nn, own, &(struct um_nn_opts){ .dtype = UM_F32, .recompute = recompute }));
+    for (int step = 0; step < 4; step++) {
+        struct um_var *v, *r, *a, *L;
+
+        allocations = 0;
+        OK(um_nn_begin(nn, true, true, 1, 1));
+        OK(um_params_zero_grad(m->ps));
+        a = um_nn_zeros(nn, UM_F32, 2, (int64_t[]){ 2, 1 + um_model_tokens(&c, UM_3D) });
+        v = um_nn_input(nn, UM_F32, 4, (int64_t[]){ 2, 8, 32, 32 }, x);
+        v = um_slice_tokens(nn, um_model_vision(nn, m, UM_3D, v, a->data), 0, 1);
+        r = um_model_project_text(nn, m, UM_3D, um_model_text(nn, m, 2, 4, id, on));
+        L = um_model_contrastive(nn, m, um_model_project_vision(nn, m, UM_3D, v), r);
+        OK(um_nn_backward(nn, L));
+        OK(um_nn_read(nn, L, &loss));
+        OK(um_nn_read(nn, a, attn));
+        if (step >= 2)
+            assert_int_equal(allocations, 0);
+    }
+    memcpy(grad, m->ps->grad, (size_t)m->ps->total * sizeof *grad);
+    *peak = um_nn_peak(nn);
+    um_nn_free(nn);
+    um_model_free(m);
+    um_dev_close(own);
+    free(x);
+    return loss;
+}
+
+/* after two steps nothing is allocated; a block that is run again gives the same bits, and needs
+ * less memory */
+static void steps_allocate_once_and_recompute_exactly(void **state)
+{
+    enum { ROOM = 1 << 20 };
+    float *grad[2], *attn[2], loss[2];
+    size_t peak[2];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        grad[i] = calloc(ROOM, sizeof **grad);
+        attn[i] = calloc(ROOM, sizeof **attn);
+        loss[i] = step_of(i == 1, grad[i], &peak[i], attn[i]);
+    }
+    assert_memory_equal(&loss[0], &loss[1], sizeof *loss);
+    assert_memory_equal(grad[0], grad[1], ROOM * sizeof **grad);
+    assert_memory_equal(attn[0], attn[1], ROOM * sizeof **attn);
+    assert_true(attn[0][1] > 0);
+    printf("# peak %zu bytes, with blocks run again %zu\n", peak[0], peak[1]);
+    assert_true(peak[1] < peak[0] * 3 / 4);
+    for (int i = 0; i < 2; i++) {
+        free(grad[i]);
+        free(attn[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -638,6 +725,7 @@ int main(void)
         cmocka_unit_test(weights_go_both_ways),
         cmocka_unit_test(blocks_go_both_ways),
         cmocka_unit_test(models_that_do_not_fit_are_refused),
+        cmocka_unit_test(steps_allocate_once_and_recompute_exactly),
     };
 
     return cmocka_run_group_tests_name("model", all, setup, teardown);

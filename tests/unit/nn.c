@@ -53,6 +53,34 @@ static struct um_var *scalar(struct rig *r, struct um_var *y)
     return um_cross_entropy(r->nn, um_cast(r->nn, y, UM_F32), target, false);
 }
 
+static struct um_var *b_linear_gelu(struct rig *r, struct um_var *const *p)
+{
+    return scalar(r, um_linear_gelu(r->nn, p[0], p[1], p[2]));
+}
+
+/* the residual is used twice, and so is what is added to it */
+static struct um_var *b_linear_add(struct rig *r, struct um_var *const *p)
+{
+    struct um_var *y = um_linear_add(r->nn, p[0], p[1], p[2], p[3], 0.3f);
+
+    y = um_linear_add(r->nn, p[0], p[1], p[2], um_add(r->nn, y, p[3]), 0);
+    return scalar(r, y);
+}
+
+static struct um_var *b_linear_float(struct rig *r, struct um_var *const *p)
+{
+    return scalar(r, um_linear_float(r->nn, p[0], p[1], p[2]));
+}
+
+/* three samples of 2, 0 and 3 tokens */
+static struct um_var *b_ragged(struct rig *r, struct um_var *const *p)
+{
+    const int32_t  start[4] = { 0, 2, 2, 5 };
+    struct um_var *s        = um_nn_input(r->nn, UM_I32, 1, (int64_t[]){ 4 }, start);
+
+    return scalar(r, um_attention_ragged(r->nn, p[0], p[1], p[2], 2, s, 3, 0.2f));
+}
+
 static struct um_var *b_linear(struct rig *r, struct um_var *const *p)
 {
     return scalar(r, um_linear(r->nn, p[0], p[1], p[2]));
@@ -159,6 +187,10 @@ static const struct test tests[] = {
     { "embed, rows, prepend, concat, slice", { { 4, 5 }, { 6, 5 }, { 1, 1, 5 } }, b_glue, false },
     { "attention_qkv", { { 2, 3, 12 } }, b_packed, false },
     { "attention", { { 2, 4, 6 }, { 2, 4, 6 }, { 2, 4, 6 } }, b_attention, false },
+    { "linear_gelu", { { 4, 3 }, { 3, 3 }, { 3 } }, b_linear_gelu, false },
+    { "linear_add", { { 4, 2 }, { 3, 2 }, { 3 }, { 4, 3 } }, b_linear_add, false },
+    { "linear_float", { { 4, 3 }, { 3, 3 }, { 3 } }, b_linear_float, false },
+    { "attention_ragged", { { 5, 6 }, { 5, 6 }, { 5, 6 } }, b_ragged, false },
     { "bce, xent, weighted_sum", { { 3, 4 } }, b_losses, false },
 };
 
