@@ -12,6 +12,7 @@
 extern "C" {
 #include "kernels/attention/attention.h"
 #include "kernels/batchnorm/batchnorm.h"
+#include "kernels/distill/distill.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/l2norm/l2norm.h"
 #include "kernels/layernorm/layernorm.h"
@@ -32,6 +33,7 @@ UM_BATCHNORM_OPS(DECLARE, cuda)
 UM_L2NORM_OPS(DECLARE, cuda)
 UM_ATTENTION_OPS(DECLARE, cuda)
 UM_LOSS_OPS(DECLARE, cuda)
+UM_DISTILL_OPS(DECLARE, cuda)
 UM_OPTIM_OPS(DECLARE, cuda)
 }
 
@@ -51,6 +53,7 @@ static void fill_table(void)
     UM_L2NORM_OPS(FILL, cuda)
     UM_ATTENTION_OPS(FILL, cuda)
     UM_LOSS_OPS(FILL, cuda)
+    UM_DISTILL_OPS(FILL, cuda)
     UM_OPTIM_OPS(FILL, cuda)
 }
 

@@ -5,6 +5,7 @@
 
 #include "kernels/attention/attention.h"
 #include "kernels/batchnorm/batchnorm.h"
+#include "kernels/distill/distill.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/l2norm/l2norm.h"
 #include "kernels/layernorm/layernorm.h"
@@ -26,6 +27,7 @@
     UM_L2NORM_OPS(X, b)                                                                            \
     UM_ATTENTION_OPS(X, b)                                                                         \
     UM_LOSS_OPS(X, b)                                                                              \
+    UM_DISTILL_OPS(X, b)                                                                           \
     UM_OPTIM_OPS(X, b)
 
 static const struct um_kernels ref = { .name = "ref",

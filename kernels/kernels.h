@@ -91,6 +91,17 @@ struct um_attn {
     struct um_drop drop;     /* element index ((b A + h) T + t) T + u */
 };
 
+/* Self-distillation (method.md 7.3), row i of student x and teacher t [n,c]:
+ *   q_i = softmax((t_i - centre) / tau_t),  H_i = - sum_m q_im log softmax(x_i / tau_s)_m
+ * weight [n] says how rows are averaged: 1/B for [CLS], 1/(B tokens) for patches, 0: left out. */
+struct um_distill {
+    enum um_dtype dt;
+    int64_t       n, c;
+    const void   *x, *t;
+    const float  *centre, *weight; /* [c], [n] */
+    float         tau_s, tau_t;
+};
+
 struct um_kernels {
     const char *name; /* "ref", "cpu", "cuda" */
 
@@ -182,7 +193,8 @@ struct um_kernels {
     int (*batchnorm_bwd)(struct um_dev *dev, enum um_dtype dt, void *dx, float *dgamma,
                          float *dbeta, const void *dy, const void *x, const float *gamma,
                          const float *mean, const float *rstd, int64_t n, int64_t c);
-    /* run[j] = (1 - momentum) run[j] + momentum x[j] */
+    /* run[j] = (1 - momentum) run[j] + momentum x[j]: running statistics, centres, and the EMA
+     * teacher of method.md 7.1 with momentum 1 - m_t */
     int (*lerp)(struct um_dev *dev, float *run, const float *x, float momentum, int64_t n);
     /* rows of x [n,c]: norm = max(|x|, eps) [n]; y = x / norm */
     int (*l2norm_fwd)(struct um_dev *dev, enum um_dtype dt, void *y, float *norm, const void *x,
@@ -219,6 +231,16 @@ struct um_kernels {
                    float scale);
     int (*bce_bwd)(struct um_dev *dev, float *dx, const float *gloss, const float *x,
                    const float *y, int64_t n, float scale);
+
+    /* ---- self-distillation: kernels/distill ---- */
+    /* loss [1] += sum_i weight_i H_i; lse [n,2] out: log sum exp of the student's and the teacher's
+     * arguments; qmean [c] += sum_i weight_i q_i, whose entropy tells of a collapse (NULL: not
+     * wanted) */
+    int (*distill_fwd)(struct um_dev *dev, float *loss, float *lse, float *qmean,
+                       const struct um_distill *d);
+    /* dx_i = g weight_i / tau_s (softmax(x_i / tau_s) - q_i), g = *gloss; the teacher gets none */
+    int (*distill_bwd)(struct um_dev *dev, void *dx, const float *gloss, const float *lse,
+                       const struct um_distill *d);
 
     /* ---- optimiser: kernels/optim: float ---- */
     /* sum[0] += sum x^2 (double accumulation in fixed blocks) */

@@ -166,6 +166,7 @@ UM_API struct um_var *um_layernorm_to(struct um_nn *nn, struct um_var *x, struct
 UM_API struct um_var *um_batchnorm(struct um_nn *nn, struct um_var *x, struct um_var *gamma,
                                    struct um_var *beta, struct um_params *ps, int mean, int var,
                                    float momentum, float eps);
+/* rows to unit length; of a parameter it is weight norm with gain 1 */
 UM_API struct um_var *um_l2norm(struct um_nn *nn, struct um_var *x, float eps);
 /* x [B,D,H,W] float -> tokens [B,T,pz py px] of the context's dtype: scale x + shift; pixels get no
  * gradient */
@@ -204,6 +205,11 @@ UM_API struct um_var *um_cross_entropy(struct um_nn *nn, struct um_var *x, const
                                        bool transpose);
 /* mean over the labelled elements; y host float [n,c], NaN = no label */
 UM_API struct um_var *um_bce(struct um_nn *nn, struct um_var *x, const float *y);
+/* sum_i weight_i H_i of student x and teacher t [n,c] (struct um_distill), float [1]; weight: host
+ * [n]; centre [c] float; qmean [c] float, added to, or NULL. No gradient to teacher and centre. */
+UM_API struct um_var *um_distill(struct um_nn *nn, struct um_var *x, struct um_var *t,
+                                 struct um_var *centre, const float *weight, float tau_s,
+                                 float tau_t, struct um_var *qmean);
 /* a weighted sum of scalars: y = sum_i w[i] x[i] */
 UM_API struct um_var *um_weighted_sum(struct um_nn *nn, struct um_var *const *x, const float *w,
                                       int n);

@@ -110,6 +110,52 @@ static int l2norm_bwd(const struct ot_case *c)
 #define COLUMNS                                                                                    \
     .letters = "nc", .limit = { 40, 99 }, .shape = { { 1, 1 }, { 2, 7 }, { 700, 35 }, { 9, 768 } }
 
+/* ---- distillation: letters n, c ---- */
+
+#define DISTILL                                                                                    \
+    .letters = "nc", .limit = { 40, 90 },                                                          \
+    .shape = { { 0, 8 }, { 1, 3 }, { 70, 17 }, { 5, 8192 }, { 130, 257 } }
+
+enum { D_X, D_T, D_CENTRE, D_WEIGHT, D_LSE, D_LOSS, D_QMEAN };
+
+static struct um_distill distill(const struct ot_case *c)
+{
+    return (struct um_distill){ .dt     = c->dt,
+                                .n      = c->dim[0],
+                                .c      = c->dim[1],
+                                .x      = c->a[D_X],
+                                .t      = c->a[D_T],
+                                .centre = c->a[D_CENTRE],
+                                .weight = c->a[D_WEIGHT],
+                                .tau_s  = 0.5f,
+                                .tau_t  = 0.2f };
+}
+
+static int distill_fwd(const struct ot_case *c)
+{
+    const struct um_distill d = distill(c);
+
+    return c->k->distill_fwd(c->dev, c->a[D_LOSS], c->a[D_LSE], c->nr % 2 ? NULL : c->a[D_QMEAN],
+                             &d);
+}
+
+enum { B_GLOSS = 5, B_DX, B_LOSS };
+
+static int distill_again(const struct ot_case *c)
+{
+    const struct um_distill d = distill(c);
+
+    UM_TRY(c->k->zero(c->dev, c->a[B_LOSS], sizeof(float)));
+    return c->k->distill_fwd(c->dev, c->a[B_LOSS], c->a[D_LSE], NULL, &d);
+}
+
+static int distill_bwd(const struct ot_case *c)
+{
+    const struct um_distill d = distill(c);
+
+    return c->k->distill_bwd(c->dev, c->a[B_DX], c->a[B_GLOSS], c->a[D_LSE], &d);
+}
+
 const struct ot_row ot_norm[] = {
     { .name = "layernorm_fwd",
       .run  = layernorm_fwd,
@@ -231,5 +277,24 @@ const struct ot_row ot_norm[] = {
       .tol_bf16 = 2e-3,
       .array    = { IN(OT_ACT, "nc"), IN(OT_ACT, "nc"), IN(OT_ACT, "nc"), IN(OT_FLOAT, "n"),
                     OUT(OT_ACT, "nc"), FWD(OT_ACT, "nc"), FWD(OT_FLOAT, "n") } },
+    { .name = "distill_fwd",
+      .run  = distill_fwd,
+      DISTILL,
+      .tol      = 2e-6,
+      .tol_bf16 = 2e-6,
+      .array    = { IN(OT_ACT, "nc"), IN(OT_ACT, "nc"), IN(OT_FLOAT, "c"), IN(OT_POSITIVE, "n"),
+                    OUT(OT_FLOAT, "2n"), ACC(OT_FLOAT, "1"), ACC(OT_FLOAT, "c") } },
+    { .name    = "distill_bwd",
+      .run     = distill_bwd,
+      .prepare = distill_again,
+      .forward = distill_again,
+      .y       = B_LOSS,
+      .dy      = B_GLOSS,
+      .wrt     = { { D_X, B_DX } },
+      DISTILL,
+      .tol      = 3e-6,
+      .tol_bf16 = 3e-3,
+      .array    = { IN(OT_ACT, "nc"), IN(OT_ACT, "nc"), IN(OT_FLOAT, "c"), IN(OT_POSITIVE, "n"),
+                    IN(OT_FLOAT, "2n"), IN(OT_FLOAT, "1"), OUT(OT_ACT, "nc"), FWD(OT_FLOAT, "1") } },
     { .name = NULL }
 };

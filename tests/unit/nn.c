@@ -53,6 +53,19 @@ static struct um_var *scalar(struct rig *r, struct um_var *y)
     return um_cross_entropy(r->nn, um_cast(r->nn, y, UM_F32), target, false);
 }
 
+/* method.md 7.2, 7.3: unit vectors by unit prototypes, against a teacher that is data */
+static struct um_var *b_distill(struct rig *r, struct um_var *const *p)
+{
+    static const float t[20] = { 0.3f, -0.2f, 0.9f,  0.1f,  0.4f, -0.8f, 0.2f, 0.1f, 0.6f, -0.3f,
+                                 0.5f, 0.7f,  -0.1f, -0.6f, 0.2f, 0.0f,  0.4f, 0.8f, 0.3f, -0.9f };
+    static const float c[5] = { 0.1f, 0, -0.2f, 0.05f, 0.3f }, w[4] = { 0.25f, 0, 0.5f, 0.125f };
+    struct um_nn      *nn = r->nn;
+    struct um_var *z = um_matmul_nt(nn, um_l2norm(nn, p[0], 1e-12f), um_l2norm(nn, p[1], 1e-12f));
+
+    return um_distill(nn, z, um_nn_input(nn, UM_F32, 2, (int64_t[]){ 4, 5 }, t),
+                      um_nn_input(nn, UM_F32, 1, (int64_t[]){ 5 }, c), w, 0.5f, 0.4f, NULL);
+}
+
 static struct um_var *b_linear_gelu(struct rig *r, struct um_var *const *p)
 {
     return scalar(r, um_linear_gelu(r->nn, p[0], p[1], p[2]));
@@ -191,6 +204,7 @@ static const struct test tests[] = {
     { "linear_add", { { 4, 2 }, { 3, 2 }, { 3 }, { 4, 3 } }, b_linear_add, false },
     { "linear_float", { { 4, 3 }, { 3, 3 }, { 3 } }, b_linear_float, false },
     { "attention_ragged", { { 5, 6 }, { 5, 6 }, { 5, 6 } }, b_ragged, false },
+    { "distill, weight norm", { { 4, 3 }, { 5, 3 } }, b_distill, false },
     { "bce, xent, weighted_sum", { { 3, 4 } }, b_losses, false },
 };
 
@@ -539,6 +553,51 @@ static void bfloat16_follows_float(void **state)
     }
 }
 
+/* method.md 12.8 and 12.9: z = 0 gives log M; student = teacher and equal temperatures without
+ * centre the mean entropy of q, and qmean is the mean of q */
+static void distillation_of_known_cases(void **state)
+{
+    enum { M = 8192, N = 3 };
+    static float   zero[N * M], some[N * M], q[M];
+    const float    w[N]    = { 1.0f / N, 1.0f / N, 1.0f / N };
+    const int64_t  dim[2]  = { N, M };
+    double         entropy = 0, sum = 0;
+    struct rig     r;
+    struct um_var *x, *c, *mean;
+    float          y;
+
+    (void)state;
+    rig_open(&r, NULL);
+    OK(um_nn_begin(r.nn, false, false, 0, 0));
+    x = um_nn_input(r.nn, UM_F32, 2, dim, zero);
+    c = um_nn_zeros(r.nn, UM_F32, 1, &dim[1]);
+    OK(um_nn_read(r.nn, um_distill(r.nn, x, x, c, w, 0.1f, 0.04f, NULL), &y));
+    assert_true(fabs((double)y - 9.010913) < 2e-6);
+    for (int i = 0; i < N * M; i++)
+        some[i] = (float)((i * 7919) % 1000) / 500 - 1;
+    for (int n = 0; n < N; n++) {
+        double s = 0, e = 0;
+
+        for (int m = 0; m < M; m++)
+            s += exp((double)some[n * M + m] / 0.1);
+        for (int m = 0; m < M; m++) {
+            const double p = exp((double)some[n * M + m] / 0.1) / s;
+
+            e -= p * log(p);
+        }
+        entropy += e / N;
+    }
+    x    = um_nn_input(r.nn, UM_F32, 2, dim, some);
+    mean = um_nn_zeros(r.nn, UM_F32, 1, &dim[1]);
+    OK(um_nn_read(r.nn, um_distill(r.nn, x, x, c, w, 0.1f, 0.1f, mean), &y));
+    assert_true(fabs((double)y - entropy) < 1e-5);
+    OK(um_nn_read(r.nn, mean, q));
+    for (int m = 0; m < M; m++)
+        sum += (double)q[m];
+    assert_true(fabs(sum - 1) < 1e-5);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -550,6 +609,7 @@ int main(void)
         cmocka_unit_test(values_do_not_depend_on_order),
         cmocka_unit_test(batchnorm_keeps_running_statistics),
         cmocka_unit_test(bfloat16_follows_float),
+        cmocka_unit_test(distillation_of_known_cases),
     };
 
     return cmocka_run_group_tests_name("nn", all, NULL, NULL);

@@ -1,0 +1,55 @@
+/* op_distill.c - the student's cross entropy against the teacher (method.md 7.3) */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nn/nn_int.h"
+
+struct distill {
+    struct um_var    *x;
+    struct um_distill d;
+    float            *lse;
+};
+
+static int distill_back(struct um_nn *nn, const void *op, const struct um_var *y)
+{
+    const struct distill *o = op;
+    void                 *dx;
+
+    UM_TRY(nn_grad_open(nn, o->x, &dx));
+    UM_TRY(nn->k->distill_bwd(nn->dev, dx, y->grad, o->lse, &o->d));
+    return nn_grad_close(nn, o->x, dx);
+}
+
+struct um_var *um_distill(struct um_nn *nn, struct um_var *x, struct um_var *t,
+                          struct um_var *centre, const float *weight, float tau_s, float tau_t,
+                          struct um_var *qmean)
+{
+    struct distill o = { .x = x };
+    struct um_var *y, *w;
+
+    if (nn_bad(nn, x) || nn_bad(nn, t) || nn_bad(nn, centre) || !nn_has(nn, distill_fwd) ||
+        !nn_has(nn, distill_bwd))
+        return NULL;
+    if (!nn_same(x, t) || !nn_float(x->dt) || x->ndim < 1)
+        return nn_misfit(nn, "distill", "student", x, "teacher", t);
+    if (centre->dt != UM_F32 || nn_count(centre) != nn_last(x))
+        return nn_misfit(nn, "distill", "student", x, "centre", centre);
+    if (qmean && (qmean->dt != UM_F32 || nn_count(qmean) != nn_last(x)))
+        return nn_misfit(nn, "distill", "student", x, "qmean", qmean);
+    o.d   = (struct um_distill){ .dt     = x->dt,
+                                 .n      = nn_rows(x),
+                                 .c      = nn_last(x),
+                                 .x      = x->data,
+                                 .t      = t->data,
+                                 .centre = centre->data,
+                                 .tau_s  = tau_s,
+                                 .tau_t  = tau_t };
+    w     = um_nn_input(nn, UM_F32, 1, &o.d.n, weight);
+    y     = um_nn_zeros(nn, UM_F32, 1, (int64_t[]){ 1 });
+    o.lse = nn_alloc_elems(nn, 2 * o.d.n, UM_F32);
+    if (!w || !y || !o.lse)
+        return NULL;
+    o.d.weight = w->data;
+    if (!nn_ok(nn, nn->k->distill_fwd(nn->dev, y->data, o.lse, qmean ? qmean->data : NULL, &o.d),
+               "distill"))
+        return NULL;
+    return nn_record(nn, y, distill_back, &o, sizeof o, x->needs);
+}
