@@ -9,7 +9,8 @@ by um_model_save and read by the safetensors package. The ViT's blocks and its 2
 BERT is transformers'; the 3D tokenizer, Eq. 1, the projections and the loss are written out here.
 Compared, as relative L2 errors: outputs, Eq. 1, embeddings, loss, every layer's gradient, running
 statistics. In reference arithmetic and in the fast one each must be at most 1e-5; a gradient, where
-PyTorch in float32 is further than that from PyTorch in double, at most twice as far as that.
+PyTorch in float32 is further than that from PyTorch in double, at most twice as far as that. With
+products in bf16 at most 1.2 times as far from double as PyTorch's own autocast.
 """
 import ctypes as c
 import math
@@ -26,7 +27,7 @@ from safetensors import safe_open
 
 TOL = 1e-5
 I64, PTR, F32 = c.c_int64, c.c_void_p, c.POINTER(c.c_float)
-U8, I32, FLOAT = 0, 2, 6
+I32, FLOAT, BF16 = 2, 6, 5
 
 
 class Config(c.Structure):
@@ -55,14 +56,19 @@ class Model(c.Structure):
     _fields_ = [("cfg", Config), ("ps", c.POINTER(Params))]
 
 
+class Opts(c.Structure):
+    _fields_ = [("dtype", c.c_int), ("recompute", c.c_bool), ("frozen", c.c_bool)]
+
+
 class Var(c.Structure):
     _fields_ = [("dt", c.c_int), ("ndim", c.c_int), ("dim", I64 * 5), ("data", PTR)]
 
 
 um = c.CDLL(os.path.join(os.environ.get("BUILD", "build"), "libum.so"))
 um.um_errmsg.restype = c.c_char_p
+um.um_model_tokens.restype = I64
 VAR = c.POINTER(Var)
-for name in ("um_nn_input", "um_nn_zeros", "um_model_vision", "um_model_text", "um_slice_tokens",
+for name in ("um_nn_input", "um_nn_zeros", "um_model_vision", "um_model_pair", "um_model_text", "um_slice_tokens",
              "um_model_project_vision", "um_model_project_text", "um_model_contrastive"):
     getattr(um, name).restype = VAR
 
@@ -75,14 +81,14 @@ def ok(st):
 # ---- ours ----
 
 class Ours:
-    def __init__(self, device, preset, **fields):
+    def __init__(self, device, preset, dtype=FLOAT, **fields):
         cfg = Config()
         ok(um.um_model_preset(preset.encode(), c.byref(cfg)))
         for k, v in fields.items():
             setattr(cfg, k, v)
         self.dev, self.nn, self.m = PTR(), PTR(), c.POINTER(Model)()
         ok(um.um_dev_open(c.byref(self.dev), device.encode(), None))
-        ok(um.um_nn_new(c.byref(self.nn), self.dev, c.byref(c.c_int(FLOAT))))
+        ok(um.um_nn_new(c.byref(self.nn), self.dev, c.byref(Opts(dtype))))
         ok(um.um_model_new(c.byref(self.m), self.dev, c.byref(cfg)))
         ok(um.um_model_init(self.m, c.c_uint64(1)))
         self.cfg, self.ps = cfg, self.m.contents.ps.contents
@@ -111,7 +117,7 @@ class Ours:
         ok(um.um_nn_begin(self.nn, c.c_bool(grad), c.c_bool(grad), c.c_uint64(0), c.c_uint64(0)))
 
     def put(self, x):
-        dt = {"uint8": U8, "int32": I32, "float32": FLOAT}[x.dtype.name]
+        dt = {"int32": I32, "float32": FLOAT}[x.dtype.name]
         return um.um_nn_input(self.nn, dt, x.ndim, (I64 * 5)(*x.shape), x.ctypes.data_as(PTR))
 
     def get(self, v):
@@ -125,11 +131,21 @@ class Ours:
         a = um.um_nn_zeros(self.nn, FLOAT, 2, (I64 * 5)(len(x), T))
         return um.um_model_vision(self.nn, self.m, mod, self.put(x), PTR(a.contents.data)), a
 
-    def text(self, ids, mask):
-        return um.um_model_text(self.nn, self.m, self.put(ids), self.put(mask))
+    def pair(self, volume, slices):
+        a = um.um_nn_zeros(self.nn, FLOAT, 2, (I64 * 5)(len(volume), self.pair_tokens(len(slices) // len(volume))))
+        return um.um_model_pair(self.nn, self.m, self.put(volume), self.put(slices), PTR(a.contents.data)), a
 
-    def project(self, what, mod, y):
-        cls = um.um_slice_tokens(self.nn, y, I64(0), I64(1))
+    def pair_tokens(self, K):
+        return 1 + um.um_model_tokens(c.byref(self.cfg), 1) + K * um.um_model_tokens(c.byref(self.cfg), 0)
+
+    def text(self, ids, mask):
+        return um.um_model_text(self.nn, self.m, I64(len(ids)), I64(ids.shape[1]),
+                                ids.ctypes.data_as(PTR), mask.ctypes.data_as(PTR))
+
+    def first(self, y):
+        return um.um_slice_tokens(self.nn, y, I64(0), I64(1))
+
+    def project(self, what, mod, cls):
         return getattr(um, "um_model_project_" + what)(self.nn, self.m, mod, cls)
 
 
@@ -159,18 +175,32 @@ class Theirs(torch.nn.Module):
             for n, p in module.named_parameters():
                 self.w[prefix + n] = p  # one parameter, in their module
 
-    def vision(self, mod, x):
-        w, self.qkv = self.w, []
-        x = torch.from_numpy(x).to(self.dtype) * self.cfg.norm_scale + self.cfg.norm_shift
-        if mod == 0:
-            y = self.vit.forward_features(x)
-        else:
-            t = F.conv3d(x[:, None], w["vision.patch_embed_3d.proj.weight"],
-                         w["vision.patch_embed_3d.proj.bias"], stride=tuple(self.cfg.patch3))
-            t = t.flatten(2).transpose(1, 2) + w["vision.pos_embed_3d"]
-            first = w["vision.cls_token"] + w["vision.pos_embed"][:, :1]
-            y = self.vit.norm(self.vit.blocks(torch.cat([first.expand(len(t), -1, -1), t], 1)))
+    def pixels(self, x):
+        return torch.from_numpy(x).to(self.dtype) * self.cfg.norm_scale + self.cfg.norm_shift
+
+    def volume_tokens(self, x):
+        w = self.w
+        t = F.conv3d(self.pixels(x)[:, None], w["vision.patch_embed_3d.proj.weight"],
+                     w["vision.patch_embed_3d.proj.bias"], stride=tuple(self.cfg.patch3))
+        return t.flatten(2).transpose(1, 2) + w["vision.pos_embed_3d"]
+
+    def sequence(self, t):
+        self.qkv = []
+        first = self.w["vision.cls_token"] + self.w["vision.pos_embed"][:, :1]
+        y = self.vit.norm(self.vit.blocks(torch.cat([first.expand(len(t), -1, -1), t], 1)))
         return y, self.attention()
+
+    def vision(self, mod, x):
+        if mod:
+            return self.sequence(self.volume_tokens(x))
+        self.qkv = []
+        y = self.vit.forward_features(self.pixels(x))
+        return y, self.attention()
+
+    def pair(self, volume, slices):
+        t = self.vit.patch_embed(self.pixels(slices)) + self.w["vision.pos_embed"][:, 1:]
+        return self.sequence(torch.cat([self.volume_tokens(volume),
+                                        t.reshape(len(volume), -1, self.cfg.width)], 1))
 
     def attention(self):
         """Eq. 1, from the products of the blocks"""
@@ -184,14 +214,14 @@ class Theirs(torch.nn.Module):
 
     def text(self, ids, mask):
         return self.bert(torch.from_numpy(ids).long(),
-                         attention_mask=torch.from_numpy(mask).long()).last_hidden_state
+                         attention_mask=torch.from_numpy(mask).long()).last_hidden_state[:, 0]
 
     def project(self, what, mod, y, train):
         p, w, tail = f"proj.{what}.", self.w, "_3d" if mod else ""
 
         def stat(i):
             return w[f"{p}{i}.running_mean{tail}"].data, w[f"{p}{i}.running_var{tail}"].data
-        x = F.linear(y[:, 0], w[p + "0.weight"], w[p + "0.bias"])
+        x = F.linear(y, w[p + "0.weight"], w[p + "0.bias"])
         x = F.relu(F.batch_norm(x, *stat(1), w[p + "1.weight"], w[p + "1.bias"], train, 0.1, 1e-5))
         x = F.linear(x, w[p + "3.weight"], w[p + "3.bias"])
         return F.normalize(F.batch_norm(x, *stat(4), None, None, train, 0.1, 1e-5), eps=1e-12)
@@ -244,25 +274,34 @@ def initial(preset, device):
     assert abs((left * p3).sum() / (np.linalg.norm(left) * np.linalg.norm(p3 + 0 * left))) < 4 / math.sqrt(n)
 
 
-def forward(o, t, mod):
-    x, ids, mask = inputs(o.cfg, mod, 5, mod)
+def outputs_ours(o, mod, x, ids, mask, slices):
     o.begin(False)
     y, a = o.vision(mod, x)
     z = o.text(ids, mask)
-    with torch.no_grad():
-        ty, ta = t.vision(mod, x)
-        tz = t.text(ids, mask)
-        judge("tokens", o.get(y), ty)
-        judge("Eq. 1", o.get(a), ta)
-        judge("text", o.get(z) * mask[..., None], tz.numpy() * mask[..., None])
-        judge("embedding", o.get(o.project("vision", mod, y)), t.project("vision", mod, ty, False))
-        judge("text embedding", o.get(o.project("text", mod, z)), t.project("text", mod, tz, False))
+    out = {"tokens": o.get(y), "Eq. 1": o.get(a), "text": o.get(z),
+           "embedding": o.get(o.project("vision", mod, o.first(y))),
+           "text embedding": o.get(o.project("text", mod, z))}
+    if mod:
+        y, a = o.pair(x, slices)
+        out |= {"pair": o.get(y), "pair's Eq. 1": o.get(a)}
+    return out
+
+
+@torch.no_grad()
+def outputs_theirs(t, mod, x, ids, mask, slices):
+    (y, a), z = t.vision(mod, x), t.text(ids, mask)
+    out = {"tokens": y, "Eq. 1": a, "text": z, "embedding": t.project("vision", mod, y[:, 0], False),
+           "text embedding": t.project("text", mod, z, False)}
+    if mod:
+        y, a = t.pair(x, slices)
+        out |= {"pair": y, "pair's Eq. 1": a}
+    return {k: v.double().numpy() for k, v in out.items()}
 
 
 def step_ours(o, mod, x, ids, mask):
     ok(um.um_params_grad(c.byref(o.ps)))
     o.begin(True)
-    v = o.project("vision", mod, o.vision(mod, x)[0])
+    v = o.project("vision", mod, o.first(o.vision(mod, x)[0]))
     L = um.um_model_contrastive(o.nn, o.m, v, o.project("text", mod, o.text(ids, mask)))
     loss = o.get(L)[0]
     ok(um.um_nn_backward(o.nn, L))
@@ -272,7 +311,7 @@ def step_ours(o, mod, x, ids, mask):
 def step_theirs(t, mod, x, ids, mask):
     for p in t.w.values():
         p.grad = None
-    loss = t.loss(t.project("vision", mod, t.vision(mod, x)[0], True),
+    loss = t.loss(t.project("vision", mod, t.vision(mod, x)[0][:, 0], True),
                   t.project("text", mod, t.text(ids, mask), True))
     loss.backward()
     return loss.item(), {k: np.zeros(p.shape) if p.grad is None else p.grad.numpy()
@@ -288,6 +327,27 @@ def by_layer(grad):
     return {k: np.concatenate(v) for k, v in layer.items()}
 
 
+def forward(o, t, mod, against=None):
+    """outputs; with `against`, another precision of theirs, its errors beside"""
+    x, ids, mask = inputs(o.cfg, mod, 5, mod)
+    batch = (x, ids, mask, inputs(o.cfg, 0, 10, 77)[0])
+    true = outputs_theirs(t, mod, *batch)
+    for k, y in outputs_ours(o, mod, *batch).items():
+        judge(k, y, true[k])
+    if against:
+        with torch.autocast("cpu", torch.bfloat16):
+            theirs = outputs_theirs(against, mod, *batch)
+        for k, y in theirs.items():
+            judge(k + " theirs", y, true[k])
+
+
+def judge_gradients(what, ours, theirs):
+    whole = np.sqrt(sum(np.linalg.norm(y) ** 2 for y in theirs.values()))
+    for k, y in theirs.items():
+        if np.linalg.norm(y) > 1e-6 * whole:
+            judge(what, ours[k], y)
+
+
 def step(o, t, single, mod):
     """a training step: loss, all gradients, running statistics"""
     batch = inputs(o.cfg, mod, 12, 10 + mod)
@@ -295,14 +355,44 @@ def step(o, t, single, mod):
     true_loss, true_grad = step_theirs(t, mod, *batch)
     judge("loss", loss, np.float64(true_loss))
     ours, theirs, float32 = (by_layer(g) for g in (grad, true_grad, step_theirs(single, mod, *batch)[1]))
-    whole = np.sqrt(sum(np.linalg.norm(y) ** 2 for y in theirs.values()))
-    for k, y in theirs.items():
-        if np.linalg.norm(y) > 1e-6 * whole:
-            judge("gradient", ours[k], y)
-            judge("gradient by PyTorch's float32", float32[k], y)
+    judge_gradients("gradient", ours, theirs)
+    judge_gradients("gradient by PyTorch's float32", float32, theirs)
     for name, s in o.block("value").items():
         if "running" in name:
             judge("statistics", s, t.w[name].data)
+
+
+def whole(grad):
+    return np.concatenate([grad[k].ravel() for k in sorted(grad)])
+
+
+def step_bf16(o, t, single, mod):
+    """the same, whole: of a small layer's gradient bf16 leaves nobody more than the sign"""
+    batch = inputs(o.cfg, mod, 12, 10 + mod)
+    true_loss, true_grad = step_theirs(t, mod, *batch)
+    loss, grad = step_ours(o, mod, *batch)
+    grad = {k: v.copy() for k, v in grad.items()}
+    with torch.autocast("cpu", torch.bfloat16):
+        their_loss, their_grad = step_theirs(single, mod, *batch)
+    judge("loss", loss, np.float64(true_loss))
+    judge("loss theirs", np.float64(their_loss), np.float64(true_loss))
+    judge("gradient", whole(grad), whole(true_grad))
+    judge("gradient theirs", whole(their_grad), whole(true_grad))
+
+
+def run_bf16(device, preset, **fields):
+    """products in bf16: no further from double than 1.2 times PyTorch's autocast is"""
+    worst.clear()
+    o = Ours(device, preset, BF16, text_dropout=0, **fields)
+    o.disturb(3)
+    t, single = (Theirs(o.cfg, o.tensors(), dtype) for dtype in (torch.float64, torch.float32))
+    for mod in (0, 1):
+        forward(o, t, mod, single)
+        step_bf16(o, t, single, mod)
+    kinds = [k for k in worst if k + " theirs" in worst]
+    print(f"{preset} {device} bf16: " + ", ".join(f"{k} {worst[k]:.2g} ({worst[k + ' theirs']:.2g})" for k in kinds),
+          "(in brackets: PyTorch's autocast)")
+    return [f"{k} in bf16" for k in kinds if not worst[k] <= 1.2 * worst[k + " theirs"]]
 
 
 def run(device, preset, **fields):
@@ -327,4 +417,5 @@ if __name__ == "__main__":
     for device in sys.argv[1:] or ["ref", "cpu"]:
         bad += run(device, "tiny", norm_scale=2.0, norm_shift=-1.0)
         bad += run(device, "phantom", vocab=500)
+        bad += run_bf16(device, "phantom", vocab=500)
     sys.exit("over %g: %s" % (TOL, ", ".join(bad)) if bad else 0)
