@@ -183,7 +183,7 @@ bench: tools $(BENCH)
 	$(Q)if $(PYTHON) -c 'import timm, torch, transformers' 2>/dev/null; then BUILD=$(BUILD) $(PYTHON) tests/bench/peer.py; \
 	  else $(BUILD)/bench/steps | tee $(BUILD)/bench.tsv; fi
 
-units: $(UNITS)
+units: $(UNITS) $(BENCH)
 
 check: tools units
 	$(Q)BUILD=$(BUILD) SAN=$(SAN) tests/run.sh

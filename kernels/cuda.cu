@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 extern "C" {
+#include "kernels/activation/activation.h"
 #include "kernels/attention/attention.h"
 #include "kernels/batchnorm/batchnorm.h"
 #include "kernels/distill/distill.h"
@@ -26,6 +27,7 @@ extern "C" {
 #define DECLARE(b, op) UM_DECLARE(cuda, op)
 UM_MEMORY_OPS(DECLARE, cuda)
 UM_LINEAR_OPS(DECLARE, cuda)
+UM_ACTIVATION_OPS(DECLARE, cuda)
 UM_ELEMENTWISE_OPS(DECLARE, cuda)
 UM_ROWS_OPS(DECLARE, cuda)
 UM_LAYERNORM_OPS(DECLARE, cuda)
@@ -46,6 +48,7 @@ static void fill_table(void)
     table.name               = "cuda";
     UM_MEMORY_OPS(FILL, cuda)
     UM_LINEAR_OPS(FILL, cuda)
+    UM_ACTIVATION_OPS(FILL, cuda)
     UM_ELEMENTWISE_OPS(FILL, cuda)
     UM_ROWS_OPS(FILL, cuda)
     UM_LAYERNORM_OPS(FILL, cuda)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "kernels/activation/activation.h"
 #include "kernels/attention/attention.h"
 #include "kernels/batchnorm/batchnorm.h"
 #include "kernels/distill/distill.h"
@@ -20,6 +21,7 @@
 /* every operation but those of memory, which the host backends share */
 #define OPS(X, b)                                                                                  \
     UM_LINEAR_OPS(X, b)                                                                            \
+    UM_ACTIVATION_OPS(X, b)                                                                        \
     UM_ELEMENTWISE_OPS(X, b)                                                                       \
     UM_ROWS_OPS(X, b)                                                                              \
     UM_LAYERNORM_OPS(X, b)                                                                         \

@@ -40,7 +40,17 @@ struct um_drop {
     uint64_t seed;
 };
 
-enum um_act { UM_ACT_NONE = 0, UM_ACT_GELU };
+/* y = f(x): x; x Phi(x); x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))/2; max(0, x); x or, below 0,
+ * slope x; tanh x; 1/(1 + e^-x) */
+enum um_act {
+    UM_ACT_NONE = 0,
+    UM_ACT_GELU,
+    UM_ACT_GELU_TANH,
+    UM_ACT_RELU,
+    UM_ACT_LEAKY_RELU,
+    UM_ACT_TANH,
+    UM_ACT_SIGMOID
+};
 
 /* C[i] = drop(act(op(A[i]) op(B[i]) + bias)) + res[i] + beta C[i],  i = 0..batch-1
  * op(A) is [m,k]: A stored [m,k] (ta false) or [k,m] (ta true), rows lda apart; op(B) is [k,n]: B
@@ -50,8 +60,8 @@ enum um_act { UM_ACT_NONE = 0, UM_ACT_GELU };
  * that a float residual stream and float master weights need no copy. C has dtype dtc; so do, with
  * rows ldc and items sc apart, res (NULL: none; what a residual branch is added to) and pre (NULL:
  * not wanted; out: the argument of act, for its backward). drop counts element (i, r, j) as
- * (i m + r) n + j. Accumulation in float or better. k = 0 gives the rest of the formula.
- * packed: B is what `pack` made of it (batch 1 or sb 0), ldb is not read. */
+ * (i m + r) n + j. act is none or GELU. Accumulation in float or better. k = 0 gives the rest of
+ * the formula. packed: B is what `pack` made of it (batch 1 or sb 0), ldb is not read. */
 struct um_matmul {
     enum um_dtype  dt, dtc;
     bool           ta, tb, fa, fb, packed;
@@ -129,14 +139,11 @@ struct um_kernels {
     /* y = x, converted; n elements */
     int (*cast)(struct um_dev *dev, void *y, enum um_dtype dty, const void *x, enum um_dtype dtx,
                 int64_t n);
-    /* exact GELU: y = x Phi(x); dx = dy (Phi(x) + x phi(x)) (dx may be dy) */
-    int (*gelu_fwd)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, int64_t n);
-    int (*gelu_bwd)(struct um_dev *dev, enum um_dtype dt, void *dx, const void *dy, const void *x,
-                    int64_t n);
-    /* y = max(0, x); dx = dy where x > 0, else 0 (dx may be dy) */
-    int (*relu_fwd)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, int64_t n);
-    int (*relu_bwd)(struct um_dev *dev, enum um_dtype dt, void *dx, const void *dy, const void *x,
-                    int64_t n);
+    /* y = f(x); dx = dy f'(x), at the kinks the slope of the left (dx may be dy) */
+    int (*act_fwd)(struct um_dev *dev, enum um_act act, float slope, enum um_dtype dt, void *y,
+                   const void *x, int64_t n);
+    int (*act_bwd)(struct um_dev *dev, enum um_act act, float slope, enum um_dtype dt, void *dx,
+                   const void *dy, const void *x, int64_t n);
     /* y = x dropped; its backward is itself applied to dy (y may be x) */
     int (*dropout)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, int64_t n,
                    struct um_drop drop);

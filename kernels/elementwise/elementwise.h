@@ -10,7 +10,7 @@
 #define UM_ELEMENTWISE_OPS(X, b)                                                                   \
     X(b, add)                                                                                      \
     X(b, cast)                                                                                     \
-    X(b, gelu_fwd) X(b, gelu_bwd) X(b, relu_fwd) X(b, relu_bwd) X(b, dropout) X(b, expscale_fwd)   \
+    X(b, dropout) X(b, expscale_fwd)   \
         X(b, expscale_bwd)
 /* clang-format on */
 

@@ -6,17 +6,6 @@
 
 #include "kernels/load.h"
 
-/* Phi(x), the standard normal distribution, and phi(x), its density */
-static double normal_cdf(double x)
-{
-    return 0.5 * erfc(-x * 0.70710678118654752440);
-}
-
-static double normal_pdf(double x)
-{
-    return 0.39894228040143267794 * exp(-0.5 * x * x);
-}
-
 int um_ref_add(struct um_dev *dev, enum um_dtype dt, void *y, const void *a, const void *b,
                int64_t n)
 {
@@ -35,53 +24,6 @@ int um_ref_cast(struct um_dev *dev, void *y, enum um_dtype dty, const void *x, e
     UM_TRY(um_check_act("cast", dty, n, 1));
     for (int64_t i = 0; i < n; i++)
         um_store(y, dty, i, um_load(x, dtx, i));
-    return UM_OK;
-}
-
-int um_ref_gelu_fwd(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, int64_t n)
-{
-    (void)dev;
-    UM_TRY(um_check_act("gelu_fwd", dt, n, 1));
-    for (int64_t i = 0; i < n; i++) {
-        const double v = um_load(x, dt, i);
-
-        um_store(y, dt, i, v * normal_cdf(v));
-    }
-    return UM_OK;
-}
-
-int um_ref_gelu_bwd(struct um_dev *dev, enum um_dtype dt, void *dx, const void *dy, const void *x,
-                    int64_t n)
-{
-    (void)dev;
-    UM_TRY(um_check_act("gelu_bwd", dt, n, 1));
-    for (int64_t i = 0; i < n; i++) {
-        const double v = um_load(x, dt, i);
-
-        um_store(dx, dt, i, um_load(dy, dt, i) * (normal_cdf(v) + v * normal_pdf(v)));
-    }
-    return UM_OK;
-}
-
-int um_ref_relu_fwd(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, int64_t n)
-{
-    (void)dev;
-    UM_TRY(um_check_act("relu_fwd", dt, n, 1));
-    for (int64_t i = 0; i < n; i++) {
-        const double v = um_load(x, dt, i);
-
-        um_store(y, dt, i, v < 0 ? 0 : v); /* NaN stays NaN */
-    }
-    return UM_OK;
-}
-
-int um_ref_relu_bwd(struct um_dev *dev, enum um_dtype dt, void *dx, const void *dy, const void *x,
-                    int64_t n)
-{
-    (void)dev;
-    UM_TRY(um_check_act("relu_bwd", dt, n, 1));
-    for (int64_t i = 0; i < n; i++)
-        um_store(dx, dt, i, um_load(x, dt, i) > 0 ? um_load(dy, dt, i) : 0);
     return UM_OK;
 }
 

@@ -35,6 +35,8 @@ int um_check_matmul(const struct um_matmul *p)
         return um_fail(UM_ERANGE, "matmul: %lld results in one place", (long long)p->batch);
     if (p->packed && p->batch > 1 && p->sb != 0)
         return um_fail(UM_ERANGE, "matmul: packed weights are shared by the batch");
+    if (p->act != UM_ACT_NONE && p->act != UM_ACT_GELU)
+        return um_fail(UM_ERANGE, "matmul: activation %d is not fused", (int)p->act);
     if (!um_drop_ok(p->drop))
         return um_fail(UM_ERANGE, "matmul: dropout probability %g is not in 0..1",
                        (double)p->drop.p);

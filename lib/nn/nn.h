@@ -153,6 +153,9 @@ UM_API struct um_var *um_cast(struct um_nn *nn, struct um_var *x, enum um_dtype 
 /* a [m,k], b [n,k], float or dt -> float [m,n] = a b^T */
 UM_API struct um_var *um_matmul_nt(struct um_nn *nn, struct um_var *a, struct um_var *b);
 UM_API struct um_var *um_add(struct um_nn *nn, struct um_var *a, struct um_var *b);
+/* slope: of leaky ReLU below 0 */
+UM_API struct um_var *um_activation(struct um_nn *nn, struct um_var *x, enum um_act act,
+                                    float slope);
 UM_API struct um_var *um_gelu(struct um_nn *nn, struct um_var *x);
 UM_API struct um_var *um_relu(struct um_nn *nn, struct um_var *x);
 UM_API struct um_var *um_dropout(struct um_nn *nn, struct um_var *x, float p);

@@ -1,9 +1,11 @@
-/* op_elementwise.c - sums, GELU, ReLU, dropout, e^theta x, and views: shape and dtype alone */
+/* op_elementwise.c - sums, activations, dropout, e^theta x, and views: shape and dtype alone */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nn/nn_int.h"
 
 struct unary {
     struct um_var *x;
+    enum um_act    act;
+    float          slope;
     struct um_drop drop;
 };
 
@@ -37,57 +39,42 @@ struct um_var *um_add(struct um_nn *nn, struct um_var *a, struct um_var *b)
                      a->needs || b->needs);
 }
 
-/* ---- GELU, ReLU ---- */
+/* ---- activations ---- */
 
-static int gelu_back(struct um_nn *nn, const void *op, const struct um_var *y)
+static int act_back(struct um_nn *nn, const void *op, const struct um_var *y)
 {
-    struct um_var *x = ((const struct unary *)op)->x;
-    void          *dx;
+    const struct unary *o = op;
+    void               *dx;
 
-    UM_TRY(nn_grad_open(nn, x, &dx));
-    UM_TRY(nn->k->gelu_bwd(nn->dev, x->dt, dx, y->grad, x->data, nn_count(x)));
-    return nn_grad_close(nn, x, dx);
+    UM_TRY(nn_grad_open(nn, o->x, &dx));
+    UM_TRY(nn->k->act_bwd(nn->dev, o->act, o->slope, y->dt, dx, y->grad, o->x->data, nn_count(y)));
+    return nn_grad_close(nn, o->x, dx);
 }
 
-static int relu_back(struct um_nn *nn, const void *op, const struct um_var *y)
-{
-    struct um_var *x = ((const struct unary *)op)->x;
-    void          *dx;
-
-    UM_TRY(nn_grad_open(nn, x, &dx));
-    UM_TRY(nn->k->relu_bwd(nn->dev, x->dt, dx, y->grad, x->data, nn_count(x)));
-    return nn_grad_close(nn, x, dx);
-}
-
-typedef int unary_fwd(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, int64_t n);
-
-static struct um_var *unary(struct um_nn *nn, const char *name, struct um_var *x, unary_fwd *fwd,
-                            nn_back *back)
+struct um_var *um_activation(struct um_nn *nn, struct um_var *x, enum um_act act, float slope)
 {
     struct um_var *y;
 
-    if (nn_bad(nn, x))
+    if (nn_bad(nn, x) || !nn_has(nn, act_fwd) || !nn_has(nn, act_bwd))
         return NULL;
     if (!nn_float(x->dt))
-        return um_nn_fail(nn, UM_EDTYPE, "%s: x is %s", name, um_dtype_name(x->dt));
+        return um_nn_fail(nn, UM_EDTYPE, "activation: x is %s", um_dtype_name(x->dt));
     if (!(y = nn_like(nn, x->dt, x)) ||
-        !nn_ok(nn, fwd(nn->dev, x->dt, y->data, x->data, nn_count(x)), name))
+        !nn_ok(nn, nn->k->act_fwd(nn->dev, act, slope, x->dt, y->data, x->data, nn_count(x)),
+               "activation"))
         return NULL;
-    return nn_record(nn, y, back, &(struct unary){ .x = x }, sizeof(struct unary), x->needs);
+    return nn_record(nn, y, act_back, &(struct unary){ .x = x, .act = act, .slope = slope },
+                     sizeof(struct unary), x->needs);
 }
 
 struct um_var *um_gelu(struct um_nn *nn, struct um_var *x)
 {
-    if (nn->status < 0 || !nn_has(nn, gelu_fwd) || !nn_has(nn, gelu_bwd))
-        return NULL;
-    return unary(nn, "gelu", x, nn->k->gelu_fwd, gelu_back);
+    return um_activation(nn, x, UM_ACT_GELU, 0);
 }
 
 struct um_var *um_relu(struct um_nn *nn, struct um_var *x)
 {
-    if (nn->status < 0 || !nn_has(nn, relu_fwd) || !nn_has(nn, relu_bwd))
-        return NULL;
-    return unary(nn, "relu", x, nn->k->relu_fwd, relu_back);
+    return um_activation(nn, x, UM_ACT_RELU, 0);
 }
 
 /* ---- dropout ---- */

@@ -82,7 +82,7 @@ static int linear_dz(struct um_nn *nn, const struct linear *l, const struct um_v
     void         *g = y->grad;
 
     if (l->pre) /* nobody else reads y's gradient */
-        UM_TRY(nn->k->gelu_bwd(nn->dev, y->dt, g, g, l->pre, n));
+        UM_TRY(nn->k->act_bwd(nn->dev, UM_ACT_GELU, 0, y->dt, g, g, l->pre, n));
     if (l->drop.p > 0) {
         if (!(g = nn_alloc_elems(nn, n, y->dt)))
             return nn->status;
@@ -208,7 +208,7 @@ struct um_var *um_linear_float(struct um_nn *nn, struct um_var *x, struct um_var
 struct um_var *um_linear_gelu(struct um_nn *nn, struct um_var *x, struct um_var *w,
                               struct um_var *b)
 {
-    if (nn_bad(nn, x) || nn_bad(nn, w) || !nn_has(nn, gelu_bwd))
+    if (nn_bad(nn, x) || nn_bad(nn, w) || !nn_has(nn, act_bwd))
         return NULL;
     return linear(nn, (struct linear){ .x = x, .w = w, .b = b, .gelu = true }, nn->dtype);
 }

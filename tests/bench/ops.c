@@ -132,24 +132,24 @@ static int bias_bwd(const struct bench *b)
 
 static int layernorm_fwd(const struct bench *b)
 {
-    return b->k->layernorm_fwd(b->dev, b->dt, b->y, b->g, b->h, b->x, b->f, b->f, b->n, b->c,
+    return b->k->layernorm_fwd(b->dev, b->y, b->dt, b->g, b->h, b->x, b->dt, b->f, b->f, b->n, b->c,
                                1e-6f);
 }
 
 static int layernorm_bwd(const struct bench *b)
 {
-    return b->k->layernorm_bwd(b->dev, b->dt, b->z, b->w, b->f, b->y, b->x, b->f, b->g, b->h, b->n,
-                               b->c);
+    return b->k->layernorm_bwd(b->dev, b->z, b->dt, false, b->w, b->f, b->y, b->dt, b->x, b->f,
+                               b->g, b->h, b->n, b->c);
 }
 
 static int gelu_fwd(const struct bench *b)
 {
-    return b->k->gelu_fwd(b->dev, b->dt, b->y, b->x, b->n * b->c);
+    return b->k->act_fwd(b->dev, UM_ACT_GELU, 0, b->dt, b->y, b->x, b->n * b->c);
 }
 
 static int gelu_bwd(const struct bench *b)
 {
-    return b->k->gelu_bwd(b->dev, b->dt, b->z, b->y, b->x, b->n * b->c);
+    return b->k->act_bwd(b->dev, UM_ACT_GELU, 0, b->dt, b->z, b->y, b->x, b->n * b->c);
 }
 
 static int add(const struct bench *b)

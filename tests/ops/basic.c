@@ -197,30 +197,29 @@ static int cast_down(const struct ot_case *c)
     return c->k->cast(c->dev, c->a[1], c->dt, c->a[0], UM_F32, c->dim[0]);
 }
 
-static int gelu_fwd(const struct ot_case *c)
-{
-    return c->k->gelu_fwd(c->dev, c->dt, c->a[1], c->a[0], c->dim[0]);
-}
+/* forward and backward of each activation; forward again where differences can be taken */
+#define ACTIVATION(name, act)                                                                      \
+    static int name##_fwd(const struct ot_case *c)                                                 \
+    {                                                                                              \
+        return c->k->act_fwd(c->dev, act, 0.1f, c->dt, c->a[1], c->a[0], c->dim[0]);               \
+    }                                                                                              \
+    static int name##_bwd(const struct ot_case *c)                                                 \
+    {                                                                                              \
+        return c->k->act_bwd(c->dev, act, 0.1f, c->dt, c->a[2], c->a[1], c->a[0], c->dim[0]);      \
+    }
+#define SMOOTH(name, act)                                                                          \
+    ACTIVATION(name, act)                                                                          \
+    static int name##_y(const struct ot_case *c)                                                   \
+    {                                                                                              \
+        return c->k->act_fwd(c->dev, act, 0.1f, c->dt, c->a[3], c->a[0], c->dim[0]);               \
+    }
 
-static int gelu_y(const struct ot_case *c)
-{
-    return c->k->gelu_fwd(c->dev, c->dt, c->a[3], c->a[0], c->dim[0]);
-}
-
-static int gelu_bwd(const struct ot_case *c)
-{
-    return c->k->gelu_bwd(c->dev, c->dt, c->a[2], c->a[1], c->a[0], c->dim[0]);
-}
-
-static int relu_fwd(const struct ot_case *c)
-{
-    return c->k->relu_fwd(c->dev, c->dt, c->a[1], c->a[0], c->dim[0]);
-}
-
-static int relu_bwd(const struct ot_case *c)
-{
-    return c->k->relu_bwd(c->dev, c->dt, c->a[2], c->a[1], c->a[0], c->dim[0]);
-}
+SMOOTH(gelu, UM_ACT_GELU)
+SMOOTH(gelu_tanh, UM_ACT_GELU_TANH)
+ACTIVATION(relu, UM_ACT_RELU)
+ACTIVATION(leaky_relu, UM_ACT_LEAKY_RELU)
+SMOOTH(tanh, UM_ACT_TANH)
+SMOOTH(sigmoid, UM_ACT_SIGMOID)
 
 static int dropout(const struct ot_case *c)
 {
@@ -399,6 +398,35 @@ static int adamw(const struct ot_case *c)
                { 2, 5, 3, 7 }, { 1, 331, 97, 65 }, { 1, 515, 400, 90 } }
 #define SPANS .letters = "n", .limit = { 300 }, .shape = { { 1 }, { 16 }, { 17 }, { 33000 } }
 
+#define ACTIVATION_ROW(fn, most, most_bf16)                                                        \
+    {                                                                                              \
+        .name = #fn, .run = fn, SPANS, .tol = (most), .tol_bf16 = (most_bf16), .array = {          \
+            IN(OT_ACT, "n"),                                                                       \
+            OUT(OT_ACT, "n")                                                                       \
+        }                                                                                          \
+    }
+#define ACTIVATION_ROWS(f)                                                                         \
+    ACTIVATION_ROW(f##_fwd, 2e-7, 5e-4),                                                           \
+    {                                                                                              \
+        .name = #f "_bwd", .run = f##_bwd, .forward = f##_y, .y = 3, .dy = 1, .wrt = { { 0, 2 } }, \
+        SPANS, .tol = 1e-6, .tol_bf16 = 5e-4, .array = {                                           \
+            IN(OT_ACT, "n"),                                                                       \
+            IN(OT_ACT, "n"),                                                                       \
+            OUT(OT_ACT, "n"),                                                                      \
+            FWD(OT_ACT, "n")                                                                       \
+        }                                                                                          \
+    }
+/* with a kink, across which differences say nothing */
+#define KINK_ROWS(f)                                                                               \
+    ACTIVATION_ROW(f##_fwd, 1e-7, 5e-4),                                                           \
+    {                                                                                              \
+        .name = #f "_bwd", .run = f##_bwd, SPANS, .tol = 1e-7, .tol_bf16 = 5e-4, .array = {        \
+            IN(OT_ACT, "n"),                                                                       \
+            IN(OT_ACT, "n"),                                                                       \
+            OUT(OT_ACT, "n")                                                                       \
+        }                                                                                          \
+    }
+
 const struct ot_row ot_basic[] = {
     { .name = "matmul a b",
       .run  = matmul_nn,
@@ -471,27 +499,12 @@ const struct ot_row ot_basic[] = {
       .run  = cast_down,
       SPANS,
       .array = { IN(OT_FLOAT, "n"), OUT(OT_ACT, "n") } },
-    { .name = "gelu_fwd",
-      .run  = gelu_fwd,
-      SPANS,
-      .tol      = 2e-7,
-      .tol_bf16 = 5e-4,
-      .array    = { IN(OT_ACT, "n"), OUT(OT_ACT, "n") } },
-    { .name    = "gelu_bwd",
-      .run     = gelu_bwd,
-      .forward = gelu_y,
-      .y       = 3,
-      .dy      = 1,
-      .wrt     = { { 0, 2 } },
-      SPANS,
-      .tol      = 1e-6,
-      .tol_bf16 = 5e-4,
-      .array    = { IN(OT_ACT, "n"), IN(OT_ACT, "n"), OUT(OT_ACT, "n"), FWD(OT_ACT, "n") } },
-    { .name = "relu_fwd", .run = relu_fwd, SPANS, .array = { IN(OT_ACT, "n"), OUT(OT_ACT, "n") } },
-    { .name = "relu_bwd",
-      .run  = relu_bwd,
-      SPANS,
-      .array = { IN(OT_ACT, "n"), IN(OT_ACT, "n"), OUT(OT_ACT, "n") } },
+    ACTIVATION_ROWS(gelu),
+    ACTIVATION_ROWS(gelu_tanh),
+    ACTIVATION_ROWS(tanh),
+    ACTIVATION_ROWS(sigmoid),
+    KINK_ROWS(relu),
+    KINK_ROWS(leaky_relu),
     { .name = "dropout",
       .run  = dropout,
       SPANS,

@@ -210,9 +210,9 @@ static void nan_goes_through(void **state)
     assert_int_equal(k->layernorm_fwd(dev, y, UM_F32, m, r, x, UM_F32, x + 8, x + 8, 1, 8, 1e-5f),
                      UM_OK);
     assert_true(isnan(y[0]) && isnan(m[0]) && isnan(r[0]));
-    assert_int_equal(k->gelu_fwd(dev, UM_F32, y, x, 8), UM_OK);
+    assert_int_equal(k->act_fwd(dev, UM_ACT_GELU, 0, UM_F32, y, x, 8), UM_OK);
     assert_true(isnan(y[3]) && y[2] == 0);
-    assert_int_equal(k->relu_fwd(dev, UM_F32, y, x, 8), UM_OK);
+    assert_int_equal(k->act_fwd(dev, UM_ACT_RELU, 0, UM_F32, y, x, 8), UM_OK);
     assert_true(isnan(y[3]));
     assert_int_equal(k->xent_fwd(dev, &loss, lse, x, 8, 1, &target, 1, 8, 1), UM_OK);
     assert_true(isnan(loss));
