@@ -23,6 +23,7 @@ extern "C" {
 #include "kernels/optim/optim.h"
 #include "kernels/plugin.h"
 #include "kernels/rows/rows.h"
+#include "kernels/tokens/tokens.h"
 
 #define DECLARE(b, op) UM_DECLARE(cuda, op)
 UM_MEMORY_OPS(DECLARE, cuda)
@@ -30,6 +31,7 @@ UM_LINEAR_OPS(DECLARE, cuda)
 UM_ACTIVATION_OPS(DECLARE, cuda)
 UM_ELEMENTWISE_OPS(DECLARE, cuda)
 UM_ROWS_OPS(DECLARE, cuda)
+UM_TOKENS_OPS(DECLARE, cuda)
 UM_LAYERNORM_OPS(DECLARE, cuda)
 UM_BATCHNORM_OPS(DECLARE, cuda)
 UM_L2NORM_OPS(DECLARE, cuda)
@@ -51,6 +53,7 @@ static void fill_table(void)
     UM_ACTIVATION_OPS(FILL, cuda)
     UM_ELEMENTWISE_OPS(FILL, cuda)
     UM_ROWS_OPS(FILL, cuda)
+    UM_TOKENS_OPS(FILL, cuda)
     UM_LAYERNORM_OPS(FILL, cuda)
     UM_BATCHNORM_OPS(FILL, cuda)
     UM_L2NORM_OPS(FILL, cuda)

@@ -17,6 +17,7 @@
 #include "kernels/optim/optim.h"
 #include "kernels/plugin.h"
 #include "kernels/rows/rows.h"
+#include "kernels/tokens/tokens.h"
 
 /* every operation but those of memory, which the host backends share */
 #define OPS(X, b)                                                                                  \
@@ -24,6 +25,7 @@
     UM_ACTIVATION_OPS(X, b)                                                                        \
     UM_ELEMENTWISE_OPS(X, b)                                                                       \
     UM_ROWS_OPS(X, b)                                                                              \
+    UM_TOKENS_OPS(X, b)                                                                            \
     UM_LAYERNORM_OPS(X, b)                                                                         \
     UM_BATCHNORM_OPS(X, b)                                                                         \
     UM_L2NORM_OPS(X, b)                                                                            \

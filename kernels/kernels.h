@@ -175,6 +175,20 @@ struct um_kernels {
                    int64_t D, int64_t H, int64_t W, int64_t pz, int64_t py, int64_t px, float scale,
                    float shift);
 
+    /* ---- tokens: kernels/tokens: what masking leaves or replaces (method.md 6) ---- */
+    /* y[b,i] = x[b, idx[b,i]], i < n: rows of c of x [B,T,c]; idx [B,n] in 0..T-1 (UM_ERANGE) */
+    int (*pick_fwd)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x,
+                    const int32_t *idx, int64_t B, int64_t n, int64_t T, int64_t c);
+    /* dx[b,t] = the sum of dy[b,i] over the i with idx[b,i] = t, in order */
+    int (*pick_bwd)(struct um_dev *dev, enum um_dtype dt, void *dx, const void *dy,
+                    const int32_t *idx, int64_t B, int64_t n, int64_t T, int64_t c);
+    /* y_i = v where mask_i is not 0, else x_i; rows of x [n,c]; v [c] */
+    int (*mask_fwd)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, const float *v,
+                    const uint8_t *mask, int64_t n, int64_t c);
+    /* dx_i = 0 where masked, else dy_i; dv += the sum of dy_i over the masked */
+    int (*mask_bwd)(struct um_dev *dev, enum um_dtype dt, void *dx, float *dv, const void *dy,
+                    const uint8_t *mask, int64_t n, int64_t c);
+
     /* ---- normalisation: kernels/layernorm, batchnorm, l2norm ---- */
     /* over the last axis of x [n,c]: mean, rstd = 1/sqrt(var + eps) [n], y = (x-mean) rstd gamma +
      * beta; y has dtype dty, x dtx */

@@ -187,6 +187,12 @@ UM_API struct um_var *um_prepend(struct um_nn *nn, struct um_var *cls, struct um
 UM_API struct um_var *um_concat(struct um_nn *nn, struct um_var *a, struct um_var *b);
 /* x [B,T,C] -> [B,n,C], tokens from .. from+n; n = 1 gives [B,C] */
 UM_API struct um_var *um_slice_tokens(struct um_nn *nn, struct um_var *x, int64_t from, int64_t n);
+/* x [B,T,C] -> [B,n,C]: tokens idx [B,n] (host) of each sample, any of them any number of times */
+UM_API struct um_var *um_pick_tokens(struct um_nn *nn, struct um_var *x, const int32_t *idx,
+                                     int64_t n);
+/* x [..,C]: rows whose mask (host, one byte a row) is not 0 become v [C] */
+UM_API struct um_var *um_mask_tokens(struct um_nn *nn, struct um_var *x, struct um_var *v,
+                                     const uint8_t *mask);
 /* qkv [B,T,3C] packed as (3, heads, d) -> [B,T,C]. cls (device float [B,T], or NULL) += scale * Eq.
  * 1's sum over heads */
 UM_API struct um_var *um_attention_qkv(struct um_nn *nn, struct um_var *qkv, int64_t heads,

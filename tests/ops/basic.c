@@ -398,6 +398,51 @@ static int adamw(const struct ot_case *c)
                { 2, 5, 3, 7 }, { 1, 331, 97, 65 }, { 1, 515, 400, 90 } }
 #define SPANS .letters = "n", .limit = { 300 }, .shape = { { 1 }, { 16 }, { 17 }, { 33000 } }
 
+/* ---- tokens: letters B, n picked of v, c
+ * ----------------------------------------------------------
+ */
+
+static int pick_fwd(const struct ot_case *c)
+{
+    return c->k->pick_fwd(c->dev, c->dt, c->a[2], c->a[0], c->a[1], c->dim[0], c->dim[1], c->dim[2],
+                          c->dim[3]);
+}
+
+static int pick_y(const struct ot_case *c)
+{
+    return c->k->pick_fwd(c->dev, c->dt, c->a[4], c->a[3], c->a[1], c->dim[0], c->dim[1], c->dim[2],
+                          c->dim[3]);
+}
+
+static int pick_bwd(const struct ot_case *c)
+{
+    return c->k->pick_bwd(c->dev, c->dt, c->a[2], c->a[0], c->a[1], c->dim[0], c->dim[1], c->dim[2],
+                          c->dim[3]);
+}
+
+/* letters T rows, c */
+static int mask_fwd(const struct ot_case *c)
+{
+    return c->k->mask_fwd(c->dev, c->dt, c->a[3], c->a[0], c->a[2], c->a[1], c->dim[0], c->dim[1]);
+}
+
+static int mask_y(const struct ot_case *c)
+{
+    return c->k->mask_fwd(c->dev, c->dt, c->a[6], c->a[4], c->a[5], c->a[1], c->dim[0], c->dim[1]);
+}
+
+static int mask_bwd(const struct ot_case *c)
+{
+    return c->k->mask_bwd(c->dev, c->dt, c->a[2], c->a[3], c->a[0], c->a[1], c->dim[0], c->dim[1]);
+}
+
+#define PICKS                                                                                      \
+    .letters = "Bnvc", .limit = { 4, 20, 20, 40 }, .tol = 1e-7, .tol_bf16 = 3e-3,                  \
+    .shape = { { 0, 3, 4, 5 }, { 2, 0, 3, 4 }, { 3, 7, 5, 17 }, { 2, 98, 196, 48 } }
+#define MASKS                                                                                      \
+    .letters = "Tc", .limit = { 70, 40 }, .tol = 2e-6, .tol_bf16 = 2e-6,                           \
+    .shape = { { 0, 8 }, { 1, 1 }, { 130, 33 }, { 5, 768 } }
+
 #define ACTIVATION_ROW(fn, most, most_bf16)                                                        \
     {                                                                                              \
         .name = #fn, .run = fn, SPANS, .tol = (most), .tol_bf16 = (most_bf16), .array = {          \
@@ -604,6 +649,32 @@ const struct ot_row ot_basic[] = {
                       OUT(OT_FLOAT, "nc"), FWD(OT_FLOAT, "1"), FWD(OT_FLOAT, "n") },
       .shape      = { { 0, 8 }, { 1, 1 }, { 3, 7 }, { 65, 257 }, { 33, 768 } },
       .limit      = { 99, 99 } },
+    { .name = "pick_fwd",
+      .run  = pick_fwd,
+      PICKS,
+      .array = { IN(OT_ACT, "Bvc"), IN(OT_ID, "Bn"), OUT(OT_ACT, "Bnc") } },
+    { .name    = "pick_bwd",
+      .run     = pick_bwd,
+      .forward = pick_y,
+      .y       = 4,
+      .dy      = 0,
+      .wrt     = { { 3, 2 } },
+      PICKS,
+      .array = { IN(OT_ACT, "Bnc"), IN(OT_ID, "Bn"), OUT(OT_ACT, "Bvc"), IN(OT_ACT, "Bvc"),
+                 FWD(OT_ACT, "Bnc") } },
+    { .name = "mask_fwd",
+      .run  = mask_fwd,
+      MASKS,
+      .array = { IN(OT_ACT, "Tc"), IN(OT_MASK, "T"), IN(OT_FLOAT, "c"), OUT(OT_ACT, "Tc") } },
+    { .name    = "mask_bwd",
+      .run     = mask_bwd,
+      .forward = mask_y,
+      .y       = 6,
+      .dy      = 0,
+      .wrt     = { { 4, 2 }, { 5, 3 } },
+      MASKS,
+      .array = { IN(OT_ACT, "Tc"), IN(OT_MASK, "T"), OUT(OT_ACT, "Tc"), ACC(OT_FLOAT, "c"),
+                 IN(OT_ACT, "Tc"), IN(OT_FLOAT, "c"), FWD(OT_ACT, "Tc") } },
     { .name = "bce_fwd",
       .run  = bce_fwd,
       SPANS,

@@ -53,6 +53,15 @@ static struct um_var *scalar(struct rig *r, struct um_var *y)
     return um_cross_entropy(r->nn, um_cast(r->nn, y, UM_F32), target, false);
 }
 
+/* one token twice, one never; two of three masked */
+static struct um_var *b_tokens(struct rig *r, struct um_var *const *p)
+{
+    const int32_t idx[6]  = { 2, 0, 2, 1, 1, 0 };
+    const uint8_t mask[6] = { 0, 1, 0, 1, 1, 0 };
+
+    return scalar(r, um_mask_tokens(r->nn, um_pick_tokens(r->nn, p[0], idx, 3), p[1], mask));
+}
+
 /* method.md 7.2, 7.3: unit vectors by unit prototypes, against a teacher that is data */
 static struct um_var *b_distill(struct rig *r, struct um_var *const *p)
 {
@@ -204,6 +213,7 @@ static const struct test tests[] = {
     { "linear_add", { { 4, 2 }, { 3, 2 }, { 3 }, { 4, 3 } }, b_linear_add, false },
     { "linear_float", { { 4, 3 }, { 3, 3 }, { 3 } }, b_linear_float, false },
     { "attention_ragged", { { 5, 6 }, { 5, 6 }, { 5, 6 } }, b_ragged, false },
+    { "pick, mask tokens", { { 2, 3, 4 }, { 4 } }, b_tokens, false },
     { "distill, weight norm", { { 4, 3 }, { 5, 3 } }, b_distill, false },
     { "bce, xent, weighted_sum", { { 3, 4 } }, b_losses, false },
 };
