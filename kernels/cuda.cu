@@ -23,6 +23,7 @@ extern "C" {
 #include "kernels/optim/optim.h"
 #include "kernels/plugin.h"
 #include "kernels/rows/rows.h"
+#include "kernels/softmax/softmax.h"
 #include "kernels/tokens/tokens.h"
 
 #define DECLARE(b, op) UM_DECLARE(cuda, op)
@@ -35,6 +36,7 @@ UM_TOKENS_OPS(DECLARE, cuda)
 UM_LAYERNORM_OPS(DECLARE, cuda)
 UM_BATCHNORM_OPS(DECLARE, cuda)
 UM_L2NORM_OPS(DECLARE, cuda)
+UM_SOFTMAX_OPS(DECLARE, cuda)
 UM_ATTENTION_OPS(DECLARE, cuda)
 UM_LOSS_OPS(DECLARE, cuda)
 UM_DISTILL_OPS(DECLARE, cuda)
@@ -57,6 +59,7 @@ static void fill_table(void)
     UM_LAYERNORM_OPS(FILL, cuda)
     UM_BATCHNORM_OPS(FILL, cuda)
     UM_L2NORM_OPS(FILL, cuda)
+    UM_SOFTMAX_OPS(FILL, cuda)
     UM_ATTENTION_OPS(FILL, cuda)
     UM_LOSS_OPS(FILL, cuda)
     UM_DISTILL_OPS(FILL, cuda)

@@ -17,6 +17,7 @@
 #include "kernels/optim/optim.h"
 #include "kernels/plugin.h"
 #include "kernels/rows/rows.h"
+#include "kernels/softmax/softmax.h"
 #include "kernels/tokens/tokens.h"
 
 /* every operation but those of memory, which the host backends share */
@@ -29,6 +30,7 @@
     UM_LAYERNORM_OPS(X, b)                                                                         \
     UM_BATCHNORM_OPS(X, b)                                                                         \
     UM_L2NORM_OPS(X, b)                                                                            \
+    UM_SOFTMAX_OPS(X, b)                                                                           \
     UM_ATTENTION_OPS(X, b)                                                                         \
     UM_LOSS_OPS(X, b)                                                                              \
     UM_DISTILL_OPS(X, b)                                                                           \

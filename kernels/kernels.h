@@ -224,6 +224,13 @@ struct um_kernels {
     int (*l2norm_bwd)(struct um_dev *dev, enum um_dtype dt, void *dx, const void *dy, const void *y,
                       const float *norm, int64_t n, int64_t c, float eps);
 
+    /* ---- softmax: kernels/softmax ---- */
+    /* rows of x [n,c]: y = e^x / sum e^x;  dx = y (dy - y . dy) */
+    int (*softmax_fwd)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, int64_t n,
+                       int64_t c);
+    int (*softmax_bwd)(struct um_dev *dev, enum um_dtype dt, void *dx, const void *dy,
+                       const void *y, int64_t n, int64_t c);
+
     /* ---- attention: kernels/attention ---- */
     int (*attention_fwd)(struct um_dev *dev, void *o, float *lse, const struct um_attn *a);
     /* dq, dk, dv with the strides of q, k, v; overwritten. o as the forward gave it, dout with ldo

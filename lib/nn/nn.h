@@ -206,6 +206,7 @@ UM_API struct um_var *um_attention(struct um_nn *nn, struct um_var *q, struct um
 UM_API struct um_var *um_attention_ragged(struct um_nn *nn, struct um_var *q, struct um_var *k,
                                           struct um_var *v, int64_t heads, struct um_var *start,
                                           int64_t T, float p);
+UM_API struct um_var *um_softmax(struct um_nn *nn, struct um_var *x); /* over the last axis */
 UM_API struct um_var *um_expscale(struct um_nn *nn, struct um_var *x, struct um_var *theta);
 /* mean over the rows of the cross entropy of x [n,c] float -> float [1]; transpose: of x^T [c,n].
  * target: host, one per row, or -1: the row is left out of the sum and of the mean (none left: 0)

@@ -110,6 +110,29 @@ static int l2norm_bwd(const struct ot_case *c)
 #define COLUMNS                                                                                    \
     .letters = "nc", .limit = { 40, 99 }, .shape = { { 1, 1 }, { 2, 7 }, { 700, 35 }, { 9, 768 } }
 
+/* ---- softmax: letters n, c ---- */
+
+static int softmax_fwd(const struct ot_case *c)
+{
+    return c->k->softmax_fwd(c->dev, c->dt, c->a[1], c->a[0], c->dim[0], c->dim[1]);
+}
+
+/* y, in array 1, from x, in array 3 */
+static int softmax_y(const struct ot_case *c)
+{
+    return c->k->softmax_fwd(c->dev, c->dt, c->a[1], c->a[3], c->dim[0], c->dim[1]);
+}
+
+static int softmax_again(const struct ot_case *c)
+{
+    return c->k->softmax_fwd(c->dev, c->dt, c->a[4], c->a[3], c->dim[0], c->dim[1]);
+}
+
+static int softmax_bwd(const struct ot_case *c)
+{
+    return c->k->softmax_bwd(c->dev, c->dt, c->a[2], c->a[0], c->a[1], c->dim[0], c->dim[1]);
+}
+
 /* ---- distillation: letters n, c ---- */
 
 #define DISTILL                                                                                    \
@@ -277,6 +300,25 @@ const struct ot_row ot_norm[] = {
       .tol_bf16 = 2e-3,
       .array    = { IN(OT_ACT, "nc"), IN(OT_ACT, "nc"), IN(OT_ACT, "nc"), IN(OT_FLOAT, "n"),
                     OUT(OT_ACT, "nc"), FWD(OT_ACT, "nc"), FWD(OT_FLOAT, "n") } },
+    { .name = "softmax_fwd",
+      .run  = softmax_fwd,
+      ROWS,
+      .offsets  = true,
+      .tol      = 5e-7,
+      .tol_bf16 = 1e-3,
+      .array    = { IN(OT_ACT, "nc"), OUT(OT_ACT, "nc") } },
+    { .name    = "softmax_bwd",
+      .run     = softmax_bwd,
+      .prepare = softmax_y,
+      .forward = softmax_again,
+      .y       = 4,
+      .dy      = 0,
+      .wrt     = { { 3, 2 } },
+      ROWS,
+      .tol      = 2e-6,
+      .tol_bf16 = 2e-3,
+      .array    = { IN(OT_ACT, "nc"), IN(OT_ACT, "nc"), OUT(OT_ACT, "nc"), IN(OT_ACT, "nc"),
+                    FWD(OT_ACT, "nc") } },
     { .name = "distill_fwd",
       .run  = distill_fwd,
       DISTILL,

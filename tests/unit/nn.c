@@ -53,6 +53,11 @@ static struct um_var *scalar(struct rig *r, struct um_var *y)
     return um_cross_entropy(r->nn, um_cast(r->nn, y, UM_F32), target, false);
 }
 
+static struct um_var *b_softmax(struct rig *r, struct um_var *const *p)
+{
+    return scalar(r, um_softmax(r->nn, p[0]));
+}
+
 /* one token twice, one never; two of three masked */
 static struct um_var *b_tokens(struct rig *r, struct um_var *const *p)
 {
@@ -213,6 +218,7 @@ static const struct test tests[] = {
     { "linear_add", { { 4, 2 }, { 3, 2 }, { 3 }, { 4, 3 } }, b_linear_add, false },
     { "linear_float", { { 4, 3 }, { 3, 3 }, { 3 } }, b_linear_float, false },
     { "attention_ragged", { { 5, 6 }, { 5, 6 }, { 5, 6 } }, b_ragged, false },
+    { "softmax", { { 4, 3 } }, b_softmax, false },
     { "pick, mask tokens", { { 2, 3, 4 }, { 4 } }, b_tokens, false },
     { "distill, weight norm", { { 4, 3 }, { 5, 3 } }, b_distill, false },
     { "bce, xent, weighted_sum", { { 3, 4 } }, b_losses, false },
