@@ -196,7 +196,9 @@ static int plan_length(struct job *j, struct length *n, int64_t T, int first, in
     n->block  = um_min(T, SCORES / (n->pad > 0 ? n->pad : 1) / STEP * STEP);
     n->block  = n->block < STEP ? um_min(T, STEP) : n->block;
     n->blocks = T > 0 ? um_ceil_div(T, n->block) : 0;
-    for (int i = 2 * first; UM_VL == 16 && T > 0 && i < 2 * last; i++) {
+    if (UM_VL < 16 || T == 0)
+        return UM_OK;
+    for (int i = 2 * first; i < 2 * last; i++) {
         const int64_t       q = i % 2 ? T - (n->blocks - 1) * n->block : n->block;
         struct um_dnn_plan *p;
         struct um_dnn_shape s = shape(j, n, i / 2, q);

@@ -106,7 +106,7 @@ int um_ref_attention_fwd(struct um_dev *dev, void *o, float *lse, const struct u
 
     (void)dev;
     UM_TRY(um_check_attn("attention_fwd", a));
-    p = malloc((size_t)(a->T + 1) * sizeof *p);
+    p = calloc((size_t)(a->T + 1), sizeof *p);
     if (!p)
         return um_fail(UM_ENOMEM, "attention_fwd: out of memory");
     for (int64_t i = 0; i < a->B * a->A; i++) {
@@ -168,7 +168,7 @@ int um_ref_attention_bwd(struct um_dev *dev, void *dq, void *dk, void *dv, const
 
     (void)dev;
     UM_TRY(um_check_attn("attention_bwd", a));
-    g.ds = malloc(((size_t)a->T * (size_t)a->T + 1) * 2 * sizeof *g.ds);
+    g.ds = calloc(((size_t)a->T * (size_t)a->T + 1) * 2, sizeof *g.ds);
     if (!g.ds)
         return um_fail(UM_ENOMEM, "attention_bwd: out of memory");
     g.fp = g.ds + a->T * a->T;

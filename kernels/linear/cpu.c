@@ -337,17 +337,18 @@ static int block(void *arg, int64_t task, int worker)
 /* how op(B) [k,n] is cut, and how a chunk is packed; count 0: not in this process */
 static int cut(struct um_dev *dev, const struct um_weight *w, bool is_float, struct chunks *b)
 {
-    struct um_dnn_shape s      = { .k    = w->k,
-                                   .ldb  = w->ldb,
-                                   .dt   = (int32_t)(is_float ? UM_F32 : w->dt),
-                                   .dtc  = (int32_t)w->dt,
-                                   .tb   = w->tb,
-                                   .pack = 1 };
-    int64_t             chunks = um_ceil_div(w->n, WIDE);
+    struct um_dnn_shape s = { .k    = w->k,
+                              .ldb  = w->ldb,
+                              .dt   = (int32_t)(is_float ? UM_F32 : w->dt),
+                              .dtc  = (int32_t)w->dt,
+                              .tb   = w->tb,
+                              .pack = 1 };
+    int64_t             chunks;
 
     *b = (struct chunks){ .n = w->n };
     if (UM_VL < 16 || w->n < 1 || w->k < 1)
         return UM_OK; /* only for AVX-512 has oneDNN a layout of its own */
+    chunks  = um_ceil_div(w->n, WIDE);
     b->cols = um_ceil_div(um_ceil_div(w->n, chunks), 64) * 64;
     b->cols = um_min(b->cols, w->n);
     chunks  = um_ceil_div(w->n, b->cols);

@@ -399,7 +399,7 @@ int um_dnn_run(struct um_dev *dev, int worker, const struct um_dnn_plan *plan, c
           [A]       = DNNL_ARG_SRC,
           [B]       = pack ? DNNL_ARG_FROM : DNNL_ARG_WEIGHTS,
           [BIAS]    = DNNL_ARG_BIAS,
-          [C]       = pack ? DNNL_ARG_TO : DNNL_ARG_DST,
+          [C]       = DNNL_ARG_DST, /* packing calls it DNNL_ARG_TO, the same number */
           [SCRATCH] = DNNL_ARG_SCRATCHPAD,
     };
     dnnl_exec_arg_t args[NDESC];

@@ -85,7 +85,9 @@ struct um_var *um_layernorm_to(struct um_nn *nn, struct um_var *x, struct um_var
 struct um_var *um_layernorm(struct um_nn *nn, struct um_var *x, struct um_var *gamma,
                             struct um_var *beta, float eps)
 {
-    return um_layernorm_to(nn, x, gamma, beta, eps, x ? x->dt : UM_F32);
+    if (nn_bad(nn, x))
+        return NULL;
+    return um_layernorm_to(nn, x, gamma, beta, eps, x->dt);
 }
 
 /* ---- batch norm ---- */
