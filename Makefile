@@ -47,11 +47,12 @@ PKGS    := $(MSGPACK) libzstd libjpeg libpng libdeflate jansson libutf8proc libx
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS)) -isystem /usr/include/nifti
 PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS)) -lnifti2 -lznz -ldnnl -lpthread -lm -ldl
 NVCC    ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc /usr/local/cuda/bin/nvcc) $(shell command -v nvcc 2>/dev/null))
-ISAS    := $(if $(filter x86_64,$(ARCH)),sse2 avx2 avx512,generic)
+ISAS    := $(if $(filter x86_64,$(ARCH)),sse2 avx2 avx512 avx512bf16,generic)
 
 ISA_sse2    := -DUM_ISA=sse2
 ISA_avx2    := -DUM_ISA=avx2 -mavx2 -mfma -mf16c
 ISA_avx512  := -DUM_ISA=avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
+ISA_avx512bf16 := $(subst UM_ISA=avx512,UM_ISA=avx512bf16,$(ISA_avx512)) -mavx512bf16
 ISA_generic := -DUM_ISA=generic
 
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Werror
@@ -197,6 +198,6 @@ TIDY := $(addprefix $(BUILD)/tidy/,$(LIB_C) $(CPU_C) $(TOOL_C) $(UNIT_C))
 tidy: $(TIDY:%=%.ok)
 $(BUILD)/tidy/%.ok: % .clang-tidy
 	@mkdir -p $(@D)
-	$(call say,TIDY,$<)clang-tidy --quiet $< -- -std=c11 $(OURS) $(if $(filter %/cpu.c,$<),$(ISA_$(lastword $(filter-out avx512,$(ISAS))))) 2>/dev/null && touch $@
+	$(call say,TIDY,$<)clang-tidy --quiet $< -- -std=c11 $(OURS) $(if $(filter %/cpu.c,$<),$(ISA_$(lastword $(filter-out avx512%,$(ISAS))))) 2>/dev/null && touch $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -50,6 +50,7 @@ static const struct um_kernels ref = { .name = "ref",
 CPU_TABLE(sse2)
 CPU_TABLE(avx2)
 CPU_TABLE(avx512)
+CPU_TABLE(avx512bf16)
 
 static bool has_sse2(void)
 {
@@ -67,13 +68,19 @@ static bool has_avx512(void)
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 
+static bool has_avx512bf16(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+}
+
 static const struct isa {
     const char              *name;
     const struct um_kernels *kernels;
     bool (*here)(void);
 } isas[] = { { "sse2", &sse2, has_sse2 },
              { "avx2", &avx2, has_avx2 },
-             { "avx512", &avx512, has_avx512 } };
+             { "avx512", &avx512, has_avx512 },
+             { "avx512bf16", &avx512bf16, has_avx512bf16 } };
 #else
 CPU_TABLE(generic)
 
@@ -109,7 +116,7 @@ static int choose_isa(const struct isa **isa)
         }
     }
     return um_fail(UM_EUNSUPPORTED, "UM_ISA=%.32s: %s are known here", want ? want : "",
-                   NISA > 1 ? "sse2, avx2 and avx512" : "none but generic");
+                   NISA > 1 ? "sse2, avx2, avx512 and avx512bf16" : "none but generic");
 }
 
 int um_check_rows(const char *op, int64_t n, int64_t c)

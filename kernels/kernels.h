@@ -282,7 +282,8 @@ struct um_kernels {
 /* um_dev_open - a device by name: "cpu", "ref" (the definitions, slow), "cuda", "cuda:N", "auto"
  * (cuda if there is one, else cpu). pool: threads for cpu, owned by the caller, may be NULL.
  * UM_EUNSUPPORTED: says why there is no such device here. The environment variable UM_ISA pins the
- * instruction set of cpu (sse2, avx2, avx512). */
+ * instruction set of cpu (sse2, avx2, avx512,
+ * avx512bf16). */
 UM_API UM_RESULT_USED int um_dev_open(struct um_dev **dev, const char *name, struct um_pool *pool);
 UM_API void               um_dev_close(struct um_dev *dev); /* takes NULL */
 

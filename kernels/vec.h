@@ -36,6 +36,10 @@ typedef int32_t  um_vi __attribute__((vector_size(UM_VL * 4)));
 typedef uint32_t um_vu __attribute__((vector_size(UM_VL * 4)));
 typedef uint16_t um_vh __attribute__((vector_size(UM_VL * 2)));
 
+#ifdef __AVX512F__
+#include "kernels/vec_avx512.h"
+#endif
+
 static inline um_vf um_vset(float x)
 {
     return x - (um_vf){ 0 };
@@ -61,11 +65,54 @@ static inline um_vf um_vshuffle(um_vf a, um_vf b, um_vi i)
 #endif
 }
 
-/* a where a > b, else b */
+#ifndef __AVX512F__
+static inline um_vf um_vload_tail(const float *p, int64_t k)
+{
+    um_vf v = { 0 };
+
+    memcpy(&v, p, (size_t)k * sizeof *p);
+    return v;
+}
+
+static inline void um_vstore_tail(float *p, int64_t k, um_vf v)
+{
+    memcpy(p, &v, (size_t)k * sizeof *p);
+}
+
+static inline um_vh um_vload_half_tail(const uint16_t *p, int64_t k)
+{
+    um_vh h = { 0 };
+
+    memcpy(&h, p, (size_t)k * sizeof *p);
+    return h;
+}
+
+static inline void um_vstore_half_tail(uint16_t *p, int64_t k, um_vh h)
+{
+    memcpy(p, &h, (size_t)k * sizeof *p);
+}
+
+/* a where a > b, else b: NaN in either gives b */
 static inline um_vf um_vmax(um_vf a, um_vf b)
 {
     return um_vselect(a > b, a, b);
 }
+
+/* x into lo .. hi; NaN stays NaN */
+static inline um_vf um_vclamp(um_vf x, float lo, float hi)
+{
+    x = um_vselect(x > hi, um_vset(hi), x);
+    return um_vselect(x < lo, um_vset(lo), x);
+}
+
+/* q 2^n, n whole, in two factors so that subnormal and infinite results come out */
+static inline um_vf um_vscale(um_vf q, um_vf n)
+{
+    const um_vi e = __builtin_convertvector(n, um_vi), half = e >> 1;
+
+    return q * (um_vf)((half + 127) << 23) * (um_vf)((e - half + 127) << 23);
+}
+#endif
 
 static inline um_vf um_vabs(um_vf a)
 {
@@ -77,6 +124,7 @@ static inline um_vf um_vbf16(um_vh h)
     return (um_vf)(__builtin_convertvector(h, um_vu) << 16);
 }
 
+#ifndef UM_VBF16_OF
 /* to nearest even; NaN stays NaN */
 static inline um_vh um_vbf16_of(um_vf x)
 {
@@ -87,16 +135,16 @@ static inline um_vh um_vbf16_of(um_vf x)
 
     return __builtin_convertvector((round & ~nan) | (quiet & nan), um_vh);
 }
+#endif
 
 /* elements i .. i+k-1 of an array, 1 <= k; the lanes from k on are 0 */
 static inline um_vf um_vloadf(const float *p, int64_t i, int64_t k)
 {
-    um_vf v = { 0 };
+    um_vf v;
 
-    if (k >= UM_VL)
-        memcpy(&v, p + i, sizeof v);
-    else
-        memcpy(&v, p + i, (size_t)k * sizeof *p);
+    if (k < UM_VL)
+        return um_vload_tail(p + i, k);
+    memcpy(&v, p + i, sizeof v);
     return v;
 }
 
@@ -105,19 +153,18 @@ static inline void um_vstoref(float *p, int64_t i, int64_t k, um_vf v)
     if (k >= UM_VL)
         memcpy(p + i, &v, sizeof v);
     else
-        memcpy(p + i, &v, (size_t)k * sizeof *p);
+        um_vstore_tail(p + i, k, v);
 }
 
 static inline um_vf um_vload(const void *p, enum um_dtype dt, int64_t i, int64_t k)
 {
-    um_vh h = { 0 };
+    um_vh h;
 
     if (dt == UM_F32)
         return um_vloadf(p, i, k);
-    if (k >= UM_VL)
-        memcpy(&h, (const uint16_t *)p + i, sizeof h);
-    else
-        memcpy(&h, (const uint16_t *)p + i, (size_t)k * sizeof(uint16_t));
+    if (k < UM_VL)
+        return um_vbf16(um_vload_half_tail((const uint16_t *)p + i, k));
+    memcpy(&h, (const uint16_t *)p + i, sizeof h);
     return um_vbf16(h);
 }
 
@@ -131,7 +178,7 @@ static inline void um_vstore(void *p, enum um_dtype dt, int64_t i, int64_t k, um
         if (k >= UM_VL)
             memcpy((uint16_t *)p + i, &h, sizeof h);
         else
-            memcpy((uint16_t *)p + i, &h, (size_t)k * sizeof(uint16_t));
+            um_vstore_half_tail((uint16_t *)p + i, k, h);
     }
 }
 
@@ -172,24 +219,21 @@ static inline float um_vmost(um_vf v)
 
 /* e^x within 2 units in the last place where the result is normal; 0 below -104, infinity above
  * 88.73, NaN for NaN.  x = n ln 2 + r, |r| <= ln 2 / 2, e^r by a polynomial fitted for least
- * relative error (3.3e-9), 2^n in two factors so that the ends of the range come out */
+ * relative error (3.3e-9) */
 static inline um_vf um_vexp(um_vf x)
 {
     const float magic = 12582912.0f; /* 1.5 2^23: adding it rounds to an integer */
 
-    x                   = um_vselect(x > 89.0f, um_vset(89.0f), x);
-    x                   = um_vselect(x < -104.0f, um_vset(-104.0f), x);
-    const um_vf shifted = x * 1.44269504f + magic;
-    const um_vf n       = shifted - magic;
-    const um_vf r       = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    const um_vi e       = (um_vi)shifted - 0x4b400000;
-    const um_vi half    = e >> 1;
-    um_vf       q       = r * 0.0013813142f + 0.0083694188f;
-    q                   = q * r + 0.041668456f;
-    q                   = q * r + 0.16666515f;
-    q                   = q * r + 0.49999994f;
-    q                   = (q * r) * r + r + 1.0f;
-    return q * (um_vf)((half + 127) << 23) * (um_vf)((e - half + 127) << 23);
+    x             = um_vclamp(x, -104.0f, 89.0f);
+    const um_vf n = (x * 1.44269504f + magic) - magic;
+    const um_vf r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    um_vf       q = r * 0.0013813142f + 0.0083694188f;
+    q             = q * r + 0.041668456f;
+    q             = q * r + 0.16666515f;
+    q             = q * r + 0.49999994f;
+    q             = q * r + 1.0f;
+    q             = q * r + 1.0f;
+    return um_vscale(q, n);
 }
 
 /* 1/(1 + e^-x) within 3 units in the last place, and of its own size for x < 0 too: from e^-|x| */

@@ -71,6 +71,10 @@ void um_dnn_limit(const char *isa)
         (void)dnnl_set_max_cpu_isa(dnnl_cpu_isa_sse41); /* its lowest */
     else if (strcmp(isa, "avx2") == 0)
         (void)dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2);
+    else if (strcmp(isa, "avx512") == 0)
+        (void)dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core);
+    else if (strcmp(isa, "avx512bf16") == 0)
+        (void)dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core_bf16);
 }
 
 int um_dnn_gemm(const struct um_dnn_gemm *g)

@@ -9,7 +9,8 @@
 
 #include "kernels/backend.h"
 
-/* um_dnn_limit - let oneDNN use no more than `isa` (sse2, avx2, avx512); it counts for the whole
+/* um_dnn_limit - let oneDNN use no more than `isa` (sse2, avx2, avx512,
+ * avx512bf16); it counts for the whole
  * process, and only before oneDNN's first work */
 void um_dnn_limit(const char *isa);
 

@@ -11,7 +11,7 @@
 
 #include "tests/ops/ops.h"
 
-static const char *const isas[] = { "generic", "sse2", "avx2", "avx512" };
+static const char *const isas[] = { "generic", "sse2", "avx2", "avx512", "avx512bf16" };
 
 enum { NISA = sizeof isas / sizeof isas[0] };
 
