@@ -156,6 +156,14 @@ static inline void um_vstoref(float *p, int64_t i, int64_t k, um_vf v)
         um_vstore_tail(p + i, k, v);
 }
 
+static inline void um_vstore_half(uint16_t *p, int64_t i, int64_t k, um_vh h)
+{
+    if (k >= UM_VL)
+        memcpy(p + i, &h, sizeof h);
+    else
+        um_vstore_half_tail(p + i, k, h);
+}
+
 static inline um_vf um_vload(const void *p, enum um_dtype dt, int64_t i, int64_t k)
 {
     um_vh h;
@@ -170,16 +178,10 @@ static inline um_vf um_vload(const void *p, enum um_dtype dt, int64_t i, int64_t
 
 static inline void um_vstore(void *p, enum um_dtype dt, int64_t i, int64_t k, um_vf v)
 {
-    if (dt == UM_F32) {
+    if (dt == UM_F32)
         um_vstoref(p, i, k, v);
-    } else {
-        const um_vh h = um_vbf16_of(v);
-
-        if (k >= UM_VL)
-            memcpy((uint16_t *)p + i, &h, sizeof h);
-        else
-            um_vstore_half_tail((uint16_t *)p + i, k, h);
-    }
+    else
+        um_vstore_half(p, i, k, um_vbf16_of(v));
 }
 
 /* v with the lanes from k on replaced by `fill`, for folds whose missing elements are not 0 */

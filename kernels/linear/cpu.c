@@ -10,6 +10,7 @@
 
 #include "kernels/drop.h"
 #include "kernels/linear/onednn.h"
+#include "kernels/linear/panels.h"
 #include "kernels/share.h"
 #include "kernels/vec.h"
 
@@ -20,6 +21,7 @@ enum {
     SHORT = 48,      /* fewer than these cost more packing than they save waiting */
     SMALL = 1 << 18, /* multiply-adds not worth waking a thread for */
     WIDE  = 384,     /* columns of a chunk of packed B */
+    PIECE = 256,     /* pairs of rows of a task that packs */
     GROUP = 4,       /* chunks of a task, so that a block of A is read or rounded for several */
     REUSE = 512,     /* rows from which packing B pays where nothing else asks for it .. */
     WORTH = 1 << 15  /* .. and elements of B */
@@ -30,6 +32,7 @@ struct chunks {
     int64_t             n, cols, count;
     size_t              bytes;   /* packed, of a whole chunk, a multiple of 64 */
     struct um_dnn_plan *pack[2]; /* whole, last */
+    bool                panels;  /* in panels, which we pack ourselves */
 };
 
 struct product {
@@ -73,42 +76,14 @@ static void convert(void *y, enum um_dtype dty, const struct um_matmul *p, const
         }
 }
 
-/* out[j] = lane j of each of in, in order */
-static void transpose_vectors(um_vf v[UM_VL])
-{
-    um_vf t[UM_VL];
-
-    /* Lane l of vector i goes to lane i of vector l: exchange the halves, quarters, .. of pairs */
-    for (int s = UM_VL / 2; s > 0; s /= 2) {
-        um_vi low, high;
-
-        for (int l = 0; l < UM_VL; l++) {
-            low[l]  = l & s ? UM_VL + l - s : l;
-            high[l] = l & s ? UM_VL + l : l + s;
-        }
-        for (int i = 0; i < UM_VL; i++) {
-            const int a = i & ~s, b = i | s;
-
-            t[i] = um_vshuffle(v[a], v[b], i & s ? high : low);
-        }
-        memcpy(v, t, sizeof t);
-    }
-}
-
 /* y [cols,rows], dense = x [rows,cols]^T, rows of x ld apart; rounded where the dtypes differ */
 static void transpose(void *y, enum um_dtype dty, const void *x, enum um_dtype dtx, int64_t rows,
                       int64_t cols, int64_t ld)
 {
-    um_vf v[UM_VL];
-
-    for (int64_t i = 0; i < rows; i += UM_VL)
-        for (int64_t j = 0; j < cols; j += UM_VL) {
-            for (int64_t l = 0; l < UM_VL; l++)
-                v[l] = l < rows - i ? um_vload(x, dtx, (i + l) * ld + j, cols - j) : um_vset(0);
-            transpose_vectors(v);
-            for (int64_t l = 0; l < um_min(UM_VL, cols - j); l++)
-                um_vstore(y, dty, (j + l) * rows + i, rows - i, v[l]);
-        }
+    if (dty == UM_F32)
+        um_transpose_float(y, x, rows, cols, ld);
+    else
+        um_transpose_half(y, x, dtx, rows, cols, ld);
 }
 
 /* ---- what is done to a block of the product before it is C -------------------------------------
@@ -360,6 +335,8 @@ static int cut(struct um_dev *dev, const struct um_weight *w, bool is_float, str
         return UM_OK;
     b->bytes = (um_dnn_plan_packed(b->pack[0]) + 63) & ~(size_t)63;
     b->count = chunks;
+    b->panels =
+        w->dt == UM_BF16 && um_dnn_plan_panels(b->pack[0]) && um_dnn_plan_panels(b->pack[1]);
     return UM_OK;
 }
 
@@ -369,7 +346,7 @@ struct packing {
     const void          *from;
     enum um_dtype        dt; /* of `from` */
     bool                 tb;
-    int64_t              ldb;
+    int64_t              k, ldb;
     char                *to;
 };
 
@@ -380,6 +357,31 @@ static int pack_chunk(void *arg, int64_t c, int worker)
 
     return um_dnn_run(k->dev, worker, k->b->pack[c == k->b->count - 1], NULL,
                       element(k->from, k->dt, at), NULL, k->to + (size_t)c * k->b->bytes, NULL);
+}
+
+/* a task: PIECE pairs of one panel */
+static int pack_piece(void *arg, int64_t task, int worker)
+{
+    const struct packing *k      = arg;
+    const int64_t         pairs  = um_ceil_div(k->k, 2 * UM_PAIRS) * UM_PAIRS;
+    const int64_t         pieces = um_ceil_div(pairs, PIECE), panel = task / pieces;
+    const int64_t         from = task % pieces * PIECE;
+    const struct um_panel x    = { k->from, k->dt, k->tb, k->k, k->b->n, k->ldb };
+
+    (void)worker;
+    um_panel_pack((uint16_t *)(void *)k->to + panel * pairs * UM_PANEL * 2, &x, panel * UM_PANEL,
+                  from, um_min(pairs, from + PIECE));
+    return UM_OK;
+}
+
+static int pack_all(const struct packing *k)
+{
+    struct packing own    = *k;
+    const int64_t  pieces = um_ceil_div(um_ceil_div(k->k, 2 * UM_PAIRS) * UM_PAIRS, PIECE);
+
+    if (k->b->panels)
+        return um_share(k->dev, um_ceil_div(k->b->n, UM_PANEL) * pieces, pack_piece, &own);
+    return um_share(k->dev, k->b->count, pack_chunk, &own);
 }
 
 int UM_CPU(pack)(struct um_dev *dev, void *dst, size_t *bytes, const struct um_weight *w)
@@ -393,8 +395,7 @@ int UM_CPU(pack)(struct um_dev *dev, void *dst, size_t *bytes, const struct um_w
     *bytes = (size_t)b.count * b.bytes;
     if (!dst)
         return UM_OK;
-    return um_share(dev, b.count, pack_chunk,
-                    &(struct packing){ dev, &b, w->b, UM_F32, w->tb, w->ldb, dst });
+    return pack_all(&(struct packing){ dev, &b, w->b, UM_F32, w->tb, w->k, w->ldb, dst });
 }
 
 static int plan_block(const struct product *w, int64_t m, int64_t n, struct um_dnn_plan **plan)
@@ -465,9 +466,8 @@ static int pack_b(struct product *w)
         return UM_OK;
     UM_TRY(um_share_scratch(w->dev, (size_t)w->b.count * w->b.bytes, &to));
     w->packed = to;
-    return um_share(
-        w->dev, w->b.count, pack_chunk,
-        &(struct packing){ w->dev, &w->b, p->b, round ? UM_F32 : p->dt, p->tb, p->ldb, to });
+    return pack_all(
+        &(struct packing){ w->dev, &w->b, p->b, round ? UM_F32 : p->dt, p->tb, p->k, p->ldb, to });
 }
 
 /* does oneDNN write C itself? */

@@ -31,6 +31,7 @@ struct um_dnn_plan {
     dnnl_memory_t      *memory; /* [workers][NDESC]: each worker's views of its operands */
     int                 views;
     size_t              scratch, packed;
+    bool                panels;
     bool                made; /* false: oneDNN has no such product */
 };
 
@@ -246,12 +247,56 @@ static dnnl_status_t choose_pack(dnnl_primitive_desc_t *pd, const struct um_dnn_
                                               engine, NULL);
 }
 
+/* the blocks of a description: their number, sizes and dimensions, and the steps between them */
+static int blocks_of(desc_ref d, dnnl_dims_t size, dnnl_dims_t dim, dnnl_dims_t step)
+{
+#if DNNL_VERSION_MAJOR < 3
+    const dnnl_blocking_desc_t *b = &d->format_desc.blocking;
+
+    if (d->format_kind != dnnl_blocked || d->offset0 != 0 || d->extra.flags != 0)
+        return 0;
+    memcpy(size, b->inner_blks, sizeof(dnnl_dims_t));
+    memcpy(dim, b->inner_idxs, sizeof(dnnl_dims_t));
+    memcpy(step, b->strides, sizeof(dnnl_dims_t));
+    return b->inner_nblks;
+#else
+    dnnl_format_kind_t kind;
+    int                n;
+    dnnl_dims_t       *s, *i, *t;
+
+    if (dnnl_memory_desc_query(d, dnnl_query_format_kind, &kind) != dnnl_success ||
+        kind != dnnl_blocked ||
+        dnnl_memory_desc_query(d, dnnl_query_inner_nblks_s32, &n) != dnnl_success ||
+        dnnl_memory_desc_query(d, dnnl_query_inner_blks, &s) != dnnl_success ||
+        dnnl_memory_desc_query(d, dnnl_query_inner_idxs, &i) != dnnl_success ||
+        dnnl_memory_desc_query(d, dnnl_query_strides, &t) != dnnl_success)
+        return 0;
+    memcpy(size, *s, sizeof(dnnl_dims_t));
+    memcpy(dim, *i, sizeof(dnnl_dims_t));
+    memcpy(step, *t, sizeof(dnnl_dims_t));
+    return n;
+#endif
+}
+
+/* 16 pairs of rows by 64 columns, along the rows and then the columns; nothing else */
+static bool in_panels(desc_ref d, int64_t k, int64_t n)
+{
+    const int64_t block = 2 * 16 * 64, down = (k + 31) / 32 * block;
+    dnnl_dims_t   size, dim, step;
+
+    return blocks_of(d, size, dim, step) == 3 && size[0] == 16 && size[1] == 64 && size[2] == 2 &&
+           dim[0] == 0 && dim[1] == 1 && dim[2] == 0 && step[0] == block && step[1] == down &&
+           dnnl_memory_desc_get_size(d) == (size_t)((n + 63) / 64 * down) * sizeof(uint16_t);
+}
+
 /* descriptions outlive the primitive's own */
 static dnnl_status_t take_sizes(struct um_dnn_plan *p, const_dnnl_primitive_desc_t pd)
 {
     const desc_ref md = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
 
     p->packed = dnnl_memory_desc_get_size(DESC(p->desc[p->shape.pack ? C : B]));
+    p->panels = (p->shape.pack ? p->shape.dtc : p->shape.dt) == UM_BF16 &&
+                in_panels(DESC(p->desc[p->shape.pack ? C : B]), p->shape.k, p->shape.n);
     if (!md || p->shape.pack)
         return dnnl_success;
     p->scratch = dnnl_memory_desc_get_size(md);
@@ -376,6 +421,11 @@ size_t um_dnn_plan_scratch(const struct um_dnn_plan *plan)
 size_t um_dnn_plan_packed(const struct um_dnn_plan *plan)
 {
     return plan->packed;
+}
+
+bool um_dnn_plan_panels(const struct um_dnn_plan *plan)
+{
+    return plan->panels;
 }
 
 /* the worker's view of operand i, made when first wanted, now looking at `data` */

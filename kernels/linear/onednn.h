@@ -49,6 +49,8 @@ UM_RESULT_USED int um_dnn_plan(struct um_dev *dev, const struct um_dnn_shape *sh
                                struct um_dnn_plan **plan);
 size_t             um_dnn_plan_scratch(const struct um_dnn_plan *plan); /* bytes it works in */
 size_t             um_dnn_plan_packed(const struct um_dnn_plan *plan);  /* bytes of op(b) packed */
+/* is op(B) of a plan with `packed` or `pack` laid out as panels.h says? */
+bool um_dnn_plan_panels(const struct um_dnn_plan *plan);
 /* um_dnn_run - reentrant for different workers, with a scratch of its own for each call. Packing
  * reads b and writes c. */
 UM_RESULT_USED int um_dnn_run(struct um_dev *dev, int worker, const struct um_dnn_plan *plan,
