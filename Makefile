@@ -55,9 +55,12 @@ ISA_avx512  := -DUM_ISA=avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma 
 ISA_avx512bf16 := $(subst UM_ISA=avx512,UM_ISA=avx512bf16,$(ISA_avx512)) -mavx512bf16
 ISA_generic := -DUM_ISA=generic
 
+# what the library and the plug-in must agree on, as one number (kernels/plugin.h)
+ABI_H    := $(addprefix kernels/,kernels.h backend.h plugin.h) $(addprefix lib/base/,dtype.h pool.h status.h)
+ABI      := $(shell cat $(ABI_H) | cksum | cut -d ' ' -f 1)
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Werror
 SANFLAGS := $(if $(filter 1,$(SAN)),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DUM_POISON,$(if $(filter thread,$(SAN)),-fsanitize=thread -DUM_POISON))
-OURS     := -Ilib -I. -I$(BUILD) -D_POSIX_C_SOURCE=200809L -DUM_VERSION='"$(VERSION)"' -fPIC -fvisibility=hidden \
+OURS     := -Ilib -I. -I$(BUILD) -D_POSIX_C_SOURCE=200809L -DUM_VERSION='"$(VERSION)"' -DUM_PLUGIN_ABI=$(ABI)u -fPIC -fvisibility=hidden \
             -ffp-contract=off $(PKG_CFLAGS) $(SANFLAGS)
 CSTD     := -std=c11 $(WARN)
 LINK     := $(SANFLAGS) $(LDFLAGS)
@@ -115,13 +118,15 @@ $(BUILD)/libum.so: $(BUILD)/$(SONAME)
 $(BUILD)/libum.a: $(LIB_O)
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $(LIB_O)
 
+$(BUILD)/kernels/plugin.o $(BUILD)/kernels/cuda.cu.o: $(ABI_H)
+
 # the CUDA plug-in: built when nvcc is there; programs open it only when they find a GPU
 CUDA_ARCHS ?= 80 90 100
 CUDA_O     := $(CUDA_CU:%.cu=$(BUILD)/%.cu.o)
 cuda: $(if $(NVCC),$(BUILD)/libum-cuda.so)
 $(BUILD)/%.cu.o: %.cu
 	@mkdir -p $(@D)
-	$(call say,NVCC,$<)$(NVCC) -std=c++17 -O2 -Ilib -I. -DUM_VERSION='"$(VERSION)"' -Werror all-warnings \
+	$(call say,NVCC,$<)$(NVCC) -std=c++17 -O2 -Ilib -I. -DUM_VERSION='"$(VERSION)"' -DUM_PLUGIN_ABI=$(ABI)u -Werror all-warnings \
 	  -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra,-Werror $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
 	  -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS)) -MMD -MP -c -o $@ $<
 $(BUILD)/libum-cuda.so: $(CUDA_O) $(BUILD)/libum.so

@@ -7,8 +7,8 @@
 
 #include "kernels/kernels.h"
 
-/* changes with struct um_kernels and struct um_dev: their sizes are part of it */
-#define UM_PLUGIN_ABI ((unsigned)(sizeof(struct um_kernels) * 1000 + sizeof(struct um_attn)))
+/* UM_PLUGIN_ABI, from the Makefile: the checksum of every header that says how the library and a
+ * plug-in see a device, the table and the structs its operations take */
 
 /* what libum-cuda.so exports as "um_cuda_open": a device that um_dev_close() ends through its
  * `close`, or why there is none */
