@@ -112,6 +112,24 @@ struct um_distill {
     float         tau_s, tau_t;
 };
 
+/* floats from .. from+n-1 of the parameters' block, and what the optimiser does to them */
+struct um_span {
+    int64_t from, n;
+    float   gscale, wd; /* the gradient's factor (clipping); weight decay */
+};
+
+/* AdamW over spans of blocks w, m, u, g of one layout, step t >= 1:
+ *   g <- gscale g;  m <- b1 m + (1-b1) g;  u <- b2 u + (1-b2) g^2
+ *   w <- w (1 - lr wd) - lr (m / (1 - b1^t)) / (sqrt(u / (1 - b2^t)) + eps)
+ * What lies between the spans is left alone. */
+struct um_adam {
+    float                *w, *m, *u;
+    const float          *g;
+    const struct um_span *span; /* host [spans]: rising, none into another */
+    int64_t               spans, t;
+    float                 lr, b1, b2, eps;
+};
+
 struct um_kernels {
     const char *name; /* "ref", "cpu", "cuda" */
 
@@ -271,12 +289,11 @@ struct um_kernels {
                        const struct um_distill *d);
 
     /* ---- optimiser: kernels/optim: float ---- */
-    /* sum[0] += sum x^2 (double accumulation in fixed blocks) */
-    int (*sumsq)(struct um_dev *dev, double *sum, const float *x, int64_t n);
-    /* g scaled by `gscale`; m <- b1 m + (1-b1) g; u <- b2 u + (1-b2) g^2;
-     * w <- w (1 - lr wd) - lr (m / (1 - b1^t)) / (sqrt(u / (1 - b2^t)) + eps), t >= 1 */
-    int (*adamw)(struct um_dev *dev, float *w, float *m, float *u, const float *g, int64_t n,
-                 float gscale, float lr, float b1, float b2, float eps, float wd, int64_t t);
+    /* sum[i] += sum of x^2 over span i (double accumulation in fixed blocks): the lengths of all
+     * gradients in one call */
+    int (*sumsq)(struct um_dev *dev, double *sum, const float *x, const struct um_span *span,
+                 int64_t spans);
+    int (*adamw)(struct um_dev *dev, const struct um_adam *a);
 };
 
 /* um_dev_open - a device by name: "cpu", "ref" (the definitions, slow), "cuda", "cuda:N", "auto"

@@ -4,36 +4,46 @@
 
 #include <math.h>
 
-int um_ref_sumsq(struct um_dev *dev, double *sum, const float *x, int64_t n)
+int um_ref_sumsq(struct um_dev *dev, double *sum, const float *x, const struct um_span *span,
+                 int64_t spans)
 {
-    double s = 0;
-
     (void)dev;
-    UM_TRY(um_check_rows("sumsq", n, 1));
-    for (int64_t i = 0; i < n; i++)
-        s += (double)x[i] * (double)x[i];
-    *sum += s;
+    UM_TRY(um_check_spans("sumsq", span, spans));
+    for (int64_t i = 0; i < spans; i++) {
+        const float *v = x + span[i].from;
+        double       s = 0;
+
+        for (int64_t k = 0; k < span[i].n; k++)
+            s += (double)v[k] * (double)v[k];
+        sum[i] += s;
+    }
     return UM_OK;
 }
 
-int um_ref_adamw(struct um_dev *dev, float *w, float *m, float *u, const float *g, int64_t n,
-                 float gscale, float lr, float b1, float b2, float eps, float wd, int64_t t)
+/* float k of the block, by the group of span s; c1, c2: 1 - b^t */
+static void update(const struct um_adam *a, const struct um_span *s, int64_t k, double c1,
+                   double c2)
 {
-    const double c1 = 1 - pow((double)b1, (double)t), c2 = 1 - pow((double)b2, (double)t);
+    const double b1 = (double)a->b1, b2 = (double)a->b2, lr = (double)a->lr;
+    const double g = (double)a->g[k] * (double)s->gscale;
+    const double m = b1 * (double)a->m[k] + (1 - b1) * g;
+    const double u = b2 * (double)a->u[k] + (1 - b2) * g * g;
 
+    a->w[k] = (float)((double)a->w[k] * (1 - lr * (double)s->wd) -
+                      lr * (m / c1 / (sqrt(u / c2) + (double)a->eps)));
+    a->m[k] = (float)m;
+    a->u[k] = (float)u;
+}
+
+int um_ref_adamw(struct um_dev *dev, const struct um_adam *a)
+{
     (void)dev;
-    UM_TRY(um_check_rows("adamw", n, 1));
-    if (t < 1)
-        return um_fail(UM_ERANGE, "adamw: step %lld is before the first", (long long)t);
-    for (int64_t i = 0; i < n; i++) {
-        const double gi   = (double)g[i] * (double)gscale;
-        const double mi   = (double)b1 * (double)m[i] + (1 - (double)b1) * gi;
-        const double ui   = (double)b2 * (double)u[i] + (1 - (double)b2) * gi * gi;
-        const double step = mi / c1 / (sqrt(ui / c2) + (double)eps);
+    UM_TRY(um_check_adam(a));
+    const double c1 = 1 - pow((double)a->b1, (double)a->t);
+    const double c2 = 1 - pow((double)a->b2, (double)a->t);
 
-        w[i] = (float)((double)w[i] * (1 - (double)lr * (double)wd) - (double)lr * step);
-        m[i] = (float)mi;
-        u[i] = (float)ui;
-    }
+    for (int64_t i = 0; i < a->spans; i++)
+        for (int64_t k = 0; k < a->span[i].n; k++)
+            update(a, &a->span[i], a->span[i].from + k, c1, c2);
     return UM_OK;
 }

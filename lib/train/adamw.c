@@ -1,4 +1,4 @@
-/* adamw.c - one kernel call per parameter: each has its own decay and its own clip */
+/* adamw.c - one kernel call for all parameters: each is a span with its own decay and clip */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "train/adamw.h"
 
@@ -40,7 +40,8 @@ int um_adamw_new(struct um_adamw **out, struct um_params *ps, const struct um_ad
     o->opts   = *opts;
     o->frozen = calloc(n, sizeof *o->frozen);
     o->host   = calloc(n, sizeof *o->host);
-    if (!o->frozen || !o->host)
+    o->span   = calloc(n, sizeof *o->span);
+    if (!o->frozen || !o->host || !o->span)
         st = um_fail(UM_ENOMEM, "out of memory");
     else if ((st = zeros(ps->dev, block, (void **)&o->m)) >= 0 &&
              (st = zeros(ps->dev, block, (void **)&o->u)) >= 0)
@@ -65,6 +66,7 @@ void um_adamw_free(struct um_adamw *o)
             k->free(o->ps->dev, block[i]);
     free(o->frozen);
     free(o->host);
+    free(o->span);
     free(o);
 }
 
@@ -73,27 +75,46 @@ static bool updated(const struct um_adamw *o, int i)
     return !o->ps->list[i].buffer && !o->frozen[i];
 }
 
-/* host[i] = |g_i| for each tensor; the length of all */
-static int lengths(struct um_adamw *o, double *norm)
+/* the tensors that are updated, as spans; how many */
+static int spans(struct um_adamw *o)
+{
+    int n = 0;
+
+    for (int i = 0; i < o->ps->n; i++) {
+        const struct um_param *p  = &o->ps->list[i];
+        const double           wd = p->decay || o->opts.decay_all ? o->opts.weight_decay : 0;
+
+        if (updated(o, i))
+            o->span[n++] = (struct um_span){ p->offset, p->count, 1, (float)wd };
+    }
+    return n;
+}
+
+static const char *name_at(const struct um_params *ps, int64_t offset)
+{
+    for (int i = 0; i < ps->n; i++)
+        if (ps->list[i].offset == offset)
+            return ps->list[i].name;
+    return "?";
+}
+
+/* host[i] = |g| of span i; the length of all */
+static int lengths(struct um_adamw *o, int n, double *norm)
 {
     struct um_dev           *dev = o->ps->dev;
     const struct um_kernels *k   = um_dev_kernels(dev);
     double                   all = 0;
 
-    UM_TRY(k->zero(dev, o->sums, (size_t)o->ps->n * sizeof *o->sums));
-    for (int i = 0; i < o->ps->n; i++) {
-        const struct um_param *p = &o->ps->list[i];
-
-        if (updated(o, i))
-            UM_TRY(k->sumsq(dev, o->sums + i, o->ps->grad + p->offset, p->count));
-    }
+    UM_TRY(k->zero(dev, o->sums, (size_t)n * sizeof *o->sums));
+    UM_TRY(k->sumsq(dev, o->sums, o->ps->grad, o->span, n));
     UM_TRY(k->sync(dev));
-    UM_TRY(k->download(dev, o->host, o->sums, (size_t)o->ps->n * sizeof *o->host));
-    for (int i = 0; i < o->ps->n; i++) {
+    UM_TRY(k->download(dev, o->host, o->sums, (size_t)n * sizeof *o->host));
+    for (int i = 0; i < n; i++) {
         all += o->host[i];
         o->host[i] = sqrt(o->host[i]);
         if (!isfinite(o->host[i]))
-            return um_fail(UM_ENONFINITE, "the gradient of %s is not finite", o->ps->list[i].name);
+            return um_fail(UM_ENONFINITE, "the gradient of %s is not finite",
+                           name_at(o->ps, o->span[i].from));
     }
     *norm = sqrt(all);
     return UM_OK;
@@ -103,24 +124,28 @@ int um_adamw_step(struct um_adamw *o, double lr, struct um_update *done)
 {
     const struct um_adamw_opts *p   = &o->opts;
     struct um_dev              *dev = o->ps->dev;
-    const struct um_kernels    *k   = um_dev_kernels(dev);
+    const int                   n   = spans(o);
 
     *done = (struct um_update){ 0 };
-    UM_TRY(lengths(o, &done->norm));
+    UM_TRY(lengths(o, n, &done->norm));
     o->updates++;
-    for (int i = 0; i < o->ps->n; i++) {
-        const struct um_param *w    = &o->ps->list[i];
-        const double           len  = p->clip == UM_CLIP_GLOBAL ? done->norm : o->host[i];
-        const bool             clip = p->clip != UM_CLIP_NONE && len > p->max_norm;
-        const double           wd   = w->decay || p->decay_all ? p->weight_decay : 0;
+    for (int i = 0; i < n && p->clip != UM_CLIP_NONE; i++) {
+        const double len = p->clip == UM_CLIP_GLOBAL ? done->norm : o->host[i];
 
-        if (!updated(o, i))
-            continue;
-        done->clipped += clip;
-        UM_TRY(k->adamw(dev, o->ps->value + w->offset, o->m + w->offset, o->u + w->offset,
-                        o->ps->grad + w->offset, w->count, clip ? (float)(p->max_norm / len) : 1,
-                        (float)lr, (float)p->beta1, (float)p->beta2, (float)p->eps, (float)wd,
-                        o->updates));
+        if (len > p->max_norm) {
+            o->span[i].gscale = (float)(p->max_norm / len);
+            done->clipped++;
+        }
     }
-    return UM_OK;
+    return um_dev_kernels(dev)->adamw(dev, &(struct um_adam){ .w     = o->ps->value,
+                                                              .m     = o->m,
+                                                              .u     = o->u,
+                                                              .g     = o->ps->grad,
+                                                              .span  = o->span,
+                                                              .spans = n,
+                                                              .t     = o->updates,
+                                                              .lr    = (float)lr,
+                                                              .b1    = (float)p->beta1,
+                                                              .b2    = (float)p->beta2,
+                                                              .eps   = (float)p->eps });
 }

@@ -32,8 +32,9 @@ struct um_adamw {
     bool                *frozen;  /* [ps->n]: not updated; set by the caller */
 
     /* private */
-    double *sums; /* device, [ps->n] */
-    double *host; /* the same here */
+    struct um_span *span; /* host: the tensors of a step, each with its factor and decay */
+    double         *sums; /* device: for each of these */
+    double         *host; /* the same here */
 };
 
 /* um_adamw_new - moments zeroed; ps has values and gradients allocated. um_adamw_free takes NULL.

@@ -164,8 +164,19 @@ static int dropout(const struct bench *b)
 
 static int adamw(const struct bench *b)
 {
-    return b->k->adamw(b->dev, b->w, b->x, b->y, b->z, b->n * b->c, 1, 1e-9f, 0.9f, 0.95f, 1e-8f,
-                       0.05f, 10);
+    const struct um_span all = { 0, b->n * b->c, 1, 0.05f };
+
+    return b->k->adamw(b->dev, &(struct um_adam){ .w     = b->w,
+                                                  .m     = b->x,
+                                                  .u     = b->y,
+                                                  .g     = b->z,
+                                                  .span  = &all,
+                                                  .spans = 1,
+                                                  .t     = 10,
+                                                  .lr    = 1e-9f,
+                                                  .b1    = 0.9f,
+                                                  .b2    = 0.95f,
+                                                  .eps   = 1e-8f });
 }
 
 /* n samples of c tokens, heads of k_ channels */

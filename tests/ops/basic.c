@@ -373,18 +373,42 @@ static int bce_bwd(const struct ot_case *c)
     return c->k->bce_bwd(c->dev, c->a[3], c->a[2], c->a[0], c->a[1], c->dim[0], 0.25f);
 }
 
-/* ---- the optimiser ------------------------------------------------------------------------------
+/* ---- the optimiser: three spans, one of them empty, with a gap before the last ------------------
  */
+
+static void spans(const struct ot_case *c, struct um_span s[3])
+{
+    const int64_t n = c->dim[0], third = n / 3, gap = n / 8;
+
+    s[0] = (struct um_span){ 0, third, 0.5f, 0.05f };
+    s[1] = (struct um_span){ third, 0, 1, 0 };
+    s[2] = (struct um_span){ third + gap, n - third - gap, 1, 0 };
+}
 
 static int sumsq(const struct ot_case *c)
 {
-    return c->k->sumsq(c->dev, c->a[1], c->a[0], c->dim[0]);
+    struct um_span s[3];
+
+    spans(c, s);
+    return c->k->sumsq(c->dev, c->a[1], c->a[0], s, 3);
 }
 
 static int adamw(const struct ot_case *c)
 {
-    return c->k->adamw(c->dev, c->a[0], c->a[1], c->a[2], c->a[3], c->dim[0], 0.5f, 1e-3f, 0.9f,
-                       0.95f, 1e-8f, 0.05f, 1 + c->nr);
+    struct um_span s[3];
+
+    spans(c, s);
+    return c->k->adamw(c->dev, &(struct um_adam){ .w     = c->a[0],
+                                                  .m     = c->a[1],
+                                                  .u     = c->a[2],
+                                                  .g     = c->a[3],
+                                                  .span  = s,
+                                                  .spans = 3,
+                                                  .t     = 1 + c->nr,
+                                                  .lr    = 1e-3f,
+                                                  .b1    = 0.9f,
+                                                  .b2    = 0.95f,
+                                                  .eps   = 1e-8f });
 }
 
 #define MATMUL_SHAPES                                                                              \
@@ -692,13 +716,13 @@ const struct ot_row ot_basic[] = {
       .float_only = true,
       .array      = { IN(OT_FLOAT, "n"), IN(OT_LABEL, "n"), IN(OT_FLOAT, "1"), OUT(OT_FLOAT, "n"),
                       FWD(OT_FLOAT, "1") } },
-    { .name = "sumsq",
+    { .name = "sumsq: global gradient norm",
       .run  = sumsq,
       SPANS,
       .tol        = 1e-12,
       .float_only = true,
-      .array      = { IN(OT_FLOAT, "n"), ACC(OT_DOUBLE, "1") } },
-    { .name = "adamw",
+      .array      = { IN(OT_FLOAT, "n"), ACC(OT_DOUBLE, "3") } },
+    { .name = "adamw: fused, decay groups",
       .run  = adamw,
       SPANS,
       .tol        = 2e-7,

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "base/philox.h"
 #include "kernels/load.h"
 #include "kernels/vec.h"
 
@@ -180,7 +181,12 @@ static void impossible_calls_are_refused(void **state)
         assert_int_equal(k->batchnorm_fwd(dev, UM_F32, y, l, l, l, x, NULL, NULL, 0, 4, 0),
                          UM_ERANGE);
         assert_int_equal(k->dropout(dev, UM_F32, y, x, 8, (struct um_drop){ 1.5f, 0 }), UM_ERANGE);
-        assert_int_equal(k->adamw(dev, y, y, y, x, 8, 1, 1, 0, 0, 0, 0, 0), UM_ERANGE);
+        const struct um_span into[2] = { { 0, 4, 1, 0 }, { 3, 2, 1, 0 } };
+        const struct um_adam early   = { y, y, y, x, into, 1, 0, 1, 0, 0, 0 };
+        double               sum[2];
+
+        assert_int_equal(k->adamw(dev, &early), UM_ERANGE);
+        assert_int_equal(k->sumsq(dev, sum, x, into, 2), UM_ERANGE);
         um_dev_close(dev);
     }
 }
@@ -241,6 +247,40 @@ static void dropout_drops_its_share(void **state)
     }
     assert_in_range(gone, 98500, 101500);
     free(x);
+    um_dev_close(dev);
+}
+
+/* the optimiser over many spans in one call: the same bits as a call for each */
+static void spans_at_once_or_one_by_one(void **state)
+{
+    enum { N = 40000 };
+    static float             w[2][N], m[2][N], u[2][N], g[N];
+    const struct um_span     s[]       = { { 0, 17000, 0.5f, 0.1f },
+                                           { 17008, 3, 1, 0 },
+                                           { 17024, 20001, 2, 0.05f } };
+    double                   sum[2][3] = { { 0 } };
+    struct um_dev           *dev       = open_cpu(NULL);
+    const struct um_kernels *k         = um_dev_kernels(dev);
+    struct um_rng            rng       = um_rng_at(3, UM_RNG_TEST, 0, 0);
+
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        g[i]    = (float)um_rng_normal(&rng);
+        w[0][i] = w[1][i] = (float)um_rng_normal(&rng);
+    }
+    for (int at = 0; at < 2; at++)
+        for (int i = 0; i < (at ? 3 : 1); i++) {
+            const struct um_adam a = { w[at], m[at], u[at], g,     s + i, at ? 1 : 3,
+                                       4,     1e-3f, 0.9f,  0.99f, 1e-8f };
+
+            assert_int_equal(k->adamw(dev, &a), UM_OK);
+            assert_int_equal(k->sumsq(dev, sum[at] + i, g, s + i, a.spans), UM_OK);
+        }
+    assert_memory_equal(w[0], w[1], sizeof w[0]);
+    assert_memory_equal(m[0], m[1], sizeof m[0]);
+    assert_memory_equal(u[0], u[1], sizeof u[0]);
+    assert_memory_equal(sum[0], sum[1], sizeof sum[0]);
+    assert_true(m[0][17000] == 0 && m[0][17011] == 0 && m[0][17010] != 0); /* nothing between */
     um_dev_close(dev);
 }
 
@@ -305,6 +345,7 @@ int main(void)
         cmocka_unit_test(impossible_calls_are_refused),
         cmocka_unit_test(nan_goes_through),
         cmocka_unit_test(dropout_drops_its_share),
+        cmocka_unit_test(spans_at_once_or_one_by_one),
         cmocka_unit_test(products_start_no_threads),
     };
 
