@@ -13,6 +13,7 @@ extern "C" {
 #include "kernels/activation/activation.h"
 #include "kernels/attention/attention.h"
 #include "kernels/batchnorm/batchnorm.h"
+#include "kernels/dice/dice.h"
 #include "kernels/distill/distill.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/l2norm/l2norm.h"
@@ -39,6 +40,7 @@ UM_L2NORM_OPS(DECLARE, cuda)
 UM_SOFTMAX_OPS(DECLARE, cuda)
 UM_ATTENTION_OPS(DECLARE, cuda)
 UM_LOSS_OPS(DECLARE, cuda)
+UM_DICE_OPS(DECLARE, cuda)
 UM_DISTILL_OPS(DECLARE, cuda)
 UM_OPTIM_OPS(DECLARE, cuda)
 }
@@ -62,6 +64,7 @@ static void fill_table(void)
     UM_SOFTMAX_OPS(FILL, cuda)
     UM_ATTENTION_OPS(FILL, cuda)
     UM_LOSS_OPS(FILL, cuda)
+    UM_DICE_OPS(FILL, cuda)
     UM_DISTILL_OPS(FILL, cuda)
     UM_OPTIM_OPS(FILL, cuda)
 }

@@ -6,6 +6,7 @@
 #include "kernels/activation/activation.h"
 #include "kernels/attention/attention.h"
 #include "kernels/batchnorm/batchnorm.h"
+#include "kernels/dice/dice.h"
 #include "kernels/distill/distill.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/l2norm/l2norm.h"
@@ -33,6 +34,7 @@
     UM_SOFTMAX_OPS(X, b)                                                                           \
     UM_ATTENTION_OPS(X, b)                                                                         \
     UM_LOSS_OPS(X, b)                                                                              \
+    UM_DICE_OPS(X, b)                                                                              \
     UM_DISTILL_OPS(X, b)                                                                           \
     UM_OPTIM_OPS(X, b)
 

@@ -112,6 +112,36 @@ struct um_distill {
     float         tau_s, tau_t;
 };
 
+/* Focal loss with sigmoid (method.md 9.3), summed over the elements whose target y is not NaN:
+ *   f = a e^(gamma log s) BCE(x, y),  s = sigmoid(-x (2y - 1)): how far the prediction is off
+ *   a = alpha y + (1 - alpha) (1 - y), or 1 where alpha < 0;  BCE as bce_fwd; gamma >= 0, alpha <=
+ * 1
+ */
+struct um_focal {
+    int64_t      n;
+    const float *x, *y; /* logits, and targets in 0..1 or NaN: no label */
+    float        gamma, alpha, scale;
+};
+
+/* Dice loss (method.md 9.3, 9.4) of B samples, C classes and S places: element (b, j, s) of x lies
+ * at (b C + j) S + s, or with `last`, classes last, at (b S + s) C + j.
+ *   p = sigmoid(x), or with `softmax` over the classes
+ * A group is one sample and class (G = B C, group b C + j), or with `batch` a class (G = C). Its
+ * sums over the places that have a label:
+ *   I = sum p y,  P = sum p,  Y = sum y  (with `square` sum p^2, sum y^2)
+ *   dice = (2 I + top) / (P + Y + bottom)
+ *   loss += scale * sum over groups of (1 - dice), or with `log` of -log dice
+ * Classes before `first` have no part in the sum over groups (1: background left out).
+ * Targets are y, laid out as x, in 0..1 or NaN: no label; or class numbers, one-hot: target [B,S],
+ * -1: no label. The other is NULL. No place at all: the loss is left alone. */
+struct um_dice {
+    int64_t        B, C, S, first;
+    const float   *x, *y;
+    const int32_t *target;
+    bool           last, softmax, batch, square, log;
+    float          top, bottom, scale;
+};
+
 /* floats from .. from+n-1 of the parameters' block, and what the optimiser does to them */
 struct um_span {
     int64_t from, n;
@@ -165,6 +195,10 @@ struct um_kernels {
     /* y = x dropped; its backward is itself applied to dy (y may be x) */
     int (*dropout)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, int64_t n,
                    struct um_drop drop);
+    /* y = x [B,n] with whole samples dropped: sample b is kept or not as element b of `dropout` is
+     * (stochastic depth); its backward is itself applied to dy (y may be x) */
+    int (*drop_path)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, int64_t B,
+                     int64_t n, struct um_drop drop);
     /* y = x e^theta, theta one float; dx = dy e^theta; dtheta += sum dy x e^theta; all float */
     int (*expscale_fwd)(struct um_dev *dev, float *y, const float *x, const float *theta,
                         int64_t n);
@@ -271,12 +305,32 @@ struct um_kernels {
     int (*xent_bwd)(struct um_dev *dev, float *dx, const float *gloss, const float *x, int64_t rs,
                     int64_t cs, const float *lse, const int32_t *target, int64_t n, int64_t c,
                     float scale);
+    /* against given distributions: H_i = sum_j q_ij (logsumexp(x_i) - x_ij); q has the strides of
+     * x, q >= 0; its rows need not sum to 1, and one of zeros is left out; x may
+     * be -infinity where q is 0. lse [n] out */
+    int (*xent_soft_fwd)(struct um_dev *dev, float *loss, float *lse, const float *x,
+                         const float *q, int64_t rs, int64_t cs, int64_t n, int64_t c, float scale);
+    /* dx[i,j] = g scale (softmax(x_i)_j sum_k q_ik - q_ij) */
+    int (*xent_soft_bwd)(struct um_dev *dev, float *dx, const float *gloss, const float *x,
+                         const float *q, int64_t rs, int64_t cs, const float *lse, int64_t n,
+                         int64_t c, float scale);
     /* sigmoid binary cross entropy: sum of max(x,0) - x y + log(1 + e^-|x|) over the elements whose
      * target y is not NaN (NaN: no label) */
     int (*bce_fwd)(struct um_dev *dev, float *loss, const float *x, const float *y, int64_t n,
                    float scale);
     int (*bce_bwd)(struct um_dev *dev, float *dx, const float *gloss, const float *x,
                    const float *y, int64_t n, float scale);
+    /* loss += scale * sum f, and dx = g scale df/dx; without a label 0 */
+    int (*focal_fwd)(struct um_dev *dev, float *loss, const struct um_focal *f);
+    int (*focal_bwd)(struct um_dev *dev, float *dx, const float *gloss, const struct um_focal *f);
+
+    /* ---- overlap: kernels/dice: float ---- */
+    /* sums [G,3] out: I, P, Y of each group */
+    int (*dice_fwd)(struct um_dev *dev, float *loss, double *sums, const struct um_dice *d);
+    /* dx, laid out as x: through p from d loss / dp = g scale (-2 y / D + N p' / D^2) for N / D =
+     * dice, p' = 1, or with `square` 2 p; with `log` that by dice */
+    int (*dice_bwd)(struct um_dev *dev, float *dx, const float *gloss, const double *sums,
+                    const struct um_dice *d);
 
     /* ---- self-distillation: kernels/distill ---- */
     /* loss [1] += sum_i weight_i H_i; lse [n,2] out: log sum exp of the student's and the teacher's

@@ -12,7 +12,7 @@ struct job {
     enum um_dtype  dt, dtx;
     void          *y;
     const void    *a, *b;
-    int64_t        n;
+    int64_t        n, row; /* elements in all, of a sample */
     float          scale;
     struct um_drop drop;
     double        *part;
@@ -92,6 +92,32 @@ int UM_CPU(dropout)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x
     if (drop.p > 0)
         return run(dev, dropout, &(struct job){ .dt = dt, .y = y, .a = x, .n = n, .drop = drop });
     return y == x ? UM_OK : UM_CPU(cast)(dev, y, dt, x, dt, n);
+}
+
+/* spans of all samples one after the other; a span may begin and end inside samples */
+static int drop_path(void *arg, int64_t task, int worker)
+{
+    const struct job *j    = arg;
+    const int64_t     from = task * UM_SPAN, to = um_min(j->n, from + UM_SPAN);
+
+    (void)worker;
+    for (int64_t i = from, end; i < to; i = end) {
+        const float f = um_drop_factor(j->drop, i / j->row);
+
+        end = um_min(to, (i / j->row + 1) * j->row);
+        for (int64_t l = i; l < end; l += UM_VL)
+            um_vstore(j->y, j->dt, l, end - l,
+                      f > 0 ? um_vload(j->a, j->dt, l, end - l) * f : (um_vf){ 0 });
+    }
+    return UM_OK;
+}
+
+int UM_CPU(drop_path)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, int64_t B,
+                      int64_t n, struct um_drop drop)
+{
+    UM_TRY(um_check_drop_path(dt, B, n, drop));
+    return run(dev, drop_path,
+               &(struct job){ .dt = dt, .y = y, .a = x, .n = B * n, .row = n, .drop = drop });
 }
 
 static int scale(void *arg, int64_t task, int worker)

@@ -60,6 +60,26 @@ extern "C" int um_cuda_dropout(struct um_dev *dev, enum um_dtype dt, void *y, co
     return um_cuda_launched("dropout");
 }
 
+template <typename T>
+static __global__ void drop_rows(T *y, const T *x, int64_t B, int64_t n, struct um_drop d)
+{
+    EACH(i, B * n)
+    {
+        const float f = um_drop_factor(d, (uint64_t)(i / n));
+
+        um_st(y, i, f > 0 ? um_ld(x, i) * f : 0);
+    }
+}
+
+extern "C" int um_cuda_drop_path(struct um_dev *dev, enum um_dtype dt, void *y, const void *x,
+                                 int64_t B, int64_t n, struct um_drop drop)
+{
+    if (B * n == 0)
+        return UM_OK;
+    UM_CUDA_TYPED(dt, (RUN(drop_rows<T>, B * n)((T *)y, (const T *)x, B, n, drop)));
+    return um_cuda_launched("drop_path");
+}
+
 static __global__ void expscale_all(float *y, const float *x, const float *theta, int64_t n)
 {
     EACH(i, n)

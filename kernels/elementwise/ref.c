@@ -42,6 +42,20 @@ int um_ref_dropout(struct um_dev *dev, enum um_dtype dt, void *y, const void *x,
     return UM_OK;
 }
 
+int um_ref_drop_path(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, int64_t B,
+                     int64_t n, struct um_drop drop)
+{
+    (void)dev;
+    UM_TRY(um_check_drop_path(dt, B, n, drop));
+    for (int64_t b = 0; b < B; b++) {
+        const float f = um_drop_factor(drop, b);
+
+        for (int64_t i = b * n; i < (b + 1) * n; i++)
+            um_store(y, dt, i, f > 0 ? um_load(x, dt, i) * (double)f : 0);
+    }
+    return UM_OK;
+}
+
 int um_ref_expscale_fwd(struct um_dev *dev, float *y, const float *x, const float *theta, int64_t n)
 {
     (void)dev;

@@ -11,3 +11,12 @@ int um_check_targets(const char *op, const int32_t *target, int64_t n, int64_t c
                            (int)target[i], (long long)i, (long long)c - 1);
     return UM_OK;
 }
+
+int um_check_focal(const char *op, const struct um_focal *f)
+{
+    UM_TRY(um_check_rows(op, f->n, 1));
+    if (!(f->gamma >= 0) || !(f->alpha <= 1))
+        return um_fail(UM_ERANGE, "%s: gamma %g, alpha %g: expected gamma >= 0, alpha <= 1", op,
+                       (double)f->gamma, (double)f->alpha);
+    return UM_OK;
+}

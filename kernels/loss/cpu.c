@@ -10,7 +10,7 @@ UM_DECLARE_CPU(UM_LOSS_OPS)
 
 struct job {
     struct um_dev *dev;
-    const float   *x, *y;
+    const float   *x, *y, *q;
     const int32_t *target;
     const float   *log_sum;
     float         *lse, *dx, g;
@@ -18,15 +18,14 @@ struct job {
     double        *h; /* the loss of each row or span */
 };
 
-/* row i with its elements side by side */
-static const float *gather(const struct job *j, int64_t i, float *space)
+/* row i of a with its elements side by side */
+static const float *gather(const struct job *j, const float *a, int64_t i, float *space)
 {
-    const float *x = j->x + i * j->rs;
-
+    a += i * j->rs;
     if (j->cs == 1)
-        return x;
+        return a;
     for (int64_t l = 0; l < j->c; l++)
-        space[l] = x[l * j->cs];
+        space[l] = a[l * j->cs];
     return space;
 }
 
@@ -49,7 +48,7 @@ static int rows_fwd(void *arg, int64_t task, int worker)
 
     UM_TRY(um_dev_scratch(j->dev, worker, (size_t)j->c * sizeof(float), &space));
     for (int64_t i = task * j->rows; i < um_min(j->n, (task + 1) * j->rows); i++) {
-        const float *x = gather(j, i, space);
+        const float *x = gather(j, j->x, i, space);
         const double l = log_sum_exp(x, j->c);
 
         j->lse[i] = (float)l;
@@ -92,7 +91,7 @@ static int rows_bwd(void *arg, int64_t task, int worker)
 
     UM_TRY(um_dev_scratch(j->dev, worker, (size_t)j->c * sizeof(float), &space));
     for (int64_t i = task * j->rows; i < um_min(j->n, (task + 1) * j->rows); i++) {
-        const float *x  = gather(j, i, space);
+        const float *x  = gather(j, j->x, i, space);
         float       *dx = j->cs == 1 ? j->dx + i * j->rs : space;
         const float  g  = j->target[i] < 0 ? 0 : j->g;
 
@@ -131,6 +130,94 @@ int UM_CPU(xent_bwd)(struct um_dev *dev, float *dx, const float *gloss, const fl
     j.rows = um_rows_per_task(c);
     return um_share(dev, um_ceil_div(n, j.rows), rows_bwd, &j);
 }
+
+/* ---- against given distributions ---- */
+
+static int soft_fwd(void *arg, int64_t task, int worker)
+{
+    const struct job *j = arg;
+    void             *space;
+
+    UM_TRY(um_dev_scratch(j->dev, worker, 2 * (size_t)j->c * sizeof(float), &space));
+    for (int64_t i = task * j->rows; i < um_min(j->n, (task + 1) * j->rows); i++) {
+        const float *x = gather(j, j->x, i, space), *q = gather(j, j->q, i, (float *)space + j->c);
+        const double l   = log_sum_exp(x, j->c);
+        const float  lf  = (float)l;
+        um_vf        sum = { 0 }, all = { 0 };
+
+        for (int64_t m = 0; m < j->c; m += UM_VL) {
+            const um_vf v = um_vloadf(q, m, j->c - m);
+
+            all += v;
+            sum += um_vselect(v != 0.0f, v * (lf - um_vloadf(x, m, j->c - m)), (um_vf){ 0 });
+        }
+        j->lse[i] = lf;
+        j->h[i]   = (double)um_vsum(sum) + (double)um_vsum(all) * (l - (double)lf);
+    }
+    return UM_OK;
+}
+
+int UM_CPU(xent_soft_fwd)(struct um_dev *dev, float *loss, float *lse, const float *x,
+                          const float *q, int64_t rs, int64_t cs, int64_t n, int64_t c, float scale)
+{
+    struct job j = { .dev = dev, .x = x, .q = q, .lse = lse, .rs = rs, .cs = cs, .n = n, .c = c };
+    void      *p;
+
+    UM_TRY(um_check_rows("xent_soft_fwd", n, c));
+    UM_TRY(um_share_scratch(dev, (size_t)n * sizeof *j.h, &p));
+    j.h    = p;
+    j.rows = um_rows_per_task(c);
+    UM_TRY(um_share(dev, um_ceil_div(n, j.rows), soft_fwd, &j));
+    add_loss(loss, j.h, n, scale);
+    return UM_OK;
+}
+
+static int soft_bwd(void *arg, int64_t task, int worker)
+{
+    const struct job *j = arg;
+    void             *space;
+
+    UM_TRY(um_dev_scratch(j->dev, worker, 2 * (size_t)j->c * sizeof(float), &space));
+    for (int64_t i = task * j->rows; i < um_min(j->n, (task + 1) * j->rows); i++) {
+        const float *x = gather(j, j->x, i, space), *q = gather(j, j->q, i, (float *)space + j->c);
+        float       *dx  = j->cs == 1 ? j->dx + i * j->rs : space;
+        um_vf        sum = { 0 };
+
+        for (int64_t m = 0; m < j->c; m += UM_VL)
+            sum += um_vloadf(q, m, j->c - m);
+        const float all = um_vsum(sum);
+        for (int64_t m = 0; m < j->c; m += UM_VL) {
+            const um_vf p = um_vexp(um_vloadf(x, m, j->c - m) - j->log_sum[i]);
+
+            um_vstoref(dx, m, j->c - m, j->g * (p * all - um_vloadf(q, m, j->c - m)));
+        }
+        for (int64_t m = 0; j->cs != 1 && m < j->c; m++)
+            j->dx[i * j->rs + m * j->cs] = dx[m];
+    }
+    return UM_OK;
+}
+
+int UM_CPU(xent_soft_bwd)(struct um_dev *dev, float *dx, const float *gloss, const float *x,
+                          const float *q, int64_t rs, int64_t cs, const float *lse, int64_t n,
+                          int64_t c, float scale)
+{
+    struct job j = { .dev     = dev,
+                     .x       = x,
+                     .q       = q,
+                     .log_sum = lse,
+                     .dx      = dx,
+                     .rs      = rs,
+                     .cs      = cs,
+                     .n       = n,
+                     .c       = c,
+                     .g       = *gloss * scale };
+
+    UM_TRY(um_check_rows("xent_soft_bwd", n, c));
+    j.rows = um_rows_per_task(c);
+    return um_share(dev, um_ceil_div(n, j.rows), soft_bwd, &j);
+}
+
+/* ---- labels of their own ---- */
 
 /* labels are few: one logarithm at a time, by libm */
 static int bce(void *arg, int64_t task, int worker)
@@ -188,4 +275,90 @@ int UM_CPU(bce_bwd)(struct um_dev *dev, float *dx, const float *gloss, const flo
 
     UM_TRY(um_check_rows("bce_bwd", n, 1));
     return um_share(dev, um_ceil_div(n, UM_SPAN), bce_slope, &j);
+}
+
+/* ---- focal loss: a label for every pixel, so by vectors ---- */
+
+struct pixels {
+    const struct um_focal *f;
+    float                 *dx, g;
+    double                *h;
+};
+
+/* log(1 + e^x) */
+static um_vf softplus(um_vf x)
+{
+    return um_vmax(x, (um_vf){ 0 }) + um_vlog1p(um_vexp(-um_vabs(x)));
+}
+
+static um_vf focal_weight(const struct um_focal *f, um_vf x, um_vf y, um_vf u)
+{
+    const um_vf w = um_vexp(-f->gamma * softplus(x * u));
+
+    return f->alpha < 0 ? w : w * (f->alpha * y + (1 - f->alpha) * (1.0f - y));
+}
+
+/* v where there is a label and the vector reaches, else 0 */
+static um_vf labelled(um_vf v, um_vf y, int64_t k)
+{
+    return um_vfill((um_vf)((um_vi)v & ((um_vi)um_vabs(y) <= 0x7f800000)), k, 0);
+}
+
+static int focal(void *arg, int64_t task, int worker)
+{
+    const struct pixels *j    = arg;
+    const int64_t        from = task * UM_SPAN, to = um_min(j->f->n, from + UM_SPAN);
+    double               sum = 0;
+    um_vf                run = { 0 };
+
+    (void)worker;
+    for (int64_t i = from; i < to; i += UM_VL) {
+        const um_vf x = um_vloadf(j->f->x, i, to - i), y = um_vloadf(j->f->y, i, to - i);
+        const um_vf w = focal_weight(j->f, x, y, 2.0f * y - 1.0f);
+
+        run += labelled(w * (softplus(x) - x * y), y, to - i);
+        if ((i - from) / UM_VL % 32 == 31) { /* short runs in float */
+            sum += (double)um_vsum(run);
+            run = (um_vf){ 0 };
+        }
+    }
+    j->h[task] = sum + (double)um_vsum(run);
+    return UM_OK;
+}
+
+int UM_CPU(focal_fwd)(struct um_dev *dev, float *loss, const struct um_focal *f)
+{
+    struct pixels j = { .f = f };
+    void         *p;
+
+    UM_TRY(um_check_focal("focal_fwd", f));
+    UM_TRY(um_share_scratch(dev, (size_t)um_ceil_div(f->n, UM_SPAN) * sizeof *j.h, &p));
+    j.h = p;
+    UM_TRY(um_share(dev, um_ceil_div(f->n, UM_SPAN), focal, &j));
+    add_loss(loss, j.h, um_ceil_div(f->n, UM_SPAN), f->scale);
+    return UM_OK;
+}
+
+static int focal_slope(void *arg, int64_t task, int worker)
+{
+    const struct pixels *j    = arg;
+    const int64_t        from = task * UM_SPAN, to = um_min(j->f->n, from + UM_SPAN);
+
+    (void)worker;
+    for (int64_t i = from; i < to; i += UM_VL) {
+        const um_vf x = um_vloadf(j->f->x, i, to - i), y = um_vloadf(j->f->y, i, to - i);
+        const um_vf u = 2.0f * y - 1.0f, w = focal_weight(j->f, x, y, u);
+        const um_vf far = j->f->gamma * u * um_vsigmoid(x * u) * (softplus(x) - x * y);
+
+        um_vstoref(j->dx, i, to - i, labelled(j->g * (w * (um_vsigmoid(x) - y - far)), y, UM_VL));
+    }
+    return UM_OK;
+}
+
+int UM_CPU(focal_bwd)(struct um_dev *dev, float *dx, const float *gloss, const struct um_focal *f)
+{
+    struct pixels j = { .f = f, .dx = dx, .g = *gloss * f->scale };
+
+    UM_TRY(um_check_focal("focal_bwd", f));
+    return um_share(dev, um_ceil_div(f->n, UM_SPAN), focal_slope, &j);
 }

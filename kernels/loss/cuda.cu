@@ -2,6 +2,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda.h"
 
+extern "C" {
+#include "kernels/loss/loss.h"
+}
+
 enum { WARPS = 8, SUM = 1024 };
 
 /* loss += scale * sum of part[0..n): thread t takes t, t + SUM, ..; then a tree over the threads */
@@ -130,4 +134,134 @@ extern "C" int um_cuda_bce_bwd(struct um_dev *dev, float *dx, const float *gloss
         return UM_OK;
     bce_grad<<<um_cuda_blocks(n, 256), 256, 0, um_cuda_stream(dev)>>>(dx, gloss, x, y, n, scale);
     return um_cuda_launched("bce_bwd");
+}
+
+/* as xent_rows, against row i of q */
+static __global__ void soft_rows(float *part, float *lse, struct strided p, const float *q)
+{
+    const int64_t i = (int64_t)blockIdx.x * WARPS + threadIdx.y;
+    float         m = -INFINITY, s = 0, h = 0;
+
+    if (i >= p.n)
+        return;
+    const float *row = p.x + i * p.rs;
+    for (int64_t j = threadIdx.x; j < p.c; j += 32)
+        m = fmaxf(m, row[j * p.cs]);
+    m = um_warp_max(m);
+    for (int64_t j = threadIdx.x; j < p.c; j += 32)
+        s += expf(row[j * p.cs] - m);
+    s = m + logf(um_warp_sum(s));
+    for (int64_t j = threadIdx.x; j < p.c; j += 32)
+        if (q[i * p.rs + j * p.cs] != 0)
+            h += q[i * p.rs + j * p.cs] * (s - row[j * p.cs]);
+    h = um_warp_sum(h);
+    if (threadIdx.x == 0) {
+        lse[i]  = s;
+        part[i] = h;
+    }
+}
+
+static __global__ void soft_grad(float *dx, const float *gloss, struct strided p, const float *q,
+                                 const float *lse, float scale)
+{
+    const int64_t i   = (int64_t)blockIdx.x * WARPS + threadIdx.y;
+    float         all = 0;
+
+    if (i >= p.n)
+        return;
+    for (int64_t j = threadIdx.x; j < p.c; j += 32)
+        all += q[i * p.rs + j * p.cs];
+    all = um_warp_sum(all);
+    for (int64_t j = threadIdx.x; j < p.c; j += 32) {
+        const int64_t at = i * p.rs + j * p.cs;
+        dx[at]           = *gloss * scale * (expf(p.x[at] - lse[i]) * all - q[at]);
+    }
+}
+
+extern "C" int um_cuda_xent_soft_fwd(struct um_dev *dev, float *loss, float *lse, const float *x,
+                                     const float *q, int64_t rs, int64_t cs, int64_t n, int64_t c,
+                                     float scale)
+{
+    const struct strided p = { x, rs, cs, n, c };
+    float               *part;
+
+    if (n == 0)
+        return UM_OK;
+    part = (float *)um_cuda_work(dev, (size_t)n * sizeof *part);
+    if (!part)
+        return UM_ENOMEM;
+    soft_rows<<<um_cuda_blocks(n, WARPS), dim3(32, WARPS), 0, um_cuda_stream(dev)>>>(part, lse, p,
+                                                                                     q);
+    add_up<<<1, SUM, 0, um_cuda_stream(dev)>>>(loss, part, n, scale);
+    return um_cuda_launched("xent_soft_fwd");
+}
+
+extern "C" int um_cuda_xent_soft_bwd(struct um_dev *dev, float *dx, const float *gloss,
+                                     const float *x, const float *q, int64_t rs, int64_t cs,
+                                     const float *lse, int64_t n, int64_t c, float scale)
+{
+    const struct strided p = { x, rs, cs, n, c };
+
+    if (n == 0)
+        return UM_OK;
+    soft_grad<<<um_cuda_blocks(n, WARPS), dim3(32, WARPS), 0, um_cuda_stream(dev)>>>(dx, gloss, p,
+                                                                                     q, lse, scale);
+    return um_cuda_launched("xent_soft_bwd");
+}
+
+static __device__ float softplus(float x)
+{
+    return fmaxf(x, 0) + log1pf(expf(-fabsf(x)));
+}
+
+static __device__ float focal_weight(const struct um_focal &f, float x, float y)
+{
+    const float w = expf(-f.gamma * softplus(x * (2 * y - 1)));
+
+    return f.alpha < 0 ? w : w * (f.alpha * y + (1 - f.alpha) * (1 - y));
+}
+
+static __global__ void focal_terms(float *part, struct um_focal f)
+{
+    for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < f.n;
+         i += (int64_t)gridDim.x * blockDim.x) {
+        const float x = f.x[i], y = f.y[i];
+        part[i] = isnan(y) ? 0 : focal_weight(f, x, y) * (softplus(x) - x * y);
+    }
+}
+
+static __global__ void focal_grad(float *dx, const float *gloss, struct um_focal f)
+{
+    for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < f.n;
+         i += (int64_t)gridDim.x * blockDim.x) {
+        const float x = f.x[i], y = f.y[i], u = 2 * y - 1;
+        const float far = f.gamma * u / (1 + expf(-x * u)) * (softplus(x) - x * y);
+        const float d   = focal_weight(f, x, y) * (1 / (1 + expf(-x)) - y - far);
+        dx[i]           = isnan(y) ? 0 : *gloss * f.scale * d;
+    }
+}
+
+extern "C" int um_cuda_focal_fwd(struct um_dev *dev, float *loss, const struct um_focal *f)
+{
+    float *part;
+
+    UM_TRY(um_check_focal("focal_fwd", f));
+    if (f->n == 0)
+        return UM_OK;
+    part = (float *)um_cuda_work(dev, (size_t)f->n * sizeof *part);
+    if (!part)
+        return UM_ENOMEM;
+    focal_terms<<<um_cuda_blocks(f->n, 256), 256, 0, um_cuda_stream(dev)>>>(part, *f);
+    add_up<<<1, SUM, 0, um_cuda_stream(dev)>>>(loss, part, f->n, f->scale);
+    return um_cuda_launched("focal_fwd");
+}
+
+extern "C" int um_cuda_focal_bwd(struct um_dev *dev, float *dx, const float *gloss,
+                                 const struct um_focal *f)
+{
+    UM_TRY(um_check_focal("focal_bwd", f));
+    if (f->n == 0)
+        return UM_OK;
+    focal_grad<<<um_cuda_blocks(f->n, 256), 256, 0, um_cuda_stream(dev)>>>(dx, gloss, *f);
+    return um_cuda_launched("focal_bwd");
 }

@@ -159,6 +159,9 @@ UM_API struct um_var *um_activation(struct um_nn *nn, struct um_var *x, enum um_
 UM_API struct um_var *um_gelu(struct um_nn *nn, struct um_var *x);
 UM_API struct um_var *um_relu(struct um_nn *nn, struct um_var *x);
 UM_API struct um_var *um_dropout(struct um_nn *nn, struct um_var *x, float p);
+/* x [B,..]: what a residual branch adds, of whole samples dropped (stochastic depth); the others
+ * are scaled by 1/(1-p) */
+UM_API struct um_var *um_drop_path(struct um_nn *nn, struct um_var *x, float p);
 UM_API struct um_var *um_layernorm(struct um_nn *nn, struct um_var *x, struct um_var *gamma,
                                    struct um_var *beta, float eps);
 /* the same into another dtype: from the float residual stream to what products read */
@@ -213,8 +216,24 @@ UM_API struct um_var *um_expscale(struct um_nn *nn, struct um_var *x, struct um_
  */
 UM_API struct um_var *um_cross_entropy(struct um_nn *nn, struct um_var *x, const int32_t *target,
                                        bool transpose);
+/* the same against distributions: q host, laid out as x, 0 or more, whose rows (with transpose:
+ * columns) need not sum to 1; rows of zeros are left out of the sum and of the mean */
+UM_API struct um_var *um_cross_entropy_soft(struct um_nn *nn, struct um_var *x, const float *q,
+                                            bool transpose);
+/* the same at every place of a map x [B,C,..], or with `last` [B,..,C], float; target: host [B,..],
+ * -1: the place is left out */
+UM_API struct um_var *um_cross_entropy_map(struct um_nn *nn, struct um_var *x,
+                                           const int32_t *target, bool last);
 /* mean over the labelled elements; y host float [n,c], NaN = no label */
 UM_API struct um_var *um_bce(struct um_nn *nn, struct um_var *x, const float *y);
+/* focal loss (struct um_focal), mean over the labelled elements; y host, shape of x, 0..1, NaN = no
+ * label; alpha < 0: none */
+UM_API struct um_var *um_focal(struct um_nn *nn, struct um_var *x, const float *y, float gamma,
+                               float alpha);
+/* Dice loss (struct um_dice) of a map x [B,C,..], or with how->last [B,..,C], float: the mean over
+ * its groups -> float [1]. how: the options, and y or target on the host; sizes, x and scale are
+ * not read. */
+UM_API struct um_var *um_dice(struct um_nn *nn, struct um_var *x, const struct um_dice *how);
 /* sum_i weight_i H_i of student x and teacher t [n,c] (struct um_distill), float [1]; weight: host
  * [n]; centre [c] float; qmean [c] float, added to, or NULL. No gradient to teacher and centre. */
 UM_API struct um_var *um_distill(struct um_nn *nn, struct um_var *x, struct um_var *t,

@@ -112,6 +112,46 @@ struct um_var *um_dropout(struct um_nn *nn, struct um_var *x, float p)
     return nn_record(nn, y, dropout_back, &o, sizeof o, x->needs);
 }
 
+/* ---- whole samples dropped ---- */
+
+static int drop_path_back(struct um_nn *nn, const void *op, const struct um_var *y)
+{
+    const struct unary *o = op;
+    const int64_t       B = y->dim[0];
+    void               *dx;
+
+    UM_TRY(nn_grad_open(nn, o->x, &dx));
+    UM_TRY(nn->k->drop_path(nn->dev, y->dt, dx, y->grad, B, B ? nn_count(y) / B : 0, o->drop));
+    return nn_grad_close(nn, o->x, dx);
+}
+
+struct um_var *um_drop_path(struct um_nn *nn, struct um_var *x, float p)
+{
+    struct unary   o = { .x = x };
+    struct um_var *y;
+    char           s[UM_SHAPE_TEXT];
+    int64_t        B;
+
+    if (nn_bad(nn, x))
+        return NULL;
+    if (!(p >= 0 && p < 1))
+        return um_nn_fail(nn, UM_ERANGE, "drop_path: p %g, expected 0 <= p < 1", (double)p);
+    if (x->ndim < 1 || !nn_float(x->dt))
+        return um_nn_fail(nn, UM_ESHAPE, "drop_path: x %s %s, expected samples [B,..]",
+                          um_dtype_name(x->dt), nn_shape(x, s));
+    o.drop = nn_drop(nn, p);
+    if (!(o.drop.p > 0))
+        return x;
+    B = x->dim[0];
+    if (!nn_has(nn, drop_path) || !(y = nn_like(nn, x->dt, x)) ||
+        !nn_ok(
+            nn,
+            nn->k->drop_path(nn->dev, x->dt, y->data, x->data, B, B ? nn_count(x) / B : 0, o.drop),
+            "drop_path"))
+        return NULL;
+    return nn_record(nn, y, drop_path_back, &o, sizeof o, x->needs);
+}
+
 /* ---- x e^theta ---- */
 
 static int expscale_back(struct um_nn *nn, const void *op, const struct um_var *y)

@@ -1,4 +1,4 @@
-/* op_loss.c - cross entropy, binary cross entropy, weighted sums of scalars */
+/* op_loss.c - cross entropies, binary cross entropy, weighted sums of scalars */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 
@@ -6,7 +6,7 @@
 
 struct loss {
     struct um_var *x;
-    void          *target; /* device: int32 [n], or float [n,c] */
+    void          *target; /* device: int32 [n], or float laid out as x */
     float         *lse;
     int64_t        rs, cs, n, c;
     float          scale;
@@ -51,22 +51,33 @@ static bool targets(struct um_nn *nn, struct loss *o, const int32_t *target)
     return true;
 }
 
+/* rows of a matrix, or with `transpose` its columns */
+static bool rows_of(struct um_nn *nn, struct loss *o, bool transpose)
+{
+    const struct um_var *x = o->x;
+    char                 s[UM_SHAPE_TEXT];
+
+    if (x->ndim != 2 || x->dt != UM_F32) {
+        (void)um_nn_fail(nn, UM_ESHAPE, "cross entropy: x %s %s, expected float32 [n,c]",
+                         um_dtype_name(x->dt), nn_shape(x, s));
+        return false;
+    }
+    o->n  = x->dim[transpose];
+    o->c  = x->dim[!transpose];
+    o->rs = transpose ? 1 : x->dim[1];
+    o->cs = transpose ? x->dim[1] : 1;
+    return true;
+}
+
 struct um_var *um_cross_entropy(struct um_nn *nn, struct um_var *x, const int32_t *target,
                                 bool transpose)
 {
     struct loss    o = { .x = x };
     struct um_var *y;
-    char           s[UM_SHAPE_TEXT];
 
-    if (nn_bad(nn, x) || !nn_has(nn, xent_fwd) || !nn_has(nn, xent_bwd))
+    if (nn_bad(nn, x) || !nn_has(nn, xent_fwd) || !nn_has(nn, xent_bwd) ||
+        !rows_of(nn, &o, transpose))
         return NULL;
-    if (x->ndim != 2 || x->dt != UM_F32)
-        return um_nn_fail(nn, UM_ESHAPE, "cross entropy: x %s %s, expected float32 [n,c]",
-                          um_dtype_name(x->dt), nn_shape(x, s));
-    o.n  = x->dim[transpose];
-    o.c  = x->dim[!transpose];
-    o.rs = transpose ? 1 : x->dim[1];
-    o.cs = transpose ? x->dim[1] : 1;
     if (!targets(nn, &o, target) || !(y = scalar(nn)) ||
         !(o.lse = nn_alloc_elems(nn, o.n, UM_F32)) ||
         !nn_ok(nn,
@@ -75,6 +86,66 @@ struct um_var *um_cross_entropy(struct um_nn *nn, struct um_var *x, const int32_
                "cross entropy"))
         return NULL;
     return nn_record(nn, y, xent_back, &o, sizeof o, x->needs);
+}
+
+/* ---- cross entropy against distributions ---- */
+
+static int soft_back(struct um_nn *nn, const void *op, const struct um_var *y)
+{
+    const struct loss *o = op;
+    void              *dx;
+
+    UM_TRY(nn_grad_open(nn, o->x, &dx));
+    UM_TRY(nn->k->xent_soft_bwd(nn->dev, dx, y->grad, o->x->data, o->target, o->rs, o->cs, o->lse,
+                                o->n, o->c, o->scale));
+    return nn_grad_close(nn, o->x, dx);
+}
+
+/* uploads q; the scale of a mean over the rows that are not all zero */
+static bool distributions(struct um_nn *nn, struct loss *o, const float *q)
+{
+    int64_t        counted = 0;
+    struct um_var *t;
+
+    for (int64_t i = 0; i < o->n; i++) {
+        bool any = false;
+
+        for (int64_t j = 0; j < o->c; j++) {
+            const float v = q[i * o->rs + j * o->cs];
+
+            if (!(v >= 0) || !isfinite(v)) {
+                (void)um_nn_fail(nn, UM_ERANGE, "cross entropy: target %g of row %lld, class %lld",
+                                 (double)v, (long long)i, (long long)j);
+                return false;
+            }
+            any = any || v > 0;
+        }
+        counted += any;
+    }
+    if (!(t = um_nn_input(nn, UM_F32, 2, o->x->dim, q)))
+        return false;
+    o->target = t->data;
+    o->scale  = counted ? 1 / (float)counted : 0;
+    return true;
+}
+
+struct um_var *um_cross_entropy_soft(struct um_nn *nn, struct um_var *x, const float *q,
+                                     bool transpose)
+{
+    struct loss    o = { .x = x };
+    struct um_var *y;
+
+    if (nn_bad(nn, x) || !nn_has(nn, xent_soft_fwd) || !nn_has(nn, xent_soft_bwd) ||
+        !rows_of(nn, &o, transpose))
+        return NULL;
+    if (!distributions(nn, &o, q) || !(y = scalar(nn)) ||
+        !(o.lse = nn_alloc_elems(nn, o.n, UM_F32)) ||
+        !nn_ok(nn,
+               nn->k->xent_soft_fwd(nn->dev, y->data, o.lse, x->data, o.target, o.rs, o.cs, o.n,
+                                    o.c, o.scale),
+               "cross entropy"))
+        return NULL;
+    return nn_record(nn, y, soft_back, &o, sizeof o, x->needs);
 }
 
 /* ---- binary cross entropy ---- */

@@ -1,4 +1,4 @@
-/* basic.c - rows of products, elementwise operations, rows, losses and the optimiser */
+/* basic.c - rows of products, elementwise operations, sequences and tokens */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/ops/ops.h"
 
@@ -307,108 +307,12 @@ static int patches(const struct ot_case *c)
                          d[3] * d[6], d[4], d[5], d[6], 1.5f, -0.25f);
 }
 
-/* ---- losses: letters n, c -----------------------------------------------------------------------
- */
-
-/* every second case walks the matrix by columns, as the other direction of a contrastive loss */
-static void strides(const struct ot_case *c, int64_t *rs, int64_t *cs)
+static int drop_path(const struct ot_case *c)
 {
-    *rs = c->nr % 2 ? 1 : c->dim[1];
-    *cs = c->nr % 2 ? c->dim[0] : 1;
-}
+    const float p[] = { 0.3f, 0, 1, 0.5f };
 
-static int xent_fwd(const struct ot_case *c)
-{
-    int64_t rs, cs;
-
-    strides(c, &rs, &cs);
-    return c->k->xent_fwd(c->dev, c->a[2], c->a[3], c->a[0], rs, cs, c->a[1], c->dim[0], c->dim[1],
-                          0.5f);
-}
-
-enum { X_X, X_TARGET, X_G, X_LSE, X_DX, X_LOSS, X_LSE2 };
-
-static int xent_prepare(const struct ot_case *c)
-{
-    int64_t rs, cs;
-    float   loss = 0;
-
-    strides(c, &rs, &cs);
-    return c->k->xent_fwd(c->dev, &loss, c->a[X_LSE], c->a[X_X], rs, cs, c->a[X_TARGET], c->dim[0],
-                          c->dim[1], 0.5f);
-}
-
-static int xent_y(const struct ot_case *c)
-{
-    int64_t rs, cs;
-
-    strides(c, &rs, &cs);
-    *(float *)c->a[X_LOSS] = 0;
-    return c->k->xent_fwd(c->dev, c->a[X_LOSS], c->a[X_LSE2], c->a[X_X], rs, cs, c->a[X_TARGET],
-                          c->dim[0], c->dim[1], 0.5f);
-}
-
-static int xent_bwd(const struct ot_case *c)
-{
-    int64_t rs, cs;
-
-    strides(c, &rs, &cs);
-    return c->k->xent_bwd(c->dev, c->a[X_DX], c->a[X_G], c->a[X_X], rs, cs, c->a[X_LSE],
-                          c->a[X_TARGET], c->dim[0], c->dim[1], 0.5f);
-}
-
-static int bce_fwd(const struct ot_case *c)
-{
-    return c->k->bce_fwd(c->dev, c->a[2], c->a[0], c->a[1], c->dim[0], 0.25f);
-}
-
-static int bce_y(const struct ot_case *c)
-{
-    *(float *)c->a[4] = 0;
-    return c->k->bce_fwd(c->dev, c->a[4], c->a[0], c->a[1], c->dim[0], 0.25f);
-}
-
-static int bce_bwd(const struct ot_case *c)
-{
-    return c->k->bce_bwd(c->dev, c->a[3], c->a[2], c->a[0], c->a[1], c->dim[0], 0.25f);
-}
-
-/* ---- the optimiser: three spans, one of them empty, with a gap before the last ------------------
- */
-
-static void spans(const struct ot_case *c, struct um_span s[3])
-{
-    const int64_t n = c->dim[0], third = n / 3, gap = n / 8;
-
-    s[0] = (struct um_span){ 0, third, 0.5f, 0.05f };
-    s[1] = (struct um_span){ third, 0, 1, 0 };
-    s[2] = (struct um_span){ third + gap, n - third - gap, 1, 0 };
-}
-
-static int sumsq(const struct ot_case *c)
-{
-    struct um_span s[3];
-
-    spans(c, s);
-    return c->k->sumsq(c->dev, c->a[1], c->a[0], s, 3);
-}
-
-static int adamw(const struct ot_case *c)
-{
-    struct um_span s[3];
-
-    spans(c, s);
-    return c->k->adamw(c->dev, &(struct um_adam){ .w     = c->a[0],
-                                                  .m     = c->a[1],
-                                                  .u     = c->a[2],
-                                                  .g     = c->a[3],
-                                                  .span  = s,
-                                                  .spans = 3,
-                                                  .t     = 1 + c->nr,
-                                                  .lr    = 1e-3f,
-                                                  .b1    = 0.9f,
-                                                  .b2    = 0.95f,
-                                                  .eps   = 1e-8f });
+    return c->k->drop_path(c->dev, c->dt, c->a[1], c->a[0], c->dim[0], c->dim[1],
+                           (struct um_drop){ p[c->nr % 4], 0x123456789abcdef0u + (uint64_t)c->nr });
 }
 
 #define MATMUL_SHAPES                                                                              \
@@ -497,47 +401,47 @@ static int mask_bwd(const struct ot_case *c)
     }
 
 const struct ot_row ot_basic[] = {
-    { .name = "matmul a b",
+    { .name = "matmul: batched, a b",
       .run  = matmul_nn,
       MATMUL_SHAPES,
       .array = { IN(OT_ACT, "bmk"), IN(OT_ACT, "bnk"), IN(OT_FLOAT, "n"), OUT(OT_ACT, "bmn") } },
-    { .name = "matmul a b^T + bias",
+    { .name = "matmul: linear, a b^T + bias",
       .run  = matmul_nt,
       MATMUL_SHAPES,
       .array = { IN(OT_ACT, "bmk"), IN(OT_ACT, "bnk"), IN(OT_FLOAT, "n"), OUT(OT_ACT, "bmn") } },
-    { .name = "matmul += a^T b",
+    { .name = "matmul: batched, += a^T b",
       .run  = matmul_tn,
       MATMUL_SHAPES,
       .array = { IN(OT_ACT, "bmk"), IN(OT_ACT, "bnk"), IN(OT_FLOAT, "n"), ACC(OT_FLOAT, "bmn") } },
-    { .name = "matmul += a^T b^T + bias",
+    { .name = "matmul: += a^T b^T + bias",
       .run  = matmul_tt,
       MATMUL_SHAPES,
       .array = { IN(OT_ACT, "bmk"), IN(OT_ACT, "nk"), IN(OT_FLOAT, "n"), ACC(OT_ACT, "bmn") } },
-    { .name = "matmul with gelu",
+    { .name = "matmul: linear with gelu",
       .run  = fused_gelu,
       MATMUL_SHAPES,
       .array = { IN(OT_ACT, "bmk"), IN(OT_ACT, "bnk"), IN(OT_FLOAT, "n"), IN(OT_ACT, "1"),
                  OUT(OT_ACT, "bmn"), OUT(OT_ACT, "bmn") } },
-    { .name = "matmul, float weights, dropped, on a float stream",
+    { .name = "matmul: linear with dropout and residual, float weights",
       .run  = fused_residual,
       LARGE_SHAPES,
       .array = { IN(OT_ACT, "bmk"), IN(OT_FLOAT, "bnk"), IN(OT_FLOAT, "n"), IN(OT_FLOAT, "bmn"),
                  OUT(OT_FLOAT, "bmn") } },
-    { .name = "matmul += a b, both float",
+    { .name = "matmul: += a b, both float",
       .run  = rounded_nn,
       LARGE_SHAPES,
       .array = { IN(OT_FLOAT, "bmk"), IN(OT_FLOAT, "bnk"), IN(OT_FLOAT, "n"),
                  ACC(OT_FLOAT, "bmn") } },
-    { .name = "matmul += a^T b, both float",
+    { .name = "matmul: += a^T b, both float",
       .run  = rounded_tn,
       LARGE_SHAPES,
       .array = { IN(OT_FLOAT, "bmk"), IN(OT_FLOAT, "bnk"), IN(OT_FLOAT, "n"),
                  ACC(OT_FLOAT, "bmn") } },
-    { .name = "matmul a b + bias, packed",
+    { .name = "matmul: a b + bias, packed",
       .run  = packed_nn,
       MATMUL_SHAPES,
       .array = { IN(OT_ACT, "bmk"), IN(OT_FLOAT, "nk"), IN(OT_FLOAT, "n"), OUT(OT_ACT, "bmn") } },
-    { .name = "matmul a b^T + bias, packed",
+    { .name = "matmul: linear, packed",
       .run  = packed_nt,
       MATMUL_SHAPES,
       .array = { IN(OT_ACT, "bmk"), IN(OT_FLOAT, "nk"), IN(OT_FLOAT, "n"), OUT(OT_ACT, "bmn") } },
@@ -580,6 +484,12 @@ const struct ot_row ot_basic[] = {
       .tol      = 0,
       .tol_bf16 = 0,
       .array    = { IN(OT_ACT, "n"), OUT(OT_ACT, "n") } },
+    { .name    = "drop_path: whole samples",
+      .run     = drop_path,
+      .letters = "nc",
+      .array   = { IN(OT_ACT, "nc"), OUT(OT_ACT, "nc") },
+      .shape   = { { 0, 8 }, { 5, 0 }, { 7, 1 }, { 5, 9001 }, { 40, 33 } },
+      .limit   = { 40, 99 } },
     { .name = "expscale_fwd",
       .run  = expscale_fwd,
       SPANS,
@@ -623,13 +533,13 @@ const struct ot_row ot_basic[] = {
       .array = { IN(OT_ACT, "Bnc"), ACC(OT_FLOAT, "nc"), IN(OT_FLOAT, "nc"), FWD(OT_ACT, "Bnc") },
       .shape = { { 0, 2, 8 }, { 3, 5, 7 }, { 17, 65, 96 } },
       .limit = { 4, 9, 50 } },
-    { .name    = "embed_fwd",
+    { .name    = "embed_fwd: embedding gather",
       .run     = embed_fwd,
       .letters = "nvc",
       .array   = { IN(OT_FLOAT, "vc"), IN(OT_ID, "n"), OUT(OT_ACT, "nc") },
       .shape   = { { 0, 4, 8 }, { 5, 1, 7 }, { 300, 50, 96 } },
       .limit   = { 90, 9, 99 } },
-    { .name     = "embed_bwd",
+    { .name     = "embed_bwd: embedding scatter",
       .run      = embed_bwd,
       .forward  = embed_y,
       .y        = 4,
@@ -642,7 +552,7 @@ const struct ot_row ot_basic[] = {
                     FWD(OT_ACT, "nc") },
       .shape    = { { 0, 4, 8 }, { 5, 1, 7 }, { 300, 50, 96 } },
       .limit    = { 90, 9, 99 } },
-    { .name     = "patches",
+    { .name     = "patches: patch embedding, 2D and 3D",
       .run      = patches,
       .letters  = "Bsrqzij",
       .tol      = 1e-7,
@@ -650,34 +560,11 @@ const struct ot_row ot_basic[] = {
       .array    = { IN(OT_FLOAT, "Bsrqzij"), OUT(OT_ACT, "Bsrqzij") },
       .shape    = { { 0, 1, 2, 2, 1, 4, 4 }, { 1, 1, 7, 7, 1, 16, 16 }, { 2, 3, 2, 4, 4, 8, 8 } },
       .limit    = { 2, 3, 3, 3, 3, 5, 20 } },
-    { .name       = "xent_fwd",
-      .run        = xent_fwd,
-      .letters    = "nc",
-      .tol        = 1e-6,
-      .float_only = true,
-      .offsets    = true,
-      .array = { IN(OT_ACT, "nc"), IN(OT_TARGET, "n"), ACC(OT_FLOAT, "1"), OUT(OT_FLOAT, "n") },
-      .shape = { { 0, 8 }, { 1, 1 }, { 3, 7 }, { 65, 257 }, { 33, 768 } },
-      .limit = { 99, 99 } },
-    { .name       = "xent_bwd",
-      .run        = xent_bwd,
-      .prepare    = xent_prepare,
-      .forward    = xent_y,
-      .y          = X_LOSS,
-      .dy         = X_G,
-      .wrt        = { { X_X, X_DX } },
-      .letters    = "nc",
-      .tol        = 2e-6,
-      .float_only = true,
-      .array      = { IN(OT_ACT, "nc"), IN(OT_TARGET, "n"), IN(OT_FLOAT, "1"), IN(OT_FLOAT, "n"),
-                      OUT(OT_FLOAT, "nc"), FWD(OT_FLOAT, "1"), FWD(OT_FLOAT, "n") },
-      .shape      = { { 0, 8 }, { 1, 1 }, { 3, 7 }, { 65, 257 }, { 33, 768 } },
-      .limit      = { 99, 99 } },
-    { .name = "pick_fwd",
+    { .name = "pick_fwd: gather of tokens",
       .run  = pick_fwd,
       PICKS,
       .array = { IN(OT_ACT, "Bvc"), IN(OT_ID, "Bn"), OUT(OT_ACT, "Bnc") } },
-    { .name    = "pick_bwd",
+    { .name    = "pick_bwd: scatter of tokens",
       .run     = pick_bwd,
       .forward = pick_y,
       .y       = 4,
@@ -686,11 +573,11 @@ const struct ot_row ot_basic[] = {
       PICKS,
       .array = { IN(OT_ACT, "Bnc"), IN(OT_ID, "Bn"), OUT(OT_ACT, "Bvc"), IN(OT_ACT, "Bvc"),
                  FWD(OT_ACT, "Bnc") } },
-    { .name = "mask_fwd",
+    { .name = "mask_fwd: tokens",
       .run  = mask_fwd,
       MASKS,
       .array = { IN(OT_ACT, "Tc"), IN(OT_MASK, "T"), IN(OT_FLOAT, "c"), OUT(OT_ACT, "Tc") } },
-    { .name    = "mask_bwd",
+    { .name    = "mask_bwd: tokens",
       .run     = mask_bwd,
       .forward = mask_y,
       .y       = 6,
@@ -699,35 +586,5 @@ const struct ot_row ot_basic[] = {
       MASKS,
       .array = { IN(OT_ACT, "Tc"), IN(OT_MASK, "T"), OUT(OT_ACT, "Tc"), ACC(OT_FLOAT, "c"),
                  IN(OT_ACT, "Tc"), IN(OT_FLOAT, "c"), FWD(OT_ACT, "Tc") } },
-    { .name = "bce_fwd",
-      .run  = bce_fwd,
-      SPANS,
-      .tol        = 1e-6,
-      .float_only = true,
-      .array      = { IN(OT_FLOAT, "n"), IN(OT_LABEL, "n"), ACC(OT_FLOAT, "1") } },
-    { .name    = "bce_bwd",
-      .run     = bce_bwd,
-      .forward = bce_y,
-      .y       = 4,
-      .dy      = 2,
-      .wrt     = { { 0, 3 } },
-      SPANS,
-      .tol        = 1e-6,
-      .float_only = true,
-      .array      = { IN(OT_FLOAT, "n"), IN(OT_LABEL, "n"), IN(OT_FLOAT, "1"), OUT(OT_FLOAT, "n"),
-                      FWD(OT_FLOAT, "1") } },
-    { .name = "sumsq: global gradient norm",
-      .run  = sumsq,
-      SPANS,
-      .tol        = 1e-12,
-      .float_only = true,
-      .array      = { IN(OT_FLOAT, "n"), ACC(OT_DOUBLE, "3") } },
-    { .name = "adamw: fused, decay groups",
-      .run  = adamw,
-      SPANS,
-      .tol        = 2e-7,
-      .float_only = true,
-      .array      = { ACC(OT_FLOAT, "n"), ACC(OT_FLOAT, "n"), ACC(OT_POSITIVE, "n"),
-                      IN(OT_FLOAT, "n") } },
     { .name = NULL }
 };

@@ -52,7 +52,9 @@ static enum um_dtype dtype(const struct ot_case *c, int a)
     case OT_MASK: return UM_U8;
     case OT_FLOAT:
     case OT_POSITIVE:
-    case OT_LABEL: break;
+    case OT_LABEL:
+    case OT_UNIT:
+    case OT_SOFT: break;
     }
     return UM_F32;
 }
@@ -87,6 +89,8 @@ static double draw(const struct ot_case *c, int a, int64_t i, struct um_rng *r)
         const uint64_t v = um_rng_below(r, 3);
         return v == 2 ? (double)NAN : (double)v;
     }
+    case OT_UNIT: return um_rng_below(r, 4) ? um_rng_range(r, 0, 1) : 0;
+    case OT_SOFT: return um_rng_below(r, 6) ? um_rng_range(r, 0, 1) : (double)NAN;
     case OT_FLOAT:
     case OT_DOUBLE: break;
     }
@@ -299,7 +303,7 @@ static int judge_row(const struct ot_row *row, enum um_dtype dt, struct um_dev *
     return v.why[0] != 0;
 }
 
-static const struct ot_row *const tables[] = { ot_basic, ot_norm, ot_attn };
+static const struct ot_row *const tables[] = { ot_basic, ot_norm, ot_attn, ot_loss };
 
 int ot_run_isa(const char *isa, int *nr)
 {

@@ -28,7 +28,9 @@ enum ot_kind {
     OT_ID,     /* int32 in 0 .. dim 'v' - 1 */
     OT_TARGET, /* int32 in -1 .. dim 'c' - 1 */
     OT_MASK,   /* uint8 0 or 1; the first of each run of T is 1 */
-    OT_LABEL   /* float 0, 1 or NaN */
+    OT_LABEL,  /* float 0, 1 or NaN */
+    OT_UNIT,   /* float in 0 .. 1, some just 0 */
+    OT_SOFT    /* float in 0 .. 1, or NaN */
 };
 
 struct ot_array {
@@ -86,7 +88,8 @@ struct ot_row {
     double step_tol; /* norm of (differences - gradient) by that of the gradient; 0: 1e-4 */
 };
 
-extern const struct ot_row ot_basic[], ot_norm[], ot_attn[]; /* ended by a row without a name */
+extern const struct ot_row ot_basic[], ot_norm[], ot_attn[],
+    ot_loss[]; /* ended by a row without a name */
 
 /* ot_run_isa - judge every row on the cpu device of one instruction set; prints TAP lines from
  * number *nr on; returns how many failed */

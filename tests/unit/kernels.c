@@ -183,10 +183,20 @@ static void impossible_calls_are_refused(void **state)
         assert_int_equal(k->dropout(dev, UM_F32, y, x, 8, (struct um_drop){ 1.5f, 0 }), UM_ERANGE);
         const struct um_span into[2] = { { 0, 4, 1, 0 }, { 3, 2, 1, 0 } };
         const struct um_adam early   = { y, y, y, x, into, 1, 0, 1, 0, 0, 0 };
-        double               sum[2];
+        const int32_t class[4]       = { 0, 1, -1, 2 };
+        const struct um_dice wrong   = { .B = 1, .C = 2, .S = 4, .x = x, .target = class };
+        const struct um_dice none_of = { .B = 1, .C = 2, .S = 4, .x = x };
+        double               sum[6];
 
         assert_int_equal(k->adamw(dev, &early), UM_ERANGE);
         assert_int_equal(k->sumsq(dev, sum, x, into, 2), UM_ERANGE);
+        assert_int_equal(k->dice_fwd(dev, y, sum, &wrong), UM_ERANGE);
+        assert_non_null(strstr(um_errmsg(), "class 2 at place 3 of sample 0"));
+        assert_int_equal(k->dice_bwd(dev, y, x, sum, &none_of), UM_ERANGE);
+        assert_int_equal(k->focal_fwd(dev, y, &(struct um_focal){ .n = 1, .gamma = -1 }),
+                         UM_ERANGE);
+        assert_int_equal(k->drop_path(dev, UM_F32, y, x, 2, 4, (struct um_drop){ -1, 0 }),
+                         UM_ERANGE);
         um_dev_close(dev);
     }
 }
@@ -247,6 +257,32 @@ static void dropout_drops_its_share(void **state)
     }
     assert_in_range(gone, 98500, 101500);
     free(x);
+    um_dev_close(dev);
+}
+
+/* sample b by word b % 4 of Philox block b / 4, straight from the block function */
+static void samples_drop_by_philox(void **state)
+{
+    enum { B = 301, N = 7 };
+    const uint64_t seed   = 0x123456789abcdef0u;
+    const uint32_t key[2] = { (uint32_t)seed, (uint32_t)(seed >> 32) };
+    struct um_dev *dev    = open_cpu(NULL);
+    float          x[B * N], y[B * N];
+
+    (void)state;
+    for (int i = 0; i < B * N; i++)
+        x[i] = 1 + (float)i;
+    assert_int_equal(
+        um_dev_kernels(dev)->drop_path(dev, UM_F32, y, x, B, N, (struct um_drop){ 0.25f, seed }),
+        UM_OK);
+    for (uint32_t b = 0; b < B; b++) {
+        const uint32_t ctr[4] = { b / 4, 0, 0, 0x64726f70 };
+        uint32_t       word[4];
+
+        um_philox(ctr, key, word);
+        for (uint32_t i = b * N; i < (b + 1) * N; i++)
+            assert_true(y[i] == (word[b % 4] >> 8 < 1u << 22 ? 0 : x[i] * (1 / (1 - 0.25f))));
+    }
     um_dev_close(dev);
 }
 
@@ -345,6 +381,7 @@ int main(void)
         cmocka_unit_test(impossible_calls_are_refused),
         cmocka_unit_test(nan_goes_through),
         cmocka_unit_test(dropout_drops_its_share),
+        cmocka_unit_test(samples_drop_by_philox),
         cmocka_unit_test(spans_at_once_or_one_by_one),
         cmocka_unit_test(products_start_no_threads),
     };
