@@ -152,6 +152,10 @@ UM_API struct um_var *um_reshape(struct um_nn *nn, struct um_var *x, int ndim, c
 UM_API struct um_var *um_cast(struct um_nn *nn, struct um_var *x, enum um_dtype dt);
 /* a [m,k], b [n,k], float or dt -> float [m,n] = a b^T */
 UM_API struct um_var *um_matmul_nt(struct um_nn *nn, struct um_var *a, struct um_var *b);
+/* a [..,m,k] ([..,k,m] with ta), b [..,k,n] ([..,n,k] with tb), the same dims in front, float or dt
+ * -> [..,m,n] of the context's dtype: a product for each of those */
+UM_API struct um_var *um_bmm(struct um_nn *nn, struct um_var *a, struct um_var *b, bool ta,
+                             bool tb);
 UM_API struct um_var *um_add(struct um_nn *nn, struct um_var *a, struct um_var *b);
 /* slope: of leaky ReLU below 0 */
 UM_API struct um_var *um_activation(struct um_nn *nn, struct um_var *x, enum um_act act,
@@ -193,6 +197,10 @@ UM_API struct um_var *um_slice_tokens(struct um_nn *nn, struct um_var *x, int64_
 /* x [B,T,C] -> [B,n,C]: tokens idx [B,n] (host) of each sample, any of them any number of times */
 UM_API struct um_var *um_pick_tokens(struct um_nn *nn, struct um_var *x, const int32_t *idx,
                                      int64_t n);
+/* its reverse, x [B,n,C] -> [B,T,C]: token i of a sample goes to place idx [B,n] (host), tokens of
+ * one place add up, and places without any become v [C], or 0 where v is NULL */
+UM_API struct um_var *um_put_tokens(struct um_nn *nn, struct um_var *x, const int32_t *idx,
+                                    int64_t T, struct um_var *v);
 /* x [..,C]: rows whose mask (host, one byte a row) is not 0 become v [C] */
 UM_API struct um_var *um_mask_tokens(struct um_nn *nn, struct um_var *x, struct um_var *v,
                                      const uint8_t *mask);

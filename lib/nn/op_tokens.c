@@ -1,4 +1,5 @@
-/* op_tokens.c - picking tokens and masking them by a learned vector (method.md 6) */
+/* op_tokens.c - picking tokens, putting them back, masking them by a learned vector (method.md 6)
+ */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nn/nn_int.h"
 
@@ -86,4 +87,70 @@ struct um_var *um_mask_tokens(struct um_nn *nn, struct um_var *x, struct um_var 
         return NULL;
     o.which = m->data;
     return nn_record(nn, y, mask_back, &o, sizeof o, x->needs || v->needs);
+}
+
+/* ---- the reverse of picking: the adjoint's kernels the other way round ---- */
+
+static int put_back(struct um_nn *nn, const void *op, const struct um_var *y)
+{
+    const struct tokens *o = op;
+    void                *dx;
+
+    UM_TRY(nn_grad_open(nn, o->x, &dx));
+    UM_TRY(nn->k->pick_fwd(nn->dev, y->dt, dx, y->grad, o->which, y->dim[0], o->n, y->dim[1],
+                           y->dim[2]));
+    return nn_grad_close(nn, o->x, dx);
+}
+
+/* 1 for each of the T places of every sample that no index names; NULL: the sticky error */
+static const uint8_t *untouched(struct um_nn *nn, const struct um_var *x, const int32_t *idx,
+                                int64_t T)
+{
+    const int64_t B = x->dim[0], n = x->dim[1];
+    uint8_t      *mask;
+
+    if (T < 0 || (T > 0 && B > INT64_MAX / 16 / T))
+        return (void)um_nn_fail(nn, UM_ESHAPE, "put_tokens: %lld places", (long long)T), NULL;
+    if (!(mask = um_nn_host(nn, (size_t)(B * T) + 1)))
+        return NULL;
+    for (int64_t i = 0; i < B * T; i++)
+        mask[i] = 1;
+    for (int64_t i = 0; i < B * n; i++) {
+        if (idx[i] < 0 || idx[i] >= T)
+            return (void)um_nn_fail(nn, UM_ERANGE,
+                                    "put_tokens: place %d of sample %lld is not in 0..%lld",
+                                    (int)idx[i], (long long)(i / n), (long long)T - 1),
+                   NULL;
+        mask[i / n * T + idx[i]] = 0;
+    }
+    return mask;
+}
+
+struct um_var *um_put_tokens(struct um_nn *nn, struct um_var *x, const int32_t *idx, int64_t T,
+                             struct um_var *v)
+{
+    struct tokens  o = { .x = x };
+    const uint8_t *mask;
+    struct um_var *y, *i;
+    char           s[UM_SHAPE_TEXT];
+
+    if (nn_bad(nn, x) || !nn_has(nn, pick_fwd) || !nn_has(nn, pick_bwd))
+        return NULL;
+    if (x->ndim != 3 || !nn_float(x->dt))
+        return um_nn_fail(nn, UM_ESHAPE, "put_tokens: x %s %s, expected [B,n,C]",
+                          um_dtype_name(x->dt), nn_shape(x, s));
+    if (!(mask = untouched(nn, x, idx, T)))
+        return NULL;
+    o.n = x->dim[1];
+    i   = um_nn_input(nn, UM_I32, 2, x->dim, idx);
+    y   = nn_var(nn, x->dt, 3, (int64_t[]){ x->dim[0], T, x->dim[2] });
+    if (!i || !y ||
+        !nn_ok(nn,
+               nn->k->pick_bwd(nn->dev, x->dt, y->data, x->data, i->data, x->dim[0], o.n, T,
+                               x->dim[2]),
+               "put_tokens"))
+        return NULL;
+    o.which = i->data;
+    y       = nn_record(nn, y, put_back, &o, sizeof o, x->needs);
+    return v ? um_mask_tokens(nn, y, v, mask) : y;
 }

@@ -1,5 +1,6 @@
-/* nn_loss.c - losses of maps, soft targets, dropped samples: gradients against differences, and
- * known cases with their numbers SPDX-License-Identifier: Apache-2.0
+/* nn_loss.c - losses of maps, soft targets, batched products, dropped samples, tokens put back:
+ * gradients against differences, and known cases with their numbers
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "tests/unit/rig.h"
 
@@ -65,10 +66,31 @@ static struct um_var *b_dice_last(struct rig *r, struct um_var *const *p)
     return dice_and_xent(r, p[0], true);
 }
 
+/* (a b) (a^T c): each operand as it is and transposed, a three times */
+static struct um_var *b_bmm(struct rig *r, struct um_var *const *p)
+{
+    struct um_nn  *nn = r->nn;
+    struct um_var *ab = um_bmm(nn, p[0], p[1], false, false); /* [2,3,2] */
+    struct um_var *ac = um_bmm(nn, p[0], p[2], true, true);   /* [2,4,2] */
+    struct um_var *y  = um_bmm(nn, ab, ac, false, true);      /* [2,3,4] */
+
+    y = um_bmm(nn, um_add(nn, y, p[0]), p[0], true, false); /* [2,4,4] */
+    return scalar(r, um_reshape(nn, y, 2, (int64_t[]){ 8, 4 }));
+}
+
 /* a residual branch of five samples */
 static struct um_var *b_drop_path(struct rig *r, struct um_var *const *p)
 {
     return scalar(r, um_add(r->nn, p[0], um_drop_path(r->nn, um_gelu(r->nn, p[0]), 0.5f)));
+}
+
+/* two tokens meet at a place, others have none; with a vector there and with zeros */
+static struct um_var *b_put(struct rig *r, struct um_var *const *p)
+{
+    const int32_t  idx[6] = { 3, 0, 3, 1, 2, 0 };
+    struct um_var *y      = um_put_tokens(r->nn, p[0], idx, 4, p[1]);
+
+    return scalar(r, um_add(r->nn, y, um_put_tokens(r->nn, um_gelu(r->nn, p[0]), idx, 4, NULL)));
 }
 
 static const struct test tests[] = {
@@ -76,7 +98,9 @@ static const struct test tests[] = {
     { "focal, dice of masks", { { 2, 1, 6 } }, b_focal, false },
     { "dice, xent of a map", { { 2, 3, 2, 3 } }, b_dice, false },
     { "dice, xent of a map, classes last", { { 2, 3, 2, 3 } }, b_dice_last, false },
+    { "bmm", { { 2, 3, 4 }, { 2, 4, 2 }, { 2, 2, 3 } }, b_bmm, false },
     { "drop_path", { { 5, 2, 3 } }, b_drop_path, false },
+    { "put tokens", { { 2, 3, 3 }, { 3 } }, b_put, false },
 };
 
 static void gradients_match_differences(void **state)
@@ -224,6 +248,56 @@ static void samples_are_dropped_by_their_number(void **state)
     rig_close(&r);
 }
 
+/* what was picked, put back, is where it was; a place out of range is named */
+static void tokens_come_back(void **state)
+{
+    const float    x[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, v[2] = { 0.5f, -0.5f };
+    const float    want[8] = { 1, 2, 0.5f, -0.5f, 0.5f, -0.5f, 7, 8 };
+    const int32_t  idx[2] = { 3, 0 }, wrong[2] = { 0, 4 };
+    struct rig     r;
+    struct um_var *t, *y;
+    float          got[8];
+
+    (void)state;
+    rig_open(&r, NULL);
+    OK(um_nn_begin(r.nn, false, false, 0, 0));
+    t = um_pick_tokens(r.nn, input(&r, 3, (int64_t[]){ 1, 4, 2 }, x), idx, 2);
+    y = um_put_tokens(r.nn, t, idx, 4, input(&r, 1, (int64_t[]){ 2 }, v));
+    OK(um_nn_read(r.nn, y, got));
+    for (int i = 0; i < 8; i++)
+        near((double)got[i], (double)want[i], 0);
+    expect_error(&r, um_put_tokens(r.nn, t, wrong, 4, NULL), UM_ERANGE, "place 4 of sample 0");
+    rig_close(&r);
+}
+
+/* shapes that do not fit are named; bf16 products follow float */
+static void batched_products(void **state)
+{
+    const float    x[24] = { 1, -2, 0.5f, 3, 0.25f, -1, 2, 4, 1, 0, -3, 0.5f,
+                             2, 1,  -1,   2, 3,     -2, 1, 0, 4, 2, -1, 0.125f };
+    struct rig     r;
+    struct um_var *a, *b;
+    float          y[2][18];
+
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        rig_open(&r, NULL);
+        um_nn_free(r.nn);
+        OK(um_nn_new(&r.nn, r.dev, &(struct um_nn_opts){ .dtype = k ? UM_BF16 : UM_F32 }));
+        OK(um_nn_begin(r.nn, false, false, 0, 0));
+        a = input(&r, 3, (int64_t[]){ 2, 3, 4 }, x);
+        b = um_cast(r.nn, a, k ? UM_BF16 : UM_F32);
+        OK(um_nn_read(r.nn, um_bmm(r.nn, a, b, false, true), y[k]));
+        expect_error(&r, um_bmm(r.nn, a, b, false, false), UM_ESHAPE,
+                     "bmm: a float32 [2,3,4] does not fit b");
+        rig_close(&r);
+    }
+    near((double)y[0][0], 14.25, 1e-6); /* |row 0 of item 0|^2 */
+    near((double)y[0][9 + 1], 3, 1e-6); /* rows 0 and 1 of item 1: 6 - 2 - 1 + 0 */
+    for (int i = 0; i < 18; i++)
+        near((double)y[1][i], (double)y[0][i], 0.005 * fabs((double)y[0][i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -232,6 +306,8 @@ int main(void)
         cmocka_unit_test(dice_of_known_cases),
         cmocka_unit_test(soft_targets_of_known_cases),
         cmocka_unit_test(samples_are_dropped_by_their_number),
+        cmocka_unit_test(tokens_come_back),
+        cmocka_unit_test(batched_products),
     };
 
     return cmocka_run_group_tests_name("nn_loss", all, NULL, NULL);
