@@ -19,6 +19,11 @@ static inline int64_t um_min(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static inline int64_t um_max(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 static inline int64_t um_ceil_div(int64_t n, int64_t by)
 {
     return n / by + (n % by != 0);

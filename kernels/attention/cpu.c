@@ -5,283 +5,27 @@
  * Softmax is float; its results are rounded to the dtype of the activations for the products, which
  * accumulate in float. Forward, the exponentials are not divided by their sum: the output is.
  *
- * oneDNN's fast products want rows without gaps: a head's q, k and v are copied to the workspace,
- * with rows of zeros up to the next multiple of 16 (so few different products are planned for
- * samples of their own lengths). Where it has none but float ones, nothing is copied but what must
- * be widened.
+ * oneDNN's fast products want rows without gaps: what they read is copied to the workspace, with
+ * rows of zeros up to the next multiple of 16 (so few different products are planned for samples of
+ * their own lengths); in bfloat16 second operands are packed instead, once for all blocks. Where it
+ * has none but float products, nothing is copied but what must be widened.
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "kernels/attention/attention.h"
-
+#include "kernels/attention/head.h"
 #include "kernels/drop.h"
-#include "kernels/linear/onednn.h"
-#include "kernels/share.h"
-#include "kernels/vec.h"
 
 UM_DECLARE_CPU(UM_ATTENTION_OPS)
 
-enum {
-    SCORES = 65536, /* of one block: 256 KiB, a part of the second-level cache */
-    STEP   = 16     /* lengths are rounded up to multiples of it */
-};
-
-/* the products of a block of n queries and T keys */
-enum { QK, PV, DOV, PTDO, DSTQ, DSK, PRODUCTS };
-
-/* what all samples of one length share */
-struct length {
-    int64_t             T, pad, block, blocks;
-    struct um_dnn_plan *plan[PRODUCTS][2]; /* of whole blocks and of the last */
-};
-
-struct job {
-    struct um_dev        *dev;
-    const struct um_attn *a;
-    enum um_dtype         dt;   /* of the operands of products */
-    bool                  copy; /* operands are copied to the workspace */
-    struct length         same; /* without `start` */
-    struct length        *each; /* with it: of lengths STEP, 2 STEP .. */
-    int64_t               blocks;
-    float                 scale, scale_out; /* 1/sqrt(d); attention_mean's own */
-    int64_t               rows;
-    void                 *o, *dq, *dk, *dv;
-    const void           *out, *dout;
-    float                *lse, *w;
-    const float          *log_sum;
-    size_t                work, scratch; /* bytes of workspace of a task; of them oneDNN's */
-};
-
-/* [T,d] of one head: where it lies, or in the workspace */
-struct view {
-    char         *p;
-    int64_t       ld;
-    enum um_dtype dt;
-};
-
-/* one task's head and its part of the workspace */
-struct head {
-    const struct job    *j;
-    const struct length *n;
-    int                  worker;
-    int64_t              b, h, T;    /* T: its own length */
-    char                *next;       /* the unused rest */
-    int32_t             *keep;       /* [pad]: -1 for keys that count */
-    float               *s, *g, *f;  /* scores and their gradients [block,pad], factors [pad] */
-    struct view          p, ds;      /* what the products read of them: s and g, or rounded */
-    struct view          q, k, v, o; /* o: the output, or its gradient */
-    struct view          dq, dk, dv;
-    void                *scratch; /* oneDNN's */
-};
-
-static void *take(struct head *w, size_t bytes)
+/* scores u .. of a row; those of keys that do not count are -infinity */
+static inline um_vf kept(const struct head *w, const float *s, int64_t u)
 {
-    void *p = w->next;
+    const um_vf v = um_vloadf(s, u, UM_VL);
+    um_vi       keep;
 
-    w->next += (bytes + 63) & ~(size_t)63;
-    return p;
-}
-
-/* where channel 0 of token 0 lies in an array with rows ld apart */
-static int64_t origin(const struct head *w, int64_t ld)
-{
-    return um_attn_first(w->j->a, w->b) * ld + w->h * w->j->a->d;
-}
-
-static struct view rows_from(struct view v, int64_t t)
-{
-    return (struct view){ v.p + (size_t)(t * v.ld) * um_dtype_size(v.dt), v.ld, v.dt };
-}
-
-static struct view in_place(const struct head *w, const void *x, int64_t ld)
-{
-    const size_t at = (size_t)origin(w, ld) * um_dtype_size(w->j->a->dt);
-
-    return (struct view){ (char *)(uintptr_t)x + at, ld, w->j->a->dt };
-}
-
-static struct view room(struct head *w, enum um_dtype dt)
-{
-    const int64_t d = w->j->a->d;
-
-    return (struct view){ take(w, (size_t)(w->n->T * d) * um_dtype_size(dt)), d, dt };
-}
-
-static void copy_rows(struct view to, struct view from, int64_t t0, int64_t t1, int64_t d)
-{
-    for (int64_t t = t0; t < t1; t++)
-        if (to.dt == from.dt)
-            memcpy(rows_from(to, t).p, rows_from(from, t).p, (size_t)d * um_dtype_size(to.dt));
-        else
-            for (int64_t l = 0; l < d; l += UM_VL)
-                um_vstore(to.p, to.dt, t * to.ld + l, d - l,
-                          um_vload(from.p, from.dt, t * from.ld + l, d - l));
-}
-
-/* an input: in place, or copied, with zeros after the sample's end */
-static struct view input(struct head *w, const void *x, int64_t ld)
-{
-    const struct view from = in_place(w, x, ld);
-    struct view       v;
-
-    if (!w->j->copy)
-        return from;
-    v = room(w, w->j->dt);
-    copy_rows(v, from, 0, w->T, w->j->a->d);
-    memset(rows_from(v, w->T).p, 0, (size_t)((w->n->T - w->T) * v.ld) * um_dtype_size(v.dt));
-    return v;
-}
-
-/* an output: in place, or in the workspace, whence put() stores it */
-static struct view output(struct head *w, void *y, int64_t ld)
-{
-    return w->j->copy ? room(w, w->j->dt) : in_place(w, y, ld);
-}
-
-static void put(const struct head *w, struct view v, void *y, int64_t ld)
-{
-    const struct view to = in_place(w, y, ld);
-
-    if (v.p != to.p)
-        copy_rows(to, v, 0, w->T, w->j->a->d);
-}
-
-/* ---- products ----------------------------------------------------------------------------------
- */
-
-/* c [m,n] = op(a) op(b), or added to with `more`; dk and dv of several blocks are sums in float */
-static struct um_dnn_shape shape(const struct job *j, const struct length *n, int which, int64_t q)
-{
-    const struct um_attn *a = j->a;
-    const int64_t         T = n->T, d = a->d, pad = n->pad;
-    const int64_t         ldq = j->copy ? d : a->ldq, ldk = j->copy ? d : a->ldk;
-    const int64_t         ldv = j->copy ? d : a->ldv, ldo = j->copy ? d : a->ldo;
-    const bool            many = n->blocks > 1;
-    struct um_dnn_shape   s    = { .m = q, .n = d, .k = T, .lda = pad, .dt = (int32_t)j->dt };
-
-    s.dtc = UM_F32;
-    switch (which) {
-    case QK: s.n = T, s.k = d, s.lda = ldq, s.ldb = ldk, s.ldc = pad, s.tb = 1; break;
-    case PV:
-        s.ldb = ldv, s.ldc = j->dt == UM_F32 ? ldo : d; /* see forward_block() */
-        break;
-    case DOV: s.n = T, s.k = d, s.lda = ldo, s.ldb = ldv, s.ldc = pad, s.tb = 1; break;
-    case DSK: s.ldb = ldk, s.ldc = ldq, s.dtc = (int32_t)j->dt; break;
-    default: /* PTDO, DSTQ */
-        s.m = T, s.k = q, s.ta = 1, s.ldb = which == PTDO ? ldo : ldq;
-        s.ldc  = many ? d : which == PTDO ? ldv : ldk;
-        s.dtc  = many ? UM_F32 : (int32_t)j->dt;
-        s.beta = many;
-    }
-    return s;
-}
-
-static int multiply(const struct head *w, int which, int64_t q, struct view a, struct view b,
-                    struct view c)
-{
-    const struct um_dnn_plan *plan = w->n->plan[which][q != w->n->block];
-    struct um_dnn_shape       s;
-
-    if (plan)
-        return um_dnn_run(w->j->dev, w->worker, plan, a.p, b.p, NULL, c.p, w->scratch);
-    s = shape(w->j, w->n, which, q);
-    return um_dnn_gemm(&(struct um_dnn_gemm){
-        s.ta != 0, s.tb != 0, s.m, s.n, s.k, 1, (const float *)(void *)a.p, s.lda,
-        (const float *)(void *)b.p, s.ldb, (float)s.beta, (float *)(void *)c.p, s.ldc });
-}
-
-static int plan_length(struct job *j, struct length *n, int64_t T, int first, int last)
-{
-    n->T      = T;
-    n->pad    = um_ceil_div(T, UM_VL) * UM_VL;
-    n->block  = um_min(T, SCORES / (n->pad > 0 ? n->pad : 1) / STEP * STEP);
-    n->block  = n->block < STEP ? um_min(T, STEP) : n->block;
-    n->blocks = T > 0 ? um_ceil_div(T, n->block) : 0;
-    if (UM_VL < 16 || T == 0)
-        return UM_OK;
-    for (int i = 2 * first; i < 2 * last; i++) {
-        const int64_t       q = i % 2 ? T - (n->blocks - 1) * n->block : n->block;
-        struct um_dnn_plan *p;
-        struct um_dnn_shape s = shape(j, n, i / 2, q);
-
-        UM_TRY(um_dnn_plan(j->dev, &s, &p));
-        if (!p && j->dt != UM_F32)
-            return um_fail(UM_EUNSUPPORTED, "attention: oneDNN has no bfloat16 product for it");
-        n->plan[i / 2][i % 2] = p;
-        if (p && um_dnn_plan_scratch(p) > j->scratch)
-            j->scratch = um_dnn_plan_scratch(p);
-    }
-    return UM_OK;
-}
-
-/* sizes, plans of the products first .. last-1, workspace for so many arrays of scores and of
- * [T,d] */
-static int prepare(struct job *j, struct um_dev *dev, const struct um_attn *a, int first, int last,
-                   int scores, int views)
-{
-    const int64_t lengths = um_ceil_div(a->T, STEP);
-    const int64_t T       = UM_VL == 16 || a->start ? lengths * STEP : a->T;
-    void         *p;
-
-    j->dev   = dev;
-    j->a     = a;
-    j->dt    = UM_VL == 16 ? a->dt : UM_F32;
-    j->copy  = UM_VL == 16 || j->dt != a->dt || a->start;
-    j->scale = (float)(1 / sqrt((double)a->d));
-    UM_TRY(plan_length(j, &j->same, T, first, last));
-    j->blocks = j->same.blocks;
-    if (a->start) {
-        UM_TRY(um_share_scratch(dev, (size_t)(lengths + 1) * sizeof *j->each, &p));
-        j->each = p;
-        memset(j->each, 0, (size_t)(lengths + 1) * sizeof *j->each);
-        for (int64_t b = 0; b < a->B; b++) {
-            const int64_t i = um_ceil_div(um_attn_len(a, b), STEP);
-
-            if (i > 0 && j->each[i].T == 0)
-                UM_TRY(plan_length(j, &j->each[i], i * STEP, first, last));
-            j->blocks = j->each[i].blocks > j->blocks ? j->each[i].blocks : j->blocks;
-        }
-    }
-    /* scores in float and rounded, one row of sums, arrays of [T,d] */
-    j->work = 1024 + j->scratch + 3 * (size_t)j->same.pad * sizeof(float) +
-              (size_t)scores * (size_t)(SCORES + STEP * j->same.pad) * 6 +
-              (size_t)views * ((size_t)(T * a->d) * sizeof(float) + 64);
-    return UM_OK;
-}
-
-/* ---- one head ----------------------------------------------------------------------------------
- */
-
-/* the head of a task, of `per` tasks a head; false: nothing to do */
-static int head_of(struct head *w, const struct job *j, int64_t head, int worker, bool *any)
-{
-    const struct um_attn *a = j->a;
-    void                 *p;
-    size_t                s;
-
-    UM_TRY(um_dev_scratch(j->dev, worker, j->work, &p));
-    *w   = (struct head){ .j = j, .worker = worker, .b = head / a->A, .h = head % a->A, .next = p };
-    w->T = um_attn_len(a, w->b);
-    w->n = j->each ? &j->each[um_ceil_div(w->T, STEP)] : &j->same;
-    *any = w->T > 0;
-    s    = (size_t)(w->n->block * w->n->pad) * sizeof(float);
-    w->scratch = take(w, j->scratch);
-    w->keep    = take(w, (size_t)w->n->pad * sizeof *w->keep);
-    w->f       = take(w, (size_t)w->n->pad * sizeof *w->f);
-    w->s       = take(w, s);
-    w->p       = (struct view){ (char *)w->s, w->n->pad, UM_F32 };
-    if (j->dt != UM_F32)
-        w->p = (struct view){ take(w, s / 2), w->n->pad, j->dt };
-    for (int64_t u = 0; u < w->n->pad; u++)
-        w->keep[u] = u < w->T && (!a->key_mask || a->key_mask[w->b * a->T + u]) ? -1 : 0;
-    return UM_OK;
-}
-
-static um_vf kept(const struct head *w, const float *s, int64_t u)
-{
-    um_vi keep;
-
+    if (u < w->whole)
+        return v;
     memcpy(&keep, w->keep + u, sizeof keep);
-    return um_vselect(keep, um_vloadf(s, u, UM_VL), um_vset(-INFINITY));
+    return um_vselect(keep, v, um_vset(-INFINITY));
 }
 
 /* the dropout factors of query t; the index of its first key is that of the whole array */
@@ -348,7 +92,7 @@ static int forward_block(struct head *w, int64_t from, int64_t q)
 
     if (j->copy || j->dt != UM_F32)
         acc = (struct view){ take(w, (size_t)(q * j->a->d) * sizeof(float)), j->a->d, UM_F32 };
-    UM_TRY(multiply(w, QK, q, rows_from(w->q, from), w->k, s));
+    UM_TRY(multiply(w, QK, q, rows_from(w->q, from), w->kt, s));
     for (int64_t i = 0; i < q; i++) {
         const float max = exponentials(w, i, from + i, &sum[i]);
 
@@ -363,20 +107,26 @@ static int forward_block(struct head *w, int64_t from, int64_t q)
 
 static int forward(void *arg, int64_t task, int worker)
 {
-    const struct job     *j    = arg;
-    const struct um_attn *a    = j->a;
-    const int64_t         part = task % j->blocks;
+    const struct job     *j     = arg;
+    const struct um_attn *a     = j->a;
+    const int64_t         parts = um_ceil_div(j->blocks, j->per), from = task % parts * j->per;
     struct head           w;
     bool                  any;
 
-    UM_TRY(head_of(&w, j, task / j->blocks, worker, &any));
-    if (!any || part >= w.n->blocks)
+    UM_TRY(head_of(&w, j, task / parts, worker, &any));
+    if (!any || from >= w.n->blocks)
         return UM_OK;
-    w.q = input(&w, a->q, a->ldq);
-    w.k = input(&w, a->k, a->ldk);
-    w.v = input(&w, a->v, a->ldv);
-    w.o = in_place(&w, j->o, a->ldo);
-    return forward_block(&w, part * w.n->block, um_min(w.n->block, w.n->T - part * w.n->block));
+    w.q  = input(&w, a->q, a->ldq);
+    w.kt = operand(&w, a->k, a->ldk, true, (struct view){ NULL, 0, UM_F32 });
+    w.v  = operand(&w, a->v, a->ldv, false, (struct view){ NULL, 0, UM_F32 });
+    w.o  = in_place(&w, j->o, a->ldo);
+    for (int64_t i = from; i < um_min(w.n->blocks, from + j->per); i++) {
+        char *const next = w.next;
+
+        UM_TRY(forward_block(&w, i * w.n->block, um_min(w.n->block, w.n->T - i * w.n->block)));
+        w.next = next;
+    }
+    return UM_OK;
 }
 
 int UM_CPU(attention_fwd)(struct um_dev *dev, void *o, float *lse, const struct um_attn *a)
@@ -387,32 +137,49 @@ int UM_CPU(attention_fwd)(struct um_dev *dev, void *o, float *lse, const struct 
     if (a->T == 0)
         return UM_OK;
     UM_TRY(prepare(&j, dev, a, QK, PV + 1, 1, 4));
-    return um_share(dev, a->B * a->A * j.blocks, forward, &j);
+    return um_share(dev, a->B * a->A * um_ceil_div(j.blocks, j.per), forward, &j);
 }
 
 /* ---- backward ----------------------------------------------------------------------------------
  */
 
 /* of query t, in row i: p becomes f p and ds what it says, from the scores and from do v^T */
-static void pair_gradients(const struct head *w, int64_t i, int64_t t, float doo)
+static inline __attribute__((always_inline)) void gradients_as(const struct head *w, int64_t i,
+                                                               int64_t t, float doo, bool drop)
 {
     const int64_t     pad   = w->n->pad;
     const float       scale = w->j->scale, l = lse_row(w, (float *)(uintptr_t)w->j->log_sum)[t];
     const float      *s = w->s + i * pad, *g = w->g + i * pad;
     const struct view p = rows_from(w->p, i), ds = rows_from(w->ds, i);
-    const bool        drop = w->j->a->drop.p > 0;
 
-    if (drop)
-        factors(w, t);
     for (int64_t u = 0; u < pad; u += UM_VL) {
-        const um_vf f = drop ? um_vloadf(w->f, u, UM_VL) : um_vset(1);
         const um_vf e = um_vexp(kept(w, s, u) * scale - l);
+        um_vf       d = um_vloadf(g, u, UM_VL), f = e;
         um_vi       keep;
 
-        memcpy(&keep, w->keep + u, sizeof keep);
-        const um_vf d = e * (f * um_vloadf(g, u, UM_VL) - doo) * scale;
-        um_vstore(p.p, p.dt, u, UM_VL, f * e);
-        um_vstore(ds.p, ds.dt, u, UM_VL, (um_vf)((um_vi)d & keep));
+        if (drop) {
+            const um_vf factor = um_vloadf(w->f, u, UM_VL);
+
+            f = factor * e;
+            d *= factor;
+        }
+        d = e * (d - doo) * scale;
+        if (u >= w->whole) {
+            memcpy(&keep, w->keep + u, sizeof keep);
+            d = (um_vf)((um_vi)d & keep);
+        }
+        um_vstore(p.p, p.dt, u, UM_VL, f);
+        um_vstore(ds.p, ds.dt, u, UM_VL, d);
+    }
+}
+
+static void pair_gradients(const struct head *w, int64_t i, int64_t t, float doo)
+{
+    if (w->j->a->drop.p > 0) {
+        factors(w, t);
+        gradients_as(w, i, t, doo, true);
+    } else {
+        gradients_as(w, i, t, doo, false);
     }
 }
 
@@ -440,15 +207,19 @@ static int backward_block(struct head *w, int64_t from, int64_t q)
     const struct job *j     = w->j;
     const struct view s     = { (char *)w->s, w->n->pad, UM_F32 };
     const struct view g     = { (char *)w->g, w->n->pad, UM_F32 };
-    const struct view query = rows_from(w->q, from), dout = rows_from(w->o, from);
+    struct view       query = rows_from(w->q, from), dout = rows_from(w->o, from);
 
-    UM_TRY(multiply(w, QK, q, query, w->k, s));
-    UM_TRY(multiply(w, DOV, q, dout, w->v, g));
+    UM_TRY(multiply(w, QK, q, query, w->kt, s));
+    UM_TRY(multiply(w, DOV, q, dout, w->vt, g));
     for (int64_t i = 0; i < q; i++)
         if (from + i < w->T)
             pair_gradients(w, i, from + i, dot(w, j->dout, j->out, j->a->ldo, from + i));
         else
             no_query(w, i);
+    if (w->n->panels) {
+        dout  = packed(w, dout, q, false, q, j->a->d);
+        query = packed(w, query, q, false, q, j->a->d);
+    }
     UM_TRY(multiply(w, PTDO, q, w->p, dout, w->dv));
     UM_TRY(multiply(w, DSTQ, q, w->ds, query, w->dk));
     return multiply(w, DSK, q, w->ds, w->k, rows_from(w->dq, from));
@@ -480,14 +251,19 @@ static int backward(void *arg, int64_t task, int worker)
     if (j->dt != UM_F32)
         w.ds = (struct view){ take(&w, (size_t)(w.n->block * w.n->pad) * 2), w.n->pad, j->dt };
     w.q  = input(&w, a->q, a->ldq);
-    w.k  = input(&w, a->k, a->ldk);
-    w.v  = input(&w, a->v, a->ldv);
+    w.k  = operand(&w, a->k, a->ldk, false, (struct view){ NULL, 0, UM_F32 });
+    w.kt = operand(&w, a->k, a->ldk, true, w.k);
+    w.vt = operand(&w, a->v, a->ldv, true, (struct view){ NULL, 0, UM_F32 });
     w.o  = input(&w, j->dout, a->ldo);
     w.dq = output(&w, j->dq, a->ldq);
     w.dk = sum_of_blocks(&w, j->dk, a->ldk);
     w.dv = sum_of_blocks(&w, j->dv, a->ldv);
-    for (int64_t from = 0; from < w.n->T; from += w.n->block)
+    for (int64_t from = 0; from < w.n->T; from += w.n->block) {
+        char *const next = w.next;
+
         UM_TRY(backward_block(&w, from, um_min(w.n->block, w.n->T - from)));
+        w.next = next;
+    }
     put(&w, w.dq, j->dq, a->ldq);
     put(&w, w.dk, j->dk, a->ldk);
     put(&w, w.dv, j->dv, a->ldv);
@@ -502,7 +278,7 @@ int UM_CPU(attention_bwd)(struct um_dev *dev, void *dq, void *dk, void *dv, cons
     UM_TRY(um_check_attn("attention_bwd", a));
     if (a->T == 0)
         return UM_OK;
-    UM_TRY(prepare(&j, dev, a, QK, PRODUCTS, 2, 7));
+    UM_TRY(prepare(&j, dev, a, QK, PRODUCTS, 2, 8));
     return um_share(dev, a->B * a->A, backward, &j);
 }
 

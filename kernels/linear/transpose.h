@@ -60,7 +60,8 @@ static inline __attribute__((always_inline)) void um_transpose_tile(um_vf v[UM_V
 }
 
 /* y [cols,rows], dense = x [rows,cols]^T, rows of x ld apart */
-static void um_transpose_float(float *y, const float *x, int64_t rows, int64_t cols, int64_t ld)
+static inline void um_transpose_float(float *y, const float *x, int64_t rows, int64_t cols,
+                                      int64_t ld)
 {
     um_vf v[UM_VL];
 
@@ -107,8 +108,8 @@ static inline void um_store_halves(uint16_t *y, int64_t k, um_vw w)
 }
 
 /* the same, y bfloat16 and x bfloat16 or float */
-static void um_transpose_half(uint16_t *y, const void *x, enum um_dtype dtx, int64_t rows,
-                              int64_t cols, int64_t ld)
+static inline void um_transpose_half(uint16_t *y, const void *x, enum um_dtype dtx, int64_t rows,
+                                     int64_t cols, int64_t ld)
 {
     um_vw v[UM_WL];
 

@@ -304,6 +304,7 @@ int main(int argc, char **argv)
         streams(&b, 3152, 768);
         streams(&b, 2080, 96);
         attention(&b, 16, 197, 12, 64);
+        attention(&b, 2, 1297, 12, 64);
         attention(&b, 32, 65, 4, 24);
     }
     for (int i = 0; i < 4; i++)
