@@ -1,6 +1,8 @@
 /* config.c - the configuration: presets, JSON both ways, every number checked
  *
- * One table names the fields with their ranges; writing, reading and checking walk it.
+ * One table names the fields with their ranges; writing, reading and checking walk it. Fields of
+ * the distillation head are written by models that have one, and absent ones are 0: so a model
+ * without a head has the JSON, and the digest, that it had before there were heads.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <jansson.h>
@@ -49,12 +51,21 @@ static const struct field fields[] = {
     { "inflate", BOOL, AT(inflate), 1, 0, 1 },
     { "cased", BOOL, AT(cased), 1, 0, 1 },
     { "vocab_digest", STR, AT(vocab_digest), 33, 0, 0 },
+    { "prototypes", INT, AT(prototypes), 1, 0, 1 << 20 },
+    { "head_hidden", INT, AT(head_hidden), 1, 0, 65536 },
+    { "head_bottleneck", INT, AT(head_bottleneck), 1, 0, 65536 },
 };
-enum { NFIELD = sizeof fields / sizeof fields[0], MAX_TOKENS = 1 << 16 };
+enum {
+    NFIELD     = sizeof fields / sizeof fields[0],
+    HEAD_FROM  = NFIELD - 3, /* from here on: of the distillation head */
+    MAX_TOKENS = 1 << 16
+};
 
-/* ---- presets ---- */
+/* ---- presets: with their distillation heads, which a model gets when it is asked for ---- */
 
 #define COMMON .norm_scale = 1, .text_dropout = 0.1, .window = { -1000, 1000 }, .inflate = true
+#define HEAD(m, hidden, bottleneck)                                                                \
+    .prototypes = (m), .head_hidden = (hidden), .head_bottleneck = (bottleneck)
 
 static const struct um_model_config presets[] = {
     { .preset         = "tiny",
@@ -74,6 +85,7 @@ static const struct um_model_config presets[] = {
       .text_positions = 32,
       .embed          = 16,
       .proj_hidden    = 64,
+      HEAD(64, 64, 16),
       COMMON },
     { .preset         = "phantom",
       .width          = 96,
@@ -92,6 +104,7 @@ static const struct um_model_config presets[] = {
       .text_positions = 128,
       .embed          = 64,
       .proj_hidden    = 256,
+      HEAD(1024, 256, 64),
       COMMON },
     { .preset         = "vit-ti",
       .width          = 192,
@@ -110,6 +123,7 @@ static const struct um_model_config presets[] = {
       .text_positions = 512,
       .embed          = 128,
       .proj_hidden    = 512,
+      HEAD(8192, 2048, 256),
       COMMON },
     { .preset         = "vit-s",
       .width          = 384,
@@ -128,6 +142,7 @@ static const struct um_model_config presets[] = {
       .text_positions = 512,
       .embed          = 128,
       .proj_hidden    = 1024,
+      HEAD(8192, 2048, 256),
       COMMON },
     { .preset         = "vit-b",
       .width          = 768,
@@ -146,17 +161,39 @@ static const struct um_model_config presets[] = {
       .text_positions = 512,
       .embed          = 128,
       .proj_hidden    = 2048,
+      HEAD(8192, 2048, 256),
       COMMON },
 };
 
-int um_model_preset(const char *name, struct um_model_config *cfg)
+static const struct um_model_config *find_preset(const char *name)
 {
     for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++)
-        if (strcmp(name, presets[i].preset) == 0) {
-            *cfg = presets[i];
-            return UM_OK;
-        }
-    return um_fail(UM_ERANGE, "preset %s: expected tiny, phantom, vit-ti, vit-s or vit-b", name);
+        if (strcmp(name, presets[i].preset) == 0)
+            return &presets[i];
+    return NULL;
+}
+
+int um_model_preset(const char *name, struct um_model_config *cfg)
+{
+    const struct um_model_config *p = find_preset(name);
+
+    if (!p)
+        return um_fail(UM_ERANGE, "preset %s: expected tiny, phantom, vit-ti, vit-s or vit-b",
+                       name);
+    *cfg            = *p;
+    cfg->prototypes = cfg->head_hidden = cfg->head_bottleneck = 0;
+    return UM_OK;
+}
+
+void um_model_preset_head(struct um_model_config *cfg)
+{
+    static const struct um_model_config own = { HEAD(8192, 2048, 256) };
+    const struct um_model_config       *p   = find_preset(cfg->preset);
+
+    p                    = p ? p : &own;
+    cfg->prototypes      = p->prototypes;
+    cfg->head_hidden     = p->head_hidden;
+    cfg->head_bottleneck = p->head_bottleneck;
 }
 
 /* ---- checks ---- */
@@ -199,6 +236,21 @@ static int divides(const char *part, int64_t p, const char *whole, int64_t n)
     return UM_OK;
 }
 
+/* a head has all its sizes, no head has none */
+static int check_head(const struct um_model_config *c)
+{
+    const bool all  = c->prototypes > 0 && c->head_hidden > 0 && c->head_bottleneck > 0;
+    const bool none = c->prototypes == 0 && c->head_hidden == 0 && c->head_bottleneck == 0;
+
+    if (all || none)
+        return UM_OK;
+    return um_fail(UM_ERANGE,
+                   "um.config: prototypes %lld, head_hidden %lld, head_bottleneck %lld: expected "
+                   "all of them or none",
+                   (long long)c->prototypes, (long long)c->head_hidden,
+                   (long long)c->head_bottleneck);
+}
+
 static int check_digest(const char *s)
 {
     const size_t n = strnlen(s, 33);
@@ -227,6 +279,7 @@ int um_model_config_check(const struct um_model_config *cfg)
 {
     for (int i = 0; i < NFIELD; i++)
         UM_TRY(check_field(cfg, &fields[i]));
+    UM_TRY(check_head(cfg));
     UM_TRY(divides("heads", cfg->heads, "width", cfg->width));
     UM_TRY(divides("text_heads", cfg->text_heads, "text_width", cfg->text_width));
     UM_TRY(divides("patch", cfg->patch, "image", cfg->image));
@@ -277,7 +330,7 @@ int um_model_config_json(struct um_arena *a, const struct um_model_config *cfg, 
     char   *text = NULL;
 
     UM_TRY(um_model_config_check(cfg));
-    for (int i = 0; i < NFIELD && o; i++)
+    for (int i = 0; i < (cfg->prototypes > 0 ? NFIELD : HEAD_FROM) && o; i++)
         if (json_object_set_new(o, fields[i].name, field_json(cfg, &fields[i])) != 0) {
             json_decref(o);
             o = NULL;
@@ -344,6 +397,8 @@ static int parse_object(const json_t *o, struct um_model_config *cfg)
     for (int i = 0; i < NFIELD; i++) {
         const json_t *v = json_object_get(o, fields[i].name);
 
+        if (!v && i >= HEAD_FROM)
+            continue;
         if (!v)
             return um_fail(UM_EMISSING, "um.config: no %s", fields[i].name);
         UM_TRY(parse_field(v, &fields[i], (char *)cfg + fields[i].at));

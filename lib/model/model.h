@@ -1,8 +1,9 @@
-/* model.h - UniMedI's student: shared ViT with two tokenizers, BERT, projection heads, temperature
+/* model.h - UniMedI's student: shared ViT with two tokenizers, BERT, projection heads, temperature,
+ * distillation head
  *
- * method.md's sections 2, 3 and 5, on the tape. The configuration is part of the weights file;
- * every parameter has the name the ecosystem uses (umt(5), um-method(7)).
- * SPDX-License-Identifier: Apache-2.0
+ * method.md's sections 2, 3, 5 and 7.2, on the tape. The losses of 7.3: model/distill.h. The
+ * configuration is part of the weights file; every parameter has the name the ecosystem uses
+ * (umt(5), um-method(7)). SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MODEL_MODEL_H
 #define UM_MODEL_MODEL_H
@@ -27,11 +28,16 @@ struct um_model_config {
     bool    inflate;          /* T_3D and P_3 start from T_2D and P_2 (2.2); else on their own */
     bool    cased;            /* the tokenizer's case */
     char    vocab_digest[33]; /* of the vocabulary the text encoder was trained with; "" any */
+    /* the distillation head: M = 8192, 2048, 256; all 0: the model has none */
+    int64_t prototypes, head_hidden, head_bottleneck;
 };
 
 /* um_model_preset - "tiny", "phantom", "vit-ti", "vit-s", "vit-b" (ViT-B/16 + BERT-base);
  * UM_ERANGE lists the names */
 UM_API UM_RESULT_USED int um_model_preset(const char *name, struct um_model_config *cfg);
+/* gives cfg the distillation head of its preset, which um_model_preset leaves out: a head that
+ * nobody trains would be decayed to nothing. Of any other name: that of vit-b. */
+UM_API void um_model_preset_head(struct um_model_config *cfg);
 /* JSON both ways (um.config in the weights' metadata); checks every number: sizes that divide,
  * ranges */
 UM_API UM_RESULT_USED int um_model_config_json(struct um_arena              *a,
@@ -52,6 +58,7 @@ struct um_model {
     struct um_vit_params  *vit;
     struct um_bert_params *bert;
     struct um_heads       *heads;
+    struct um_head_params *head; /* NULL: no distillation head */
     int                    logit_scale;
 };
 
@@ -59,9 +66,9 @@ struct um_model {
 UM_API UM_RESULT_USED int um_model_new(struct um_model **m, struct um_dev *dev,
                                        const struct um_model_config *cfg);
 UM_API void               um_model_free(struct um_model *m);
-/* random initial values of method.md 2.2, 2.3, 3, 5: truncated normal 0.02 for weights, [CLS] and
- * positions, 0 for biases and the mask token; with cfg.inflate T_3D = T_2D repeated / depth, and
- * P_3 = P_2's grid, bicubic, + N(0, 0.02^2) */
+/* random initial values of method.md 2.2, 2.3, 3, 5, 7.2: truncated normal 0.02 for weights, [CLS]
+ * and positions, 0 for biases and the mask token; with cfg.inflate T_3D = T_2D repeated / depth,
+ * and P_3 = P_2's grid, bicubic, + N(0, 0.02^2) */
 UM_API UM_RESULT_USED int um_model_init(struct um_model *m, uint64_t seed);
 
 /* weights as safetensors with um.config; loading checks every name, dtype, shape against the

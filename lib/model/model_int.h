@@ -104,10 +104,16 @@ struct um_heads {
     struct head vision, text;
 };
 
+struct um_head_params { /* the distillation head */
+    struct pair fc1, fc2, fc3;
+    int         prototypes;
+};
+
 /* each declares its parameters and fills its indices, which live in the list's arena */
 int vit_declare(struct um_model *m, struct decl *d);
 int bert_declare(struct um_model *m, struct decl *d);
 int heads_declare(struct um_model *m, struct decl *d);
+int distill_declare(struct um_model *m, struct decl *d);
 
 /* positions x [h,w,c] -> y [H,W,c]: bicubic, a = -0.75, half-pixel centres, edges clamped */
 void grid_resize(const float *x, int64_t h, int64_t w, float *y, int64_t H, int64_t W, int64_t c);

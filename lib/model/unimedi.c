@@ -85,7 +85,8 @@ static int declare(struct um_model *m)
 
     UM_TRY(vit_declare(m, &d));
     UM_TRY(bert_declare(m, &d));
-    return heads_declare(m, &d);
+    UM_TRY(heads_declare(m, &d));
+    return distill_declare(m, &d);
 }
 
 int um_model_new(struct um_model **model, struct um_dev *dev, const struct um_model_config *cfg)

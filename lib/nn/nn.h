@@ -84,6 +84,7 @@ struct um_var {
     void         *data; /* device */
     void *grad;  /* device, dtype dt (float for parameters); NULL: no gradient wanted (yet) */
     bool  needs; /* a gradient flows here */
+    bool  param; /* the data are a parameter's and outlast the step */
 };
 
 struct um_nn_opts {
@@ -247,6 +248,8 @@ UM_API struct um_var *um_dice(struct um_nn *nn, struct um_var *x, const struct u
 UM_API struct um_var *um_distill(struct um_nn *nn, struct um_var *x, struct um_var *t,
                                  struct um_var *centre, const float *weight, float tau_s,
                                  float tau_t, struct um_var *qmean);
+/* the mean of the rows of x [..,c] -> float [c]; no gradient */
+UM_API struct um_var *um_mean_rows(struct um_nn *nn, struct um_var *x);
 /* a weighted sum of scalars: y = sum_i w[i] x[i] */
 UM_API struct um_var *um_weighted_sum(struct um_nn *nn, struct um_var *const *x, const float *w,
                                       int n);

@@ -1,4 +1,6 @@
-/* op_distill.c - the student's cross entropy against the teacher (method.md 7.3) */
+/* op_distill.c - the student's cross entropy against the teacher, and what its centres follow
+ * (method.md 7.3)
+ */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nn/nn_int.h"
 
@@ -52,4 +54,28 @@ struct um_var *um_distill(struct um_nn *nn, struct um_var *x, struct um_var *t,
                "distill"))
         return NULL;
     return nn_record(nn, y, distill_back, &o, sizeof o, x->needs);
+}
+
+struct um_var *um_mean_rows(struct um_nn *nn, struct um_var *x)
+{
+    struct um_var *y, *sum;
+    int64_t        n, c;
+
+    if (nn_bad(nn, x) || !nn_has(nn, bias_bwd) || !nn_has(nn, lerp))
+        return NULL;
+    n = nn_rows(x);
+    c = nn_last(x);
+    if (x->ndim < 1 || !nn_float(x->dt) || n < 1) {
+        char s[UM_SHAPE_TEXT];
+
+        return um_nn_fail(nn, UM_ESHAPE, "mean_rows: x %s %s, expected float [n,c] of n >= 1",
+                          um_dtype_name(x->dt), nn_shape(x, s));
+    }
+    y   = um_nn_zeros(nn, UM_F32, 1, &c);
+    sum = um_nn_zeros(nn, UM_F32, 1, &c);
+    if (!y || !sum ||
+        !nn_ok(nn, nn->k->bias_bwd(nn->dev, x->dt, sum->data, x->data, n, c, c), "mean_rows") ||
+        !nn_ok(nn, nn->k->lerp(nn->dev, y->data, sum->data, 1.0f / (float)n, c), "mean_rows"))
+        return NULL;
+    return y;
 }

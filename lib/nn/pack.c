@@ -35,7 +35,7 @@ int nn_packed(struct um_nn *nn, const struct um_var *w, int64_t n, int64_t k, co
     struct nn_pack *p = nn->packs;
 
     *packed = NULL;
-    if (!nn->frozen || nn->grad || !nn->k->pack || n < 1 || k < 1)
+    if (!nn->frozen || nn->grad || !nn->k->pack || !w->param || n < 1 || k < 1)
         return UM_OK;
     while (p && p->w != w->data)
         p = p->next;

@@ -254,6 +254,7 @@ struct um_var *um_nn_param(struct um_nn *nn, struct um_params *ps, int index)
     if (!(v = blank(nn, UM_F32, p->ndim, p->dim)))
         return NULL;
     v->data  = ps->value + p->offset;
+    v->param = true;
     v->needs = nn->grad && ps->grad && !p->buffer;
     v->grad  = v->needs ? ps->grad + p->offset : NULL;
     return v;

@@ -354,6 +354,15 @@ static int fix_temperature(struct trainer *t)
                                            sizeof theta);
 }
 
+/* a distillation head that came with the weights is in no loss of this trainer: decay alone would
+ * wear it down */
+static void keep_head(struct trainer *t)
+{
+    for (int i = 0; i < t->m->ps->n; i++)
+        if (strncmp(t->m->ps->list[i].name, "head.", 5) == 0)
+            t->optim->frozen[i] = true;
+}
+
 static int begin(struct trainer *t)
 {
     const struct um_pretrain_opts *o       = t->o;
@@ -373,6 +382,7 @@ static int begin(struct trainer *t)
     UM_TRY(um_nn_new(&t->nn, t->m->ps->dev, &nn));
     UM_TRY(um_params_grad(t->m->ps));
     UM_TRY(um_adamw_new(&t->optim, t->m->ps, &o->optim));
+    keep_head(t);
     UM_TRY(um_sampler_open(&t->sampler, count, o->batch, true, o->seed));
     return o->temperature > 0 ? fix_temperature(t) : UM_OK;
 }

@@ -39,7 +39,8 @@ class Config(c.Structure):
                 *((n, c.c_double) for n in ("norm_scale", "norm_shift", "text_dropout")),
                 ("window", c.c_double * 2),
                 *((n, c.c_bool) for n in ("bn_shared", "proj_linear", "inflate", "cased")),
-                ("vocab_digest", c.c_char * 33)]
+                ("vocab_digest", c.c_char * 33),
+                *((n, I64) for n in ("prototypes", "head_hidden", "head_bottleneck"))]
 
 
 class Param(c.Structure):

@@ -197,6 +197,33 @@ fails() { # MESSAGE command...: exit 1, one line
     [ ! -e r ]
 }
 
+@test "a distillation head that comes with --init's weights is kept as it is" {
+    make_pairs pairs
+    tiny start --epochs 0 pairs.umt
+    cat >head.py <<'END'
+import sys
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+from model import load, save
+rng = np.random.default_rng(1)
+sizes = {"mlp.0.weight": (6, 32), "mlp.0.bias": (6,), "mlp.2.weight": (6, 6), "mlp.2.bias": (6,),
+         "mlp.4.weight": (5, 6), "mlp.4.bias": (5,), "last.weight_v": (9, 5)}
+if len(sys.argv) == 2:
+    config, t = load("start/model.safetensors")
+    t |= {"head." + k: rng.normal(size=s).astype(np.float32) for k, s in sizes.items()}
+    save("headed", config | {"prototypes": 9, "head_hidden": 6, "head_bottleneck": 5}, t)
+else:
+    (_, a), (config, b) = load("headed"), load(sys.argv[2])
+    assert config["prototypes"] == 9 and list(a.keys() ^ b.keys()) == []
+    same = {k for k in a if (a[k] == b[k]).all()}
+    assert {k for k in same if k.startswith("head.")} == {"head." + k for k in sizes}, same
+    assert not any(k.startswith("vision.blocks") for k in same), same
+END
+    "$PY" head.py "$BATS_TEST_DIRNAME"
+    um-train -q --init headed --epochs 2 --batch 8 --lr 1e-3 -o run pairs.umt
+    "$PY" head.py "$BATS_TEST_DIRNAME" run/model.safetensors
+}
+
 @test "--epochs 0, --explain, --modalities, a fixed temperature" {
     make_pairs pairs
     tiny random --epochs 0 pairs.umt

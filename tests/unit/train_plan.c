@@ -45,6 +45,24 @@ static void test_schedule_edges(void **state)
     near(um_schedule_lr(&all, 9), 0.9, 1e-6);
 }
 
+/* method.md 7.1 and 7.3 */
+static void test_teacher(void **state)
+{
+    static const double want[4] = { 0.996, 0.996585786, 0.998, 0.999414214 };
+
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        near(um_schedule_momentum(0.996, 250 * i, 1000), want[i], 1e-9);
+    near(um_schedule_momentum(0.9995, 0, 7), 0.9995, 0);
+    near(um_schedule_ramp(0.04, 0.07, 30, 0), 0.04, 0);
+    near(um_schedule_ramp(0.04, 0.07, 30, 1), 0.04 + 0.03 / 29, 1e-12);
+    near(um_schedule_ramp(0.04, 0.07, 30, 28), 0.07 - 0.03 / 29, 1e-12);
+    near(um_schedule_ramp(0.04, 0.07, 30, 29), 0.07, 0);
+    near(um_schedule_ramp(0.04, 0.07, 30, 49), 0.07, 0);
+    near(um_schedule_ramp(0.04, 0.07, 1, 0), 0.07, 0);
+    near(um_schedule_ramp(0.04, 0.04, 0, 3), 0.04, 0);
+}
+
 static void test_mix(void **state)
 {
     static const char want[] = "2223223223";
@@ -127,8 +145,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_schedule), cmocka_unit_test(test_schedule_edges),
-        cmocka_unit_test(test_mix),      cmocka_unit_test(test_epochs),
-        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_teacher),  cmocka_unit_test(test_mix),
+        cmocka_unit_test(test_epochs),   cmocka_unit_test(test_order),
     };
 
     return cmocka_run_group_tests_name("train_plan", tests, NULL, NULL);
