@@ -73,6 +73,7 @@ CPU_C    := $(wildcard kernels/*/cpu.c)
 TOOL_C   := $(wildcard tools/um-*.c)
 UNIT_C   := $(wildcard tests/unit/*.c)
 OPS_C    := $(wildcard tests/ops/*.c)
+GOLDEN_C := $(wildcard tests/golden/*.c)
 BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 CUDA_CU  := $(wildcard kernels/*.cu kernels/*/*.cu)
 MAN      := $(wildcard man/*.[1-9])
@@ -144,6 +145,7 @@ $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libum.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(if $(LIB_CXX),$(CXX),$(CC)) $(LINK) -o $@ $< $(BUILD)/libum.a $(PKG_LIBS)
 $(BUILD)/unit/ops: $(OPS_C:%.c=$(BUILD)/%.o)
+$(BUILD)/unit/golden: $(GOLDEN_C:%.c=$(BUILD)/%.o)
 
 $(BUILD)/um.pc: Makefile
 	@mkdir -p $(@D)
