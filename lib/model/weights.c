@@ -6,7 +6,7 @@
 
 #include "base/hash.h"
 #include "model/model_int.h"
-#include "model/safetensors.h"
+#include "weights/safetensors.h"
 
 enum { NAME_MAX_BYTES = 256 };
 
@@ -82,10 +82,11 @@ static void shape(char *buf, size_t size, int ndim, const int64_t *dim)
         snprintf(buf + n, size - n, "]");
 }
 
-static int check(const struct um_param *p, const char *name, const struct um_tensor *t)
+static int check(const struct um_safetensors *s, const struct um_param *p, const char *name)
 {
-    char         want[UM_SHAPE_TEXT], got[UM_SHAPE_TEXT];
-    const float *x;
+    const struct um_tensor *t = um_safetensors_find(s, name);
+    char                    want[UM_SHAPE_TEXT], got[UM_SHAPE_TEXT];
+    const float            *x;
 
     if (!t)
         return um_fail(UM_EMISSING, "no tensor %s", name);
@@ -93,7 +94,7 @@ static int check(const struct um_param *p, const char *name, const struct um_ten
     shape(got, sizeof got, t->ndim, t->dim);
     if (t->dtype != UM_F32 || !same_shape(p, t))
         return um_fail(t->dtype != UM_F32 ? UM_EDTYPE : UM_ESHAPE,
-                       "%s: expected float32 %s, got %s %s", name, want, um_dtype_name(t->dtype),
+                       "%s: expected float32 %s, got %s %s", name, want, um_safetensors_dtype(s, t),
                        got);
     x = t->data;
     for (int64_t i = 0; i < p->count; i++)
@@ -117,8 +118,8 @@ int um_model_restore(struct um_model *m, float *block, const char *prefix,
         if (p->buffer && block != ps->value)
             continue;
         snprintf(name, sizeof name, "%s%s", prefix, p->name);
+        UM_TRY(check(s, p, name));
         t = um_safetensors_find(s, name);
-        UM_TRY(check(p, name, t));
         UM_TRY(k->upload(ps->dev, block + p->offset, t->data, (size_t)p->count * sizeof *block));
     }
     return k->sync(ps->dev); /* the file may be closed after this */
@@ -135,8 +136,7 @@ static int load(struct um_model **m, struct um_dev *dev, const struct um_safeten
     UM_TRY(um_model_new(m, dev, &cfg));
     /* the shapes first: a configuration that lies must not make us allocate what it claims */
     for (int i = 0; i < (*m)->ps->n; i++)
-        UM_TRY(check(&(*m)->ps->list[i], (*m)->ps->list[i].name,
-                     um_safetensors_find(s, (*m)->ps->list[i].name)));
+        UM_TRY(check(s, &(*m)->ps->list[i], (*m)->ps->list[i].name));
     UM_TRY(um_params_alloc((*m)->ps));
     return um_model_restore(*m, (*m)->ps->value, "", s);
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "model/safetensors.h"
+#include "weights/safetensors.h"
 
 static const char SUFFIX[] = ".safetensors";
 

@@ -9,7 +9,7 @@
 #define UM_TESTS_GOLDEN_H
 
 #include "model/model.h"
-#include "model/safetensors.h"
+#include "weights/safetensors.h"
 
 enum { GOLD_GROUPS = 8, GOLD_NAME = 128 };
 

@@ -18,7 +18,7 @@
 #include "kernels/memory/memory.h"
 #include "model/model.h"
 #include "model/model_int.h"
-#include "model/safetensors.h"
+#include "weights/safetensors.h"
 
 #define OK(expr)                                                                                   \
     do {                                                                                           \

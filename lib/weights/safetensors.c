@@ -1,88 +1,49 @@
 /* safetensors.c - reading and writing safetensors files; nothing in a header is believed unchecked
  * SPDX-License-Identifier: Apache-2.0
  */
-#define _GNU_SOURCE
-#include "model/safetensors.h"
+#include "weights/safetensors.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <jansson.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { HEADER_MAX = 100 * 1000 * 1000, COUNT_MAX = 1 << 20 };
+#include "weights/weights_int.h"
 
-static const struct {
-    const char   *name;
-    enum um_dtype dtype;
-} dtypes[] = { { "U8", UM_U8 },   { "I16", UM_I16 },   { "I32", UM_I32 }, { "I64", UM_I64 },
-               { "F16", UM_F16 }, { "BF16", UM_BF16 }, { "F32", UM_F32 }, { "F64", UM_F64 } };
-enum { NDTYPE = sizeof dtypes / sizeof dtypes[0] };
+enum { HEADER_MAX = 100 * 1000 * 1000 };
 
 struct um_safetensors {
-    uint8_t           *map;
-    size_t             size; /* of the file */
+    struct um_mapped   file;
     json_t            *meta; /* __metadata__, or NULL; owned by root */
     json_t            *root;
     struct um_arena   *arena;
     int                n;
-    struct um_tensor  *t;    /* in the file's order */
-    struct um_tensor **name; /* sorted by name */
+    struct um_entry   *entry; /* in the file's order */
+    struct um_tensor **name;  /* sorted by name */
 };
 
 struct span {
-    const char      *name;
-    uint64_t         a, b;
-    struct um_tensor t;
+    uint64_t        a, b;
+    struct um_entry e;
 };
 
 /* ---- reading: the header ---- */
 
-static int map_file(struct um_safetensors *s, const char *path)
-{
-    const int   fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat sb;
-    int         st = UM_OK;
-
-    if (fd < 0)
-        return errno == ENOENT ? um_fail(UM_EMISSING, "no such file") : um_fail_errno("open");
-    if (fstat(fd, &sb) != 0)
-        st = um_fail_errno("stat");
-    else if (!S_ISREG(sb.st_mode))
-        st = um_fail(UM_EFORMAT, "%s, not a file",
-                     S_ISDIR(sb.st_mode) ? "a directory" : "a device or FIFO");
-    else if (sb.st_size < 8)
-        st = um_fail(UM_EFORMAT, "%lld bytes: not a safetensors file", (long long)sb.st_size);
-    if (st >= 0) {
-        s->size = (size_t)sb.st_size;
-        s->map  = mmap(NULL, s->size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (s->map == MAP_FAILED) {
-            s->map = NULL;
-            st     = um_fail_errno("mmap");
-        }
-    }
-    (void)close(fd);
-    return st;
-}
-
 static int parse_header(struct um_safetensors *s, size_t *data)
 {
-    json_error_t e;
-    uint64_t     n = 0;
+    json_error_t   e;
+    const size_t   size = s->file.n;
+    const uint64_t n    = size < 8 ? 0 : um_little(s->file.p, 8);
+    char           shown[UM_SHOWN];
 
-    for (int i = 7; i >= 0; i--)
-        n = n << 8 | s->map[i];
-    if (n > s->size - 8 || n > HEADER_MAX)
+    if (size < 8)
+        return um_fail(UM_EFORMAT, "%zu bytes: not a safetensors file", size);
+    if (n > size - 8 || n > HEADER_MAX)
         return um_fail(UM_EFORMAT,
                        "a header of %llu bytes in a file of %zu: cut, or not safetensors",
-                       (unsigned long long)n, s->size);
-    s->root = json_loadb((const char *)s->map + 8, (size_t)n, JSON_REJECT_DUPLICATES, &e);
+                       (unsigned long long)n, size);
+    s->root = json_loadb((const char *)s->file.p + 8, (size_t)n, JSON_REJECT_DUPLICATES, &e);
     if (!s->root)
-        return um_fail(UM_EFORMAT, "the header: %s", e.text);
+        return um_fail(UM_EFORMAT, "the header: %s", um_shown(e.text, strlen(e.text), shown));
     if (!json_is_object(s->root))
         return um_fail(UM_EFORMAT, "the header is not a JSON object");
     *data = 8 + (size_t)n;
@@ -99,41 +60,49 @@ static int parse_meta(struct um_safetensors *s)
         return UM_OK;
     if (!json_is_object(s->meta))
         return um_fail(UM_EFORMAT, "__metadata__ is not a JSON object");
-    json_object_foreach(s->meta, key, v) if (!json_is_string(v)) return um_fail(
-        UM_EFORMAT, "__metadata__: %s is not a string", key);
+    json_object_foreach(s->meta, key, v)
+    {
+        char shown[UM_SHOWN];
+
+        if (!json_is_string(v))
+            return um_fail(UM_EFORMAT, "__metadata__: %s is not a string",
+                           um_shown(key, strlen(key), shown));
+    }
     return UM_OK;
 }
 
-static int parse_dtype(const json_t *o, struct um_tensor *t)
+static int parse_dtype(const json_t *o, struct um_entry *e)
 {
     const char *s = json_string_value(json_object_get(o, "dtype"));
+    char        shown[UM_SHOWN];
 
-    for (int i = 0; s && i < NDTYPE; i++)
-        if (strcmp(s, dtypes[i].name) == 0) {
-            t->dtype = dtypes[i].dtype;
-            return UM_OK;
-        }
-    return um_fail(UM_EDTYPE, "dtype %s", s ? s : "missing");
+    if (!s)
+        return um_fail(UM_EDTYPE, "no dtype");
+    if (!(e->elem = um_elem_safetensors(s)))
+        return um_fail(UM_EDTYPE, "dtype %s is unknown", um_shown(s, strlen(s), shown));
+    e->t.dtype = e->elem->dtype;
+    return UM_OK;
 }
 
 /* shape, and the bytes it makes */
-static int parse_shape(const json_t *o, struct um_tensor *t, uint64_t *bytes)
+static int parse_shape(const json_t *o, struct um_entry *e, uint64_t *bytes)
 {
     const json_t *shape = json_object_get(o, "shape");
+    uint64_t      bits  = (uint64_t)e->elem->bits;
 
     if (!json_is_array(shape) || json_array_size(shape) > UM_MAX_DIM)
         return um_fail(UM_EFORMAT, "shape is not a list of at most %d numbers", UM_MAX_DIM);
-    t->ndim = (int)json_array_size(shape);
-    *bytes  = um_dtype_size(t->dtype);
-    for (int i = 0; i < t->ndim; i++) {
+    e->t.ndim = (int)json_array_size(shape);
+    for (int i = 0; i < e->t.ndim; i++) {
         const json_t *d = json_array_get(shape, (size_t)i);
 
-        t->dim[i] = json_integer_value(d);
-        if (!json_is_integer(d) || t->dim[i] < 0 ||
-            __builtin_mul_overflow(*bytes, (uint64_t)t->dim[i], bytes) || *bytes > INT64_MAX)
+        e->t.dim[i] = json_integer_value(d);
+        if (!json_is_integer(d) || e->t.dim[i] < 0 ||
+            __builtin_mul_overflow(bits, (uint64_t)e->t.dim[i], &bits) || bits > INT64_MAX)
             return um_fail(UM_ERANGE, "an impossible shape");
     }
-    return UM_OK;
+    *bytes = bits / 8;
+    return bits % 8 ? um_fail(UM_ERANGE, "a shape of no whole number of bytes") : UM_OK;
 }
 
 static int parse_span(const json_t *o, struct span *s)
@@ -144,8 +113,8 @@ static int parse_span(const json_t *o, struct span *s)
 
     if (!json_is_object(o))
         return um_fail(UM_EFORMAT, "not a JSON object");
-    UM_TRY(parse_dtype(o, &s->t));
-    UM_TRY(parse_shape(o, &s->t, &bytes));
+    UM_TRY(parse_dtype(o, &s->e));
+    UM_TRY(parse_shape(o, &s->e, &bytes));
     if (json_array_size(off) != 2 || !json_is_integer(a) || !json_is_integer(b) ||
         json_integer_value(a) < 0 || json_integer_value(b) < json_integer_value(a))
         return um_fail(UM_EFORMAT, "data_offsets are not two ascending numbers");
@@ -167,7 +136,7 @@ static int by_offset(const void *x, const void *y)
         return a->a < b->a ? -1 : 1;
     if (a->b != b->b) /* empty tensors lie before the one that begins there */
         return a->b < b->b ? -1 : 1;
-    return strcmp(a->name, b->name);
+    return strcmp(a->e.t.name, b->e.t.name);
 }
 
 static int by_name(const void *x, const void *y)
@@ -183,36 +152,37 @@ static int check_spans(const struct um_safetensors *s, const struct span *span, 
     for (int i = 0; i < s->n; i++) {
         if (span[i].a != at)
             return um_fail(UM_EFORMAT, "tensor %s begins at %llu, the one before it ended at %llu",
-                           span[i].name, (unsigned long long)span[i].a, (unsigned long long)at);
+                           span[i].e.t.name, (unsigned long long)span[i].a, (unsigned long long)at);
         at = span[i].b;
     }
-    if (at != s->size - data)
+    if (at != s->file.n - data)
         return um_fail(UM_EFORMAT, "the header promises %llu bytes of data, the file has %llu%s",
-                       (unsigned long long)at, (unsigned long long)(s->size - data),
-                       at > s->size - data ? ": cut" : "");
+                       (unsigned long long)at, (unsigned long long)(s->file.n - data),
+                       at > s->file.n - data ? ": cut" : "");
     return UM_OK;
 }
 
+/* where the data lies: in the file, or moved where the header displaced it */
 static int place(struct um_safetensors *s, const struct span *span, size_t data)
 {
-    s->t    = um_calloc_array(s->arena, s->n, sizeof *s->t);
-    s->name = um_calloc_array(s->arena, s->n, sizeof *s->name);
-    if (!s->t || !s->name)
+    s->entry = um_calloc_array(s->arena, s->n, sizeof *s->entry);
+    s->name  = um_calloc_array(s->arena, s->n, sizeof *s->name);
+    if (!s->entry || !s->name)
         return UM_ENOMEM;
     for (int i = 0; i < s->n; i++) {
-        const size_t n = (size_t)(span[i].b - span[i].a);
+        struct um_tensor    *t    = &s->entry[i].t;
+        const uint8_t *const from = s->file.p + data + span[i].a;
+        const size_t         n    = (size_t)(span[i].b - span[i].a);
 
-        s->t[i]      = span[i].t;
-        s->t[i].name = span[i].name;
-        s->t[i].data = s->map + data + span[i].a;
-        s->name[i]   = &s->t[i];
-        if ((uintptr_t)s->t[i].data % 8) { /* a header that is not padded: move what it displaced */
-            void *p = um_alloc(s->arena, n);
-
-            if (!p)
-                return um_context(UM_ENOMEM, "tensor %s", span[i].name);
-            memcpy(p, s->t[i].data, n);
-            s->t[i].data = p;
+        s->entry[i] = span[i].e;
+        s->name[i]  = t;
+        if (t->dtype == UM_NDTYPE)
+            continue;
+        t->data = (void *)(uintptr_t)from;
+        if ((uintptr_t)from % um_dtype_size(t->dtype)) {
+            if (!(t->data = um_alloc(s->arena, n)))
+                return um_context(UM_ENOMEM, "tensor %s", t->name);
+            memcpy(t->data, from, n);
         }
     }
     if (s->n)
@@ -220,36 +190,47 @@ static int place(struct um_safetensors *s, const struct span *span, size_t data)
     return UM_OK;
 }
 
+static int parse_tensors(struct um_safetensors *s, struct span *span)
+{
+    const char *key;
+    json_t     *v;
+
+    json_object_foreach(s->root, key, v)
+    {
+        char shown[UM_SHOWN];
+        int  st;
+
+        if (strcmp(key, "__metadata__") == 0)
+            continue;
+        span[s->n].e.t.name = key;
+        if ((st = um_name_check(key, strlen(key))) < 0 || (st = parse_span(v, &span[s->n])) < 0)
+            return um_context(st, "tensor %s", um_shown(key, strlen(key), shown));
+        s->n++;
+    }
+    return UM_OK;
+}
+
 static int open_all(struct um_safetensors *s, const char *path)
 {
     struct span *span;
-    const char  *key;
-    json_t      *v;
     size_t       data = 0;
 
-    UM_TRY(map_file(s, path));
+    UM_TRY(um_mapped_open(&s->file, path));
     UM_TRY(parse_header(s, &data));
     UM_TRY(parse_meta(s));
-    if (json_object_size(s->root) > COUNT_MAX)
-        return um_fail(UM_ERANGE, "%zu tensors, at most %d", json_object_size(s->root), COUNT_MAX);
+    if (json_object_size(s->root) > WEIGHTS_COUNT_MAX)
+        return um_fail(UM_ERANGE, "%zu tensors, at most %d", json_object_size(s->root),
+                       WEIGHTS_COUNT_MAX);
     if (!(span = um_calloc_array(s->arena, (int64_t)json_object_size(s->root) + 1, sizeof *span)))
         return UM_ENOMEM;
-    json_object_foreach(s->root, key, v)
-    {
-        if (strcmp(key, "__metadata__") == 0)
-            continue;
-        span[s->n].name = key;
-        if (parse_span(v, &span[s->n]) < 0)
-            return um_context(UM_EFORMAT, "tensor %s", key);
-        s->n++;
-    }
+    UM_TRY(parse_tensors(s, span));
     if (s->n)
         qsort(span, (size_t)s->n, sizeof *span, by_offset);
     UM_TRY(check_spans(s, span, data));
     return place(s, span, data);
 }
 
-int um_safetensors_open(struct um_safetensors **sp, const char *path)
+int um_safetensors_map(struct um_safetensors **sp, const char *path)
 {
     struct um_safetensors *s = calloc(1, sizeof *s);
     int                    st;
@@ -259,18 +240,24 @@ int um_safetensors_open(struct um_safetensors **sp, const char *path)
         return um_fail(UM_ENOMEM, "out of memory");
     if ((st = um_arena_new(&s->arena)) < 0 || (st = open_all(s, path)) < 0) {
         um_safetensors_close(s);
-        return um_context(st, "%s", path);
+        return st;
     }
     *sp = s;
     return UM_OK;
+}
+
+int um_safetensors_open(struct um_safetensors **s, const char *path)
+{
+    const int st = um_safetensors_map(s, path);
+
+    return st < 0 ? um_context(st, "%s", path) : UM_OK;
 }
 
 void um_safetensors_close(struct um_safetensors *s)
 {
     if (!s)
         return;
-    if (s->map)
-        (void)munmap(s->map, s->size);
+    um_mapped_close(&s->file);
     json_decref(s->root);
     um_arena_free(s->arena);
     free(s);
@@ -283,7 +270,7 @@ int um_safetensors_count(const struct um_safetensors *s)
 
 const struct um_tensor *um_safetensors_at(const struct um_safetensors *s, int i)
 {
-    return i >= 0 && i < s->n ? &s->t[i] : NULL;
+    return i >= 0 && i < s->n ? &s->entry[i].t : NULL;
 }
 
 const struct um_tensor *um_safetensors_find(const struct um_safetensors *s, const char *name)
@@ -293,6 +280,17 @@ const struct um_tensor *um_safetensors_find(const struct um_safetensors *s, cons
         s->n ? bsearch(&key, s->name, (size_t)s->n, sizeof *s->name, by_name) : NULL;
 
     return found ? *found : NULL;
+}
+
+const struct um_entry *um_safetensors_entry(const struct um_safetensors *s, int i)
+{
+    return &s->entry[i];
+}
+
+const char *um_safetensors_dtype(const struct um_safetensors *s, const struct um_tensor *t)
+{
+    (void)s;
+    return ((const struct um_entry *)(const void *)t)->elem->name; /* t is its first member */
 }
 
 const char *um_safetensors_meta(const struct um_safetensors *s, const char *name)
@@ -313,18 +311,14 @@ static size_t bytes_of(const struct um_tensor *t)
 
 static json_t *entry(const struct um_tensor *t, size_t at)
 {
-    json_t     *o = json_object(), *shape = json_array(), *off = json_array();
-    const char *dtype = "";
-    int         bad   = 0;
+    json_t *o = json_object(), *shape = json_array(), *off = json_array();
+    int     bad = 0;
 
-    for (int i = 0; i < NDTYPE; i++)
-        if (dtypes[i].dtype == t->dtype)
-            dtype = dtypes[i].name;
     for (int i = 0; i < t->ndim; i++)
         bad |= json_array_append_new(shape, json_integer(t->dim[i]));
     bad |= json_array_append_new(off, json_integer((json_int_t)at));
     bad |= json_array_append_new(off, json_integer((json_int_t)(at + bytes_of(t))));
-    bad |= json_object_set_new(o, "dtype", json_string(dtype));
+    bad |= json_object_set_new(o, "dtype", json_string(um_elem_safetensors_name(t->dtype)));
     bad |= json_object_set_new(o, "shape", shape);
     bad |= json_object_set_new(o, "data_offsets", off);
     if (bad) {

@@ -6,8 +6,8 @@
  * equal to shape times dtype; at most 100 MB of header.
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef UM_MODEL_SAFETENSORS_H
-#define UM_MODEL_SAFETENSORS_H
+#ifndef UM_WEIGHTS_SAFETENSORS_H
+#define UM_WEIGHTS_SAFETENSORS_H
 
 #include "base/arena.h"
 #include "base/file.h"
@@ -18,10 +18,14 @@ struct um_safetensors; /* an open file, memory mapped or read */
 UM_API UM_RESULT_USED int um_safetensors_open(struct um_safetensors **s, const char *path);
 UM_API void               um_safetensors_close(struct um_safetensors *s); /* takes NULL */
 UM_API int                um_safetensors_count(const struct um_safetensors *s);
-/* tensor i in the file's order; data points into the file, read-only, valid until close */
+/* tensor i in the file's order; its data lies in the file (or, where the file puts it askew, in a
+ * copy), read-only, aligned to its elements, valid until close. Types that um does not calculate
+ * with: dtype UM_NDTYPE, data NULL; bool comes as uint8. */
 UM_API const struct um_tensor *um_safetensors_at(const struct um_safetensors *s, int i);
 UM_API const struct um_tensor *um_safetensors_find(const struct um_safetensors *s,
                                                    const char                  *name);
+/* the element type in the file, named as in NumPy; t is of s */
+UM_API const char *um_safetensors_dtype(const struct um_safetensors *s, const struct um_tensor *t);
 /* a string of __metadata__, or NULL */
 UM_API const char *um_safetensors_meta(const struct um_safetensors *s, const char *name);
 
