@@ -9,7 +9,7 @@
 
 /* ---- which format ---- */
 
-enum format { UNKNOWN, SAFETENSORS, INDEX };
+enum format { UNKNOWN, SAFETENSORS, ZIP, LEGACY, INDEX };
 
 /* A JSON header begins at byte 8 of safetensors, at byte 0 of an index: a length that begins with a
  * brace is believed only if such a header fits. */
@@ -19,6 +19,10 @@ static enum format format_of(const uint8_t *p, size_t n)
 
     if (n > 8 && p[8] == '{' && (p[0] != '{' || um_little(p, 8) <= n - 8))
         return SAFETENSORS;
+    if (n >= 4 && (memcmp(p, "PK\3\4", 4) == 0 || memcmp(p, "PK\5\6", 4) == 0))
+        return ZIP;
+    if (um_is_legacy(p, n))
+        return LEGACY;
     while (i < n && (p[i] == ' ' || p[i] == '\n' || p[i] == '\r' || p[i] == '\t'))
         i++;
     return i < n && p[i] == '{' ? INDEX : UNKNOWN;
@@ -29,6 +33,8 @@ static int read_file(struct um_weights *w, const char *path, bool may_be_index)
     UM_TRY(um_mapped_open(&w->file, path));
     switch (format_of(w->file.p, w->file.n)) {
     case SAFETENSORS: um_mapped_close(&w->file); return um_weights_safetensors(w, path);
+    case ZIP: return um_weights_zip(w);
+    case LEGACY: return um_weights_legacy(w);
     case INDEX:
         return may_be_index ? um_weights_shards(w, path)
                             : um_fail(UM_EFORMAT, "JSON, not a file of tensors");
