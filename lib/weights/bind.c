@@ -10,7 +10,7 @@
 
 #include "weights/torch.h"
 
-enum { ALIGN = 16, COPY_FREE = 1 << 20 };
+enum { COPY_FREE = 1 << 20 };
 
 int um_store_order(const void *x, const void *y)
 {
@@ -23,8 +23,8 @@ int um_store_order(const void *x, const void *y)
 
 /* ---- storages ---- */
 
-static int find_store(struct um_weights *w, struct um_stores *stores,
-                      const struct um_pickle_storage *s, const struct um_store **found)
+static int find_store(struct um_stores *stores, const struct um_pickle_storage *s,
+                      struct um_store **found)
 {
     const struct um_store want = { .key = s->key, .key_n = s->key_n };
     struct um_store      *at =
@@ -38,16 +38,21 @@ static int find_store(struct um_weights *w, struct um_stores *stores,
     if (at->n % size || at->n / size != (size_t)s->count)
         return um_fail(UM_EFORMAT, "its storage %s has %zu bytes, expected %lld elements of %zu",
                        um_shown(s->key, s->key_n, shown), at->n, (long long)s->count, size);
-    if (!at->aligned && (uintptr_t)at->p % ALIGN) {
-        uint8_t *p = um_alloc(w->arena, at->n);
+    *found = at;
+    return UM_OK;
+}
 
-        if (!p)
-            return UM_ENOMEM;
-        memcpy(p, at->p, at->n);
-        at->p = p;
-    }
-    at->aligned = true;
-    *found      = at;
+/* a storage that lies askew in the file is copied whole, once, for all its tensors */
+static int align(struct um_weights *w, struct um_store *s, size_t size)
+{
+    uint8_t *p;
+
+    if ((uintptr_t)s->p % size == 0)
+        return UM_OK;
+    if (!(p = um_alloc(w->arena, s->n)))
+        return UM_ENOMEM;
+    memcpy(p, s->p, s->n);
+    s->p = p;
     return UM_OK;
 }
 
@@ -144,7 +149,7 @@ static int bind_one(struct um_weights *w, const struct um_found *f, struct um_st
 {
     const struct um_pickle_tensor *t           = f->t;
     const size_t                   size        = (size_t)t->elem->bits / 8;
-    const struct um_store         *store       = NULL;
+    struct um_store               *store       = NULL;
     struct um_pickle_tensor        in_elements = *t;
     struct um_pickle_storage       part        = *t->storage;
     int64_t                        count;
@@ -159,7 +164,7 @@ static int bind_one(struct um_weights *w, const struct um_found *f, struct um_st
     }
     in_elements.storage = &part;
     UM_TRY(check_shape(&in_elements, &count));
-    UM_TRY(find_store(w, stores, t->storage, &store));
+    UM_TRY(find_store(stores, t->storage, &store));
     *e         = (struct um_entry){ .elem = t->elem };
     e->t.dtype = t->elem->dtype;
     e->t.ndim  = t->ndim;
@@ -168,6 +173,7 @@ static int bind_one(struct um_weights *w, const struct um_found *f, struct um_st
         return UM_ENOMEM;
     if (e->t.dtype == UM_NDTYPE)
         return UM_OK;
+    UM_TRY(align(w, store, size));
     from      = store->p + (size_t)(part.first + t->first) * size;
     e->t.data = (void *)(uintptr_t)from;
     return count == 0 || dense(t) ? UM_OK

@@ -79,7 +79,10 @@ static int list_files(struct um_weights *w, json_t *map, const char ***file, int
 
     if (!(*file = um_alloc_array(w->arena, (int64_t)json_object_size(map), sizeof **file)))
         return UM_ENOMEM;
-    json_object_foreach(map, name, v)(*file)[all++] = json_string_value(v);
+    json_object_foreach(map, name, v)
+    {
+        (*file)[all++] = json_string_value(v);
+    }
     qsort(*file, (size_t)all, sizeof **file, by_text);
     *n = 0;
     for (int i = 0; i < all; i++)

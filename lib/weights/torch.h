@@ -12,7 +12,6 @@ struct um_store {
     size_t         key_n;
     const uint8_t *p;
     size_t         n;
-    bool           aligned; /* p is fit for every element type */
 };
 
 struct um_stores {

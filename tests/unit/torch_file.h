@@ -53,7 +53,7 @@ static inline void add(struct bytes *b, const void *data, size_t n)
 static inline void add_number(struct bytes *b, uint64_t x, int size)
 {
     for (int i = 0; i < size; i++) {
-        const uint8_t byte = (uint8_t)(x >> (8 * i));
+        const uint8_t byte = (uint8_t)(i < 8 ? x >> (8 * i) : 0);
 
         add(b, &byte, 1);
     }

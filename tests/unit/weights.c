@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "torch_file.h"
 #include "weights/safetensors.h"
 #include "weights/weights.h"
 
@@ -202,6 +203,31 @@ static void shards_are_one_file(void **state)
     um_weights_close(w);
 }
 
+static void pytorch_shards_are_one_file(void **state)
+{
+    struct bytes       zip = torch_zip(ZIP_TORCH, PK_GOOD, sizeof PK_GOOD - 1, ones, sizeof ones);
+    struct bytes       legacy = torch_legacy(PK_GOOD, sizeof PK_GOOD - 1, 6, ones, sizeof ones);
+    struct um_weights *w;
+
+    (void)state;
+    put("a.bin", zip.p, zip.n);
+    put_index("{\"metadata\": {\"total_size\": 24}, \"weight_map\": {\"a\": \"a.bin\"}}");
+    OK(um_weights_open(&w, in_folder("index")));
+    assert_string_equal(um_weights_format(w), "sharded PyTorch");
+    assert_int_equal(um_weights_count(w), 1);
+    assert_memory_equal(um_weights_at(w, 0)->data, ones, sizeof ones);
+    assert_null(um_weights_meta(w, "total_size")); /* a number */
+    um_weights_close(w);
+    put("b.bin", legacy.p, legacy.n);
+    put_index("{\"weight_map\": {\"a\": \"a.bin\", \"b\": \"b.bin\"}}");
+    refused("index", UM_EFORMAT, "shard b.bin is PyTorch legacy, but a.bin is PyTorch zip");
+    zip.p[zip.n / 2] ^= 1;
+    put("a.bin", zip.p, zip.n);
+    refused("index", UM_EFORMAT, "shard a.bin: ");
+    free(zip.p);
+    free(legacy.p);
+}
+
 static void indexes_that_lie_are_refused(void **state)
 {
     static const struct {
@@ -306,6 +332,7 @@ int main(void)
         cmocka_unit_test(safetensors_by_name),
         cmocka_unit_test(foreign_types_are_listed),
         cmocka_unit_test(shards_are_one_file),
+        cmocka_unit_test(pytorch_shards_are_one_file),
         cmocka_unit_test(indexes_that_lie_are_refused),
         cmocka_unit_test(shards_with_more_than_the_index_are_refused),
         cmocka_unit_test(other_files_are_named),

@@ -69,8 +69,7 @@ static const struct um_tensor *floats(const struct um_weights *w, const char *na
 {
     const struct um_tensor *t = um_weights_find(w, name);
 
-    if (!t)
-        fail_msg("no %s", name);
+    assert_non_null(t);
     assert_int_equal(um_tensor_count(t), n);
     assert_non_null(t->data);
     if (n)
