@@ -109,6 +109,10 @@ static void save(const char *folder, const char *kind, int i, const char *first,
 
 static int write_seeds(const char *folder)
 {
+    static const char index[] =
+        "{\"metadata\": {\"total_size\": 24, \"k\": \"v\"}, \"weight_map\": "
+        "{\"a\": \"1.bin\", \"b\": \"1.bin\", \"c\": \"0\"}}";
+
     for (int i = 0; i < SEED_FILES; i++) {
         struct bytes b = seed_file(i);
 
@@ -121,6 +125,7 @@ static int write_seeds(const char *folder)
     }
     for (int i = 0; i < SEED_HEADERS; i++)
         save(folder, "header", i, "s", seed_headers[i], strlen(seed_headers[i]));
+    save(folder, "index", 0, "", index, strlen(index));
     return 0;
 }
 

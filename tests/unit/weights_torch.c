@@ -77,22 +77,20 @@ static const struct um_tensor *floats(const struct um_weights *w, const char *na
     return t;
 }
 
+#define TRANSPOSED "X\1\0\0\0tq\1" T("K\0", "K\3K\2\x86", "K\1K\3\x86")
+#define SECONDS "X\1\0\0\0s" T("K\1", "K\2\x85", "K\2\x85")
+#define EXPANDED "X\1\0\0\0e" T("K\5", "K\3K\2\x86", "K\0K\0\x86")
+#define ONE_ROW "X\1\0\0\0o" T("K\3", "K\1K\3\x86", "K\x63K\1\x86") /* of any stride */
+#define EMPTY "X\1\0\0\0n" T("K\6", "K\0K\5\x86", "K\5K\1\x86")
+#define SCALAR "X\1\0\0\0c" T("K\4", ")", ")")
+#define WHOLE(name) "X\1\0\0\0" name T("K\0", "K\6\x85", "K\1\x85")
+#define VIEWS "\x80\2}(" TRANSPOSED SECONDS EXPANDED ONE_ROW EMPTY SCALAR WHOLE("y") WHOLE("z") "u."
+
 static void views_of_a_storage(void **state)
 {
-    static const char pickle[] =
-        "\x80\2}(X\1\0\0\0tq\1" T("K\0", "K\3K\2\x86", "K\1K\3\x86") /* transposed */
-        "X\1\0\0\0s" T("K\1", "K\2\x85", "K\2\x85")                  /* every other, from 1 */
-        "X\1\0\0\0e" T("K\5", "K\3K\2\x86", "K\0K\0\x86")            /* expanded */
-        "X\1\0\0\0o" T("K\3", "K\1K\3\x86", "K\x63K\1\x86")          /* a size of 1: any stride */
-        "X\1\0\0\0n" T("K\6", "K\0K\5\x86", "K\5K\1\x86")            /* empty, at the end */
-        "X\1\0\0\0c" T("K\4", ")", ")")                              /* a scalar */
-        "X\1\0\0\0z" T("K\0", "K\6\x85", "K\1\x85") "X\1\0\0\0y" T("K\0", "K\6\x85",
-                                                                   "K\1\x85") /* tied */
-        "u.";
-
     (void)state;
     for (int legacy = 0; legacy < 2; legacy++) {
-        struct um_weights *w = opened(legacy ? LEGACY(pickle) : ZIP(pickle));
+        struct um_weights *w = opened(legacy ? LEGACY(VIEWS) : ZIP(VIEWS));
 
         assert_int_equal(um_weights_count(w), 8);
         (void)floats(w, "t", 6, (const float[]){ 1, 4, 2, 5, 3, 6 });
@@ -127,71 +125,45 @@ static void nested_names(void **state)
     um_weights_close(w);
 }
 
+/* of the storage's 24 bytes: one dimension, by v2 and v3 */
+#define V2(class, count, first, size) PK_TENSOR(class, "0", count, first, size "\x85", "K\1\x85")
+#define UNTYPED PK_STORAGE("torch.storage\nUntypedStorage", "0", "K\x18")
+#define V3(type, first, size)                                                                      \
+    "ctorch._utils\n_rebuild_tensor_v3\n(" UNTYPED first size "\x85K\1\x85\x89" PK_DICT            \
+    "ctorch\n" type "\ntR"
+#define LONG "X\4\0\0\0long" V2("LongStorage", "K\3", "K\1", "K\2")
+#define BOOL "X\4\0\0\0bool" V2("BoolStorage", "K\x18", "K\0", "K\4")
+#define CHAR "X\4\0\0\0char" V2("CharStorage", "K\x18", "K\0", "K\4")
+#define BF16 "X\4\0\0\0bf16" V2("BFloat16Storage", "K\x0c", "K\1", "K\2")
+#define F8 "X\2\0\0\0f8" V3("float8_e4m3fn", "K\0", "K\4")
+#define U16 "X\3\0\0\0u16" V3("uint16", "K\4", "K\x08")
+#define TYPED "\x80\2}(" LONG BOOL CHAR BF16 F8 U16 "u."
+
+static const struct {
+    const char   *name, *type;
+    enum um_dtype dtype;
+    size_t        at;
+} types[] = { { "long", "int64", UM_I64, 8 },          { "bool", "bool", UM_U8, 0 },
+              { "char", "int8", UM_NDTYPE, 0 },        { "bf16", "bfloat16", UM_BF16, 2 },
+              { "f8", "float8_e4m3fn", UM_NDTYPE, 0 }, { "u16", "uint16", UM_NDTYPE, 0 } };
+
 static void element_types(void **state)
 {
-    static const char pickle[] = "\x80\2}(X\4\0\0\0long" PK_TENSOR("LongStorage", "0", "K\3", "K\1", "K\2\x85", "K\1\x85") "X\4\0\0\0bool" PK_TENSOR(
-        "BoolStorage", "0", "K\x18", "K\0", "K\4\x85",
-        "K\1\x85") "X\4\0\0\0char" PK_TENSOR("CharStorage", "0", "K\x18", "K\0", "K\4\x85",
-                                             "K\1\x85") "X\4\0\0\0bf16" PK_TENSOR("BFloat16Storage",
-                                                                                  "0", "K\x0c",
-                                                                                  "K\1", "K\2\x85",
-                                                                                  "K\1\x85") "X\2\0"
-                                                                                             "\0\0f"
-                                                                                             "8ctor"
-                                                                                             "ch._"
-                                                                                             "utils"
-                                                                                             "\n_"
-                                                                                             "rebui"
-                                                                                             "ld_"
-                                                                                             "tenso"
-                                                                                             "r_"
-                                                                                             "v3\n"
-                                                                                             "(" PK_STORAGE(
-                                                                                                 "t"
-                                                                                                 "o"
-                                                                                                 "r"
-                                                                                                 "c"
-                                                                                                 "h"
-                                                                                                 "."
-                                                                                                 "s"
-                                                                                                 "t"
-                                                                                                 "o"
-                                                                                                 "r"
-                                                                                                 "a"
-                                                                                                 "g"
-                                                                                                 "e"
-                                                                                                 "\nUntypedStorage",
-                                                                                                 "0",
-                                                                                                 "K"
-                                                                                                 "\x18") "K\0K\4\x85K\1\x85\x89" PK_DICT
-                                                                                                         "ctorch\nfloat8_e4m3fn\ntR"
-                                                                                                         "X\3\0\0\0u16ctorch._utils\n_rebuild_tensor_v3\n(" PK_STORAGE(
-                                                                                                             "torch.storage\nUntypedStorage",
-                                                                                                             "0",
-                                                                                                             "K\x18") "K\4K\x08\x85K\1\x85\x89" PK_DICT
-                                                                                                                      "ctorch\nuint16\ntRu.";
-    static const struct {
-        const char   *name, *type;
-        enum um_dtype dtype;
-        size_t        at;
-    } want[]             = { { "long", "int64", UM_I64, 8 },          { "bool", "bool", UM_U8, 0 },
-                             { "char", "int8", UM_NDTYPE, 0 },        { "bf16", "bfloat16", UM_BF16, 2 },
-                             { "f8", "float8_e4m3fn", UM_NDTYPE, 0 }, { "u16", "uint16", UM_NDTYPE, 0 } };
-    struct um_weights *w = opened(ZIP(pickle));
+    struct um_weights *w = opened(ZIP(TYPED));
 
     (void)state;
     assert_int_equal(um_weights_count(w), 6);
     for (int i = 0; i < 6; i++) {
-        const struct um_tensor *t = um_weights_find(w, want[i].name), *same;
+        const struct um_tensor *t = um_weights_find(w, types[i].name), *same;
 
         assert_non_null(t);
-        assert_int_equal(t->dtype, want[i].dtype);
-        assert_string_equal(um_weights_dtype(w, t), want[i].type);
+        assert_int_equal(t->dtype, types[i].dtype);
+        assert_string_equal(um_weights_dtype(w, t), types[i].type);
         if (t->dtype == UM_NDTYPE) {
             assert_null(t->data);
             assert_int_equal(um_weights_get(w, t->name, &same), UM_EDTYPE);
         } else {
-            assert_memory_equal(t->data, (const uint8_t *)six + want[i].at, um_tensor_bytes(t));
+            assert_memory_equal(t->data, (const uint8_t *)six + types[i].at, um_tensor_bytes(t));
         }
     }
     um_weights_close(w);
@@ -239,67 +211,67 @@ static uint8_t *find(const struct bytes *b, const char *signature, int nth)
 #define LOCATOR "PK\6\7"
 #define AFTER "PK\7\10"
 
+static const struct {
+    enum zip_style style;
+    const char    *header;
+    int            nth, at, size;
+    uint64_t       value;
+    const char    *says;
+} archives[] = {
+    { ZIP_PLAIN, CENTRAL, 0, 10, 2, 8, "zip entry ar/data.pkl: other flags or another" },
+    { ZIP_PLAIN, CENTRAL, 2, 8, 2, 0x801, "zip entry ar/data/0: encrypted" },
+    { ZIP_PLAIN, CENTRAL, 2, 16, 4, 1, "zip entry ar/data/0: another size or CRC" },
+    { ZIP_PLAIN, CENTRAL, 2, 24, 4, 25, "25 bytes stored as 24" },
+    { ZIP_PLAIN, CENTRAL, 2, 20, 4, 0x7fffffff, "bytes stored as" },
+    { ZIP_PLAIN, CENTRAL, 2, 28, 2, 8, "another name" },
+    { ZIP_PLAIN, CENTRAL, 2, 28, 2, 0xffff, "the directory entry at" },
+    { ZIP_PLAIN, CENTRAL, 2, 28, 2, 0, "a name of 0 bytes" },
+    { ZIP_PLAIN, CENTRAL, 2, 42, 4, 0x7fffffff, "no local header at 2147483647" },
+    { ZIP_PLAIN, CENTRAL, 2, 42, 4, 0, "zip entry ar/data/0: another name" },
+    { ZIP_PLAIN, CENTRAL, 1, 0, 4, 0, "no directory entry at" },
+    { ZIP_PLAIN, LOCAL, 2, 6, 2, 0, "other flags" },
+    { ZIP_PLAIN, LOCAL, 2, 8, 2, 8, "another method in its local header" },
+    { ZIP_PLAIN, LOCAL, 2, 14, 4, 0, "another size or CRC in its local header" },
+    { ZIP_PLAIN, LOCAL, 2, 22, 4, 23, "another size or CRC in its local header" },
+    { ZIP_PLAIN, LOCAL, 2, 28, 2, 0xffff, "beyond the end" },
+    { ZIP_PLAIN, LOCAL, 2, 28, 2, 1, "ar/data/0: overlaps the entry after it" },
+    { ZIP_TORCH, LOCAL, 2, 28, 2, 1, "bytes after it that belong to no entry" },
+    { ZIP_TORCH, AFTER, 2, 4, 4, 1, "another size or CRC in its data descriptor" },
+    { ZIP_TORCH, AFTER, 2, 0, 4, 1, "no data descriptor" },
+    { ZIP_WIDE, AFTER, 2, 8, 8, 1, "another size or CRC in its data descriptor" },
+    { ZIP_WIDE, CENTRAL, 2, 46 + 9 + 2, 2, 8, "its zip64 field is short" },
+    { ZIP_WIDE, CENTRAL, 2, 46 + 9 + 4, 8, UINT64_MAX, "stored as" },
+    { ZIP_WIDE, CENTRAL, 2, 46 + 9 + 20, 8, UINT64_MAX - 3, "no local header" },
+    { ZIP_PLAIN, END, 0, 10, 2, 3, "spread over several disks" },
+    { ZIP_PLAIN, END, 0, 8, 4, 0x30003, "bytes after the last directory entry" },
+    { ZIP_PLAIN, END, 0, 8, 4, 0xfffffffe, "spread over several disks" },
+    { ZIP_PLAIN, END, 0, 8, 4, 0xfffefffe, "65534 entries in a directory of" },
+    { ZIP_PLAIN, END, 0, 8, 4, 0x50005, "5 entries in a directory of" },
+    { ZIP_PLAIN, END, 0, 12, 4, 0xffffffff, "which should end at" },
+    { ZIP_PLAIN, END, 0, 16, 4, 0x7fffffff, "which should end at" },
+    { ZIP_PLAIN, END, 0, 20, 2, 1, "a zip archive without its end: cut" },
+    { ZIP_PLAIN, END, 0, 4, 2, 1, "spread over several disks" },
+    { ZIP_TORCH, END, 0, 12, 4, 1, "its two end records disagree" },
+    { ZIP_TORCH, END64, 0, 4, 8, 45, "no zip64 end record" },
+    { ZIP_WIDE, END64, 0, 24, 8, 5, "spread over several disks" },
+    { ZIP_WIDE, END64, 0, 40, 8, UINT64_MAX, "which should end at" },
+    { ZIP_WIDE, END64, 0, 48, 8, UINT64_MAX, "which should end at" },
+    { ZIP_WIDE, LOCATOR, 0, 8, 8, UINT64_MAX, "no zip64 end record" },
+    { ZIP_WIDE, LOCATOR, 0, 8, 8, 0, "no zip64 end record" },
+    { ZIP_WIDE, LOCATOR, 0, 16, 4, 2, "spread over several disks" },
+};
+
 static void archives_that_lie_are_refused(void **state)
 {
-    static const struct {
-        enum zip_style style;
-        const char    *header;
-        int            nth, at, size;
-        uint64_t       value;
-        const char    *says;
-    } bad[] = {
-        { ZIP_PLAIN, CENTRAL, 0, 10, 2, 8, "zip entry ar/data.pkl: other flags or another" },
-        { ZIP_PLAIN, CENTRAL, 2, 8, 2, 0x801, "zip entry ar/data/0: encrypted" },
-        { ZIP_PLAIN, CENTRAL, 2, 16, 4, 1, "zip entry ar/data/0: another size or CRC" },
-        { ZIP_PLAIN, CENTRAL, 2, 24, 4, 25, "25 bytes stored as 24" },
-        { ZIP_PLAIN, CENTRAL, 2, 20, 4, 0x7fffffff, "bytes stored as" },
-        { ZIP_PLAIN, CENTRAL, 2, 28, 2, 8, "another name" },
-        { ZIP_PLAIN, CENTRAL, 2, 28, 2, 0xffff, "the directory entry at" },
-        { ZIP_PLAIN, CENTRAL, 2, 28, 2, 0, "a name of 0 bytes" },
-        { ZIP_PLAIN, CENTRAL, 2, 42, 4, 0x7fffffff, "no local header at 2147483647" },
-        { ZIP_PLAIN, CENTRAL, 2, 42, 4, 0, "zip entry ar/data/0: another name" },
-        { ZIP_PLAIN, CENTRAL, 1, 0, 4, 0, "no directory entry at" },
-        { ZIP_PLAIN, LOCAL, 2, 6, 2, 0, "other flags" },
-        { ZIP_PLAIN, LOCAL, 2, 8, 2, 8, "another method in its local header" },
-        { ZIP_PLAIN, LOCAL, 2, 14, 4, 0, "another size or CRC in its local header" },
-        { ZIP_PLAIN, LOCAL, 2, 22, 4, 23, "another size or CRC in its local header" },
-        { ZIP_PLAIN, LOCAL, 2, 28, 2, 0xffff, "beyond the end" },
-        { ZIP_PLAIN, LOCAL, 2, 28, 2, 1, "ar/data/0: overlaps the entry after it" },
-        { ZIP_TORCH, LOCAL, 2, 28, 2, 1, "bytes after it that belong to no entry" },
-        { ZIP_TORCH, AFTER, 2, 4, 4, 1, "another size or CRC in its data descriptor" },
-        { ZIP_TORCH, AFTER, 2, 0, 4, 1, "no data descriptor" },
-        { ZIP_WIDE, AFTER, 2, 8, 8, 1, "another size or CRC in its data descriptor" },
-        { ZIP_WIDE, CENTRAL, 2, 46 + 9 + 2, 2, 8, "its zip64 field is short" },
-        { ZIP_WIDE, CENTRAL, 2, 46 + 9 + 4, 8, UINT64_MAX, "stored as" },
-        { ZIP_WIDE, CENTRAL, 2, 46 + 9 + 20, 8, UINT64_MAX - 3, "no local header" },
-        { ZIP_PLAIN, END, 0, 10, 2, 3, "spread over several disks" },
-        { ZIP_PLAIN, END, 0, 8, 4, 0x30003, "bytes after the last directory entry" },
-        { ZIP_PLAIN, END, 0, 8, 4, 0xfffffffe, "spread over several disks" },
-        { ZIP_PLAIN, END, 0, 8, 4, 0xfffefffe, "65534 entries in a directory of" },
-        { ZIP_PLAIN, END, 0, 8, 4, 0x50005, "5 entries in a directory of" },
-        { ZIP_PLAIN, END, 0, 12, 4, 0xffffffff, "which should end at" },
-        { ZIP_PLAIN, END, 0, 16, 4, 0x7fffffff, "which should end at" },
-        { ZIP_PLAIN, END, 0, 20, 2, 1, "a zip archive without its end: cut" },
-        { ZIP_PLAIN, END, 0, 4, 2, 1, "spread over several disks" },
-        { ZIP_TORCH, END, 0, 12, 4, 1, "its two end records disagree" },
-        { ZIP_TORCH, END64, 0, 4, 8, 45, "no zip64 end record" },
-        { ZIP_WIDE, END64, 0, 24, 8, 5, "spread over several disks" },
-        { ZIP_WIDE, END64, 0, 40, 8, UINT64_MAX, "which should end at" },
-        { ZIP_WIDE, END64, 0, 48, 8, UINT64_MAX, "which should end at" },
-        { ZIP_WIDE, LOCATOR, 0, 8, 8, UINT64_MAX, "no zip64 end record" },
-        { ZIP_WIDE, LOCATOR, 0, 8, 8, 0, "no zip64 end record" },
-        { ZIP_WIDE, LOCATOR, 0, 16, 4, 2, "spread over several disks" },
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    for (size_t i = 0; i < sizeof archives / sizeof archives[0]; i++) {
         const struct bytes b =
-            torch_zip(bad[i].style, PK_GOOD, sizeof PK_GOOD - 1, six, sizeof six);
-        uint8_t *p = find(&b, bad[i].header, bad[i].nth) + bad[i].at;
+            torch_zip(archives[i].style, PK_GOOD, sizeof PK_GOOD - 1, six, sizeof six);
+        uint8_t *p = find(&b, archives[i].header, archives[i].nth) + archives[i].at;
 
-        for (int k = 0; k < bad[i].size; k++)
-            p[k] = (uint8_t)(bad[i].value >> (8 * k));
-        refused(b, 0, bad[i].says);
+        for (int k = 0; k < archives[i].size; k++)
+            p[k] = (uint8_t)(archives[i].value >> (8 * k));
+        refused(b, 0, archives[i].says);
     }
 }
 
