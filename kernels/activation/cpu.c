@@ -21,13 +21,12 @@ static inline um_vf tanh_arg(um_vf x)
     return 0.797884561f * (x + 0.044715f * x * x * x);
 }
 
-static inline __attribute__((always_inline)) um_vf value(enum um_act act, um_vf x, float slope)
+static inline __attribute__((always_inline)) um_vf value(enum um_act act, um_vf x, float slope,
+                                                         enum um_dtype dt)
 {
-    um_vf cdf, bell;
-
     switch (act) {
     case UM_ACT_NONE: break;
-    case UM_ACT_GELU: um_vnormal(x, &cdf, &bell); return x * cdf;
+    case UM_ACT_GELU: return um_vgelu(x, dt);
     case UM_ACT_GELU_TANH: return x * um_vsigmoid(2 * tanh_arg(x));
     case UM_ACT_RELU: return (um_vf)((um_vi)x & ~(x < 0.0f)); /* NaN stays NaN */
     case UM_ACT_LEAKY_RELU: return um_vselect(x < 0.0f, x * slope, x);
@@ -39,13 +38,13 @@ static inline __attribute__((always_inline)) um_vf value(enum um_act act, um_vf 
 
 /* dy times the derivative at x */
 static inline __attribute__((always_inline)) um_vf backward(enum um_act act, um_vf dy, um_vf x,
-                                                            float slope)
+                                                            float slope, enum um_dtype dt)
 {
-    um_vf cdf, bell, s;
+    um_vf s;
 
     switch (act) {
     case UM_ACT_NONE: break;
-    case UM_ACT_GELU: um_vnormal(x, &cdf, &bell); return dy * (cdf + x * bell * 0.398942280f);
+    case UM_ACT_GELU: return dy * um_vgelu_slope(x, dt);
     case UM_ACT_GELU_TANH: /* (1 + tanh a)/2 = sigmoid(2 a) = s, (1 - tanh^2 a)/2 = 2 s (1 - s) */
         s = um_vsigmoid(2 * tanh_arg(x));
         return dy * (s + x * 2 * s * um_vsigmoid(-2 * tanh_arg(x)) *
@@ -60,20 +59,27 @@ static inline __attribute__((always_inline)) um_vf backward(enum um_act act, um_
 }
 
 static inline __attribute__((always_inline)) void span(const struct job *j, int64_t task,
-                                                       enum um_act act)
+                                                       enum um_act act, enum um_dtype dt)
 {
     const int64_t end = um_min(j->n, (task + 1) * UM_SPAN);
 
     for (int64_t i = task * UM_SPAN; i < end; i += UM_VL) {
-        const um_vf x = um_vload(j->x, j->dt, i, end - i);
+        const um_vf x = um_vload(j->x, dt, i, end - i);
 
         if (j->dy)
-            um_vstore(j->y, j->dt, i, end - i,
-                      backward(act, um_vload(j->dy, j->dt, i, end - i), x, j->slope));
+            um_vstore(j->y, dt, i, end - i,
+                      backward(act, um_vload(j->dy, dt, i, end - i), x, j->slope, dt));
         else
-            um_vstore(j->y, j->dt, i, end - i, value(act, x, j->slope));
+            um_vstore(j->y, dt, i, end - i, value(act, x, j->slope, dt));
     }
 }
+
+#define EITHER(act)                                                                                \
+    if (j->dt == UM_F32)                                                                           \
+        span(j, task, act, UM_F32);                                                                \
+    else                                                                                           \
+        span(j, task, act, UM_BF16);                                                               \
+    break;
 
 static int run(void *arg, int64_t task, int worker)
 {
@@ -81,13 +87,13 @@ static int run(void *arg, int64_t task, int worker)
 
     (void)worker;
     switch (j->act) {
-    case UM_ACT_NONE: span(j, task, UM_ACT_NONE); break;
-    case UM_ACT_GELU: span(j, task, UM_ACT_GELU); break;
-    case UM_ACT_GELU_TANH: span(j, task, UM_ACT_GELU_TANH); break;
-    case UM_ACT_RELU: span(j, task, UM_ACT_RELU); break;
-    case UM_ACT_LEAKY_RELU: span(j, task, UM_ACT_LEAKY_RELU); break;
-    case UM_ACT_TANH: span(j, task, UM_ACT_TANH); break;
-    case UM_ACT_SIGMOID: span(j, task, UM_ACT_SIGMOID); break;
+    case UM_ACT_NONE: EITHER(UM_ACT_NONE)
+    case UM_ACT_GELU: EITHER(UM_ACT_GELU)
+    case UM_ACT_GELU_TANH: EITHER(UM_ACT_GELU_TANH)
+    case UM_ACT_RELU: EITHER(UM_ACT_RELU)
+    case UM_ACT_LEAKY_RELU: EITHER(UM_ACT_LEAKY_RELU)
+    case UM_ACT_TANH: EITHER(UM_ACT_TANH)
+    case UM_ACT_SIGMOID: EITHER(UM_ACT_SIGMOID)
     }
     return UM_OK;
 }

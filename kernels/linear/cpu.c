@@ -89,14 +89,6 @@ static void transpose(void *y, enum um_dtype dty, const void *x, enum um_dtype d
 /* ---- what is done to a block of the product before it is C -------------------------------------
  */
 
-static um_vf gelu(um_vf x)
-{
-    um_vf cdf, bell;
-
-    um_vnormal(x, &cdf, &bell);
-    return x * cdf;
-}
-
 /* which parts of um_matmul's formula there are: constants where finish_as() is made into code */
 struct form {
     enum um_dtype dtc;
@@ -124,7 +116,7 @@ finish_as(const struct um_matmul *p, const struct area *b, const struct form f)
             if (f.pre)
                 um_vstore(p->pre, f.dtc, at, k, v);
             if (f.gelu)
-                v = gelu(v);
+                v = um_vgelu(v, f.dtc);
             if (f.drop) {
                 um_drop_factors(p->drop, b->drop + i * p->n + j, um_min(k, UM_VL), factor);
                 v *= um_vloadf(factor, 0, k);
