@@ -13,6 +13,7 @@ extern "C" {
 #include "kernels/activation/activation.h"
 #include "kernels/attention/attention.h"
 #include "kernels/batchnorm/batchnorm.h"
+#include "kernels/conv/conv.h"
 #include "kernels/dice/dice.h"
 #include "kernels/distill/distill.h"
 #include "kernels/elementwise/elementwise.h"
@@ -20,9 +21,11 @@ extern "C" {
 #include "kernels/layernorm/layernorm.h"
 #include "kernels/linear/linear.h"
 #include "kernels/loss/loss.h"
+#include "kernels/mapnorm/mapnorm.h"
 #include "kernels/memory/memory.h"
 #include "kernels/optim/optim.h"
 #include "kernels/plugin.h"
+#include "kernels/resample/resample.h"
 #include "kernels/rows/rows.h"
 #include "kernels/softmax/softmax.h"
 #include "kernels/tokens/tokens.h"
@@ -30,12 +33,15 @@ extern "C" {
 #define DECLARE(b, op) UM_DECLARE(cuda, op)
 UM_MEMORY_OPS(DECLARE, cuda)
 UM_LINEAR_OPS(DECLARE, cuda)
+UM_CONV_OPS(DECLARE, cuda)
+UM_RESAMPLE_OPS(DECLARE, cuda)
 UM_ACTIVATION_OPS(DECLARE, cuda)
 UM_ELEMENTWISE_OPS(DECLARE, cuda)
 UM_ROWS_OPS(DECLARE, cuda)
 UM_TOKENS_OPS(DECLARE, cuda)
 UM_LAYERNORM_OPS(DECLARE, cuda)
 UM_BATCHNORM_OPS(DECLARE, cuda)
+UM_MAPNORM_OPS(DECLARE, cuda)
 UM_L2NORM_OPS(DECLARE, cuda)
 UM_SOFTMAX_OPS(DECLARE, cuda)
 UM_ATTENTION_OPS(DECLARE, cuda)
@@ -54,12 +60,15 @@ static void fill_table(void)
     table.name               = "cuda";
     UM_MEMORY_OPS(FILL, cuda)
     UM_LINEAR_OPS(FILL, cuda)
+    UM_CONV_OPS(FILL, cuda)
+    UM_RESAMPLE_OPS(FILL, cuda)
     UM_ACTIVATION_OPS(FILL, cuda)
     UM_ELEMENTWISE_OPS(FILL, cuda)
     UM_ROWS_OPS(FILL, cuda)
     UM_TOKENS_OPS(FILL, cuda)
     UM_LAYERNORM_OPS(FILL, cuda)
     UM_BATCHNORM_OPS(FILL, cuda)
+    UM_MAPNORM_OPS(FILL, cuda)
     UM_L2NORM_OPS(FILL, cuda)
     UM_SOFTMAX_OPS(FILL, cuda)
     UM_ATTENTION_OPS(FILL, cuda)
@@ -80,22 +89,32 @@ int um_cuda_launched(const char *what)
     return um_cuda_check(cudaGetLastError(), what);
 }
 
-void *um_cuda_work(struct um_dev *dev, size_t n)
+static void *grown(struct um_dev *dev, size_t n, void **block, size_t *size)
 {
     struct um_cuda *c = um_cuda_of(dev);
 
-    if (n > c->work_size) {
+    if (n > *size) {
         /* earlier work may still be using the old block */
         if (um_cuda_check(cudaStreamSynchronize(c->stream), "workspace") < 0)
             return NULL;
-        (void)cudaFree(c->work);
-        c->work      = NULL;
-        c->work_size = 0;
-        if (um_cuda_alloc(dev, n + n / 4, &c->work) < 0)
+        (void)cudaFree(*block);
+        *block = NULL;
+        *size  = 0;
+        if (um_cuda_alloc(dev, n + n / 4, block) < 0)
             return NULL;
-        c->work_size = n + n / 4;
+        *size = n + n / 4;
     }
-    return c->work;
+    return *block;
+}
+
+void *um_cuda_work(struct um_dev *dev, size_t n)
+{
+    return grown(dev, n, &um_cuda_of(dev)->work, &um_cuda_of(dev)->work_size);
+}
+
+void *um_cuda_room(struct um_dev *dev, size_t n)
+{
+    return grown(dev, n, &um_cuda_of(dev)->room, &um_cuda_of(dev)->room_size);
 }
 
 static void close_device(struct um_dev *dev)
@@ -105,6 +124,7 @@ static void close_device(struct um_dev *dev)
     if (c->stream)
         (void)cudaStreamSynchronize(c->stream);
     (void)cudaFree(c->work);
+    (void)cudaFree(c->room);
     (void)cudaFree(c->flag);
     if (c->lt)
         (void)cublasLtDestroy(c->lt);

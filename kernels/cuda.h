@@ -25,6 +25,8 @@ struct um_cuda {
     cublasLtHandle_t lt;
     void            *work; /* scratch of one operation, grown on demand */
     size_t           work_size;
+    void            *room; /* that of an operation made of others, which use `work` */
+    size_t           room_size;
     int             *flag; /* device: set by a kernel that met a bad index; sync() reports it */
 };
 
@@ -35,6 +37,8 @@ static inline struct um_cuda *um_cuda_of(struct um_dev *dev)
 
 /* scratch of at least n bytes, valid until the next call; NULL with a message */
 void *um_cuda_work(struct um_dev *dev, size_t n);
+/* the same for an operation that calls others: valid until its own next call */
+void *um_cuda_room(struct um_dev *dev, size_t n);
 /* UM_OK, or the launch's error with `what` in the message */
 int um_cuda_launched(const char *what);
 int um_cuda_check(cudaError_t e, const char *what);

@@ -6,6 +6,7 @@
 #include "kernels/activation/activation.h"
 #include "kernels/attention/attention.h"
 #include "kernels/batchnorm/batchnorm.h"
+#include "kernels/conv/conv.h"
 #include "kernels/dice/dice.h"
 #include "kernels/distill/distill.h"
 #include "kernels/elementwise/elementwise.h"
@@ -14,9 +15,11 @@
 #include "kernels/linear/linear.h"
 #include "kernels/linear/onednn.h"
 #include "kernels/loss/loss.h"
+#include "kernels/mapnorm/mapnorm.h"
 #include "kernels/memory/memory.h"
 #include "kernels/optim/optim.h"
 #include "kernels/plugin.h"
+#include "kernels/resample/resample.h"
 #include "kernels/rows/rows.h"
 #include "kernels/softmax/softmax.h"
 #include "kernels/tokens/tokens.h"
@@ -24,12 +27,15 @@
 /* every operation but those of memory, which the host backends share */
 #define OPS(X, b)                                                                                  \
     UM_LINEAR_OPS(X, b)                                                                            \
+    UM_CONV_OPS(X, b)                                                                              \
+    UM_RESAMPLE_OPS(X, b)                                                                          \
     UM_ACTIVATION_OPS(X, b)                                                                        \
     UM_ELEMENTWISE_OPS(X, b)                                                                       \
     UM_ROWS_OPS(X, b)                                                                              \
     UM_TOKENS_OPS(X, b)                                                                            \
     UM_LAYERNORM_OPS(X, b)                                                                         \
     UM_BATCHNORM_OPS(X, b)                                                                         \
+    UM_MAPNORM_OPS(X, b)                                                                           \
     UM_L2NORM_OPS(X, b)                                                                            \
     UM_SOFTMAX_OPS(X, b)                                                                           \
     UM_ATTENTION_OPS(X, b)                                                                         \

@@ -160,6 +160,34 @@ struct um_adam {
     float                 lr, b1, b2, eps;
 };
 
+/* Convolution of n samples with weights w [cout,cin,k0,k1,k2] float, which are rounded to dt:
+ *   y[i,o,p] = sum_{c,t} w[o,c,t] x[i,c, p stride + t - pad],  x being 0 outside
+ * x [n,cin,in0,in1,in2] and y [n,cout,out0,out1,out2] have dtype dt; out = (in + 2 pad - k) /
+ * stride + 1, rounded down: um_conv_out(). In 2D in0 = k0 = stride0 = 1 and pad0 = 0. UM_ERANGE for
+ * sizes or strides below 1, negative padding, k larger than in + 2 pad, and what cannot be
+ * addressed. */
+struct um_conv {
+    enum um_dtype dt;
+    int64_t       n, cin, cout, in[3], k[3], stride[3], pad[3];
+};
+
+static inline int64_t um_conv_out(const struct um_conv *c, int axis)
+{
+    return (c->in[axis] + 2 * c->pad[axis] - c->k[axis]) / c->stride[axis] + 1;
+}
+
+/* Resampling of n grids x [in0,in1,in2,c] to y [out0,out1,out2,c], one axis after the other:
+ *   y[o] = sum_i a(o,i) x[i],  at u = (o + 1/2) in/out - 1/2, or with corners o (in-1)/(out-1)
+ * a: linear between the two neighbours of u, or cubic over four (Keys, a = -0.75); indices beyond
+ * an edge mean the edge. Feature maps [N,C,D,H,W] are N C grids with c = 1. */
+enum um_interp { UM_LINEAR = 0, UM_CUBIC };
+struct um_resample {
+    enum um_dtype  dt;
+    int64_t        n, c, in[3], out[3];
+    enum um_interp mode[3];
+    bool           corners;
+};
+
 struct um_kernels {
     const char *name; /* "ref", "cpu", "cuda" */
 
@@ -179,6 +207,27 @@ struct um_kernels {
     /* db[j] += sum_i dy[i,j]; dy [n,c] with rows ld apart */
     int (*bias_bwd)(struct um_dev *dev, enum um_dtype dt, float *db, const void *dy, int64_t n,
                     int64_t c, int64_t ld);
+
+    /* ---- convolution: kernels/conv: struct um_conv; bias float, or NULL ---- */
+    /* y = the convolution + bias [cout] */
+    int (*conv_fwd)(struct um_dev *dev, void *y, const void *x, const float *w, const float *bias,
+                    const struct um_conv *c);
+    /* its adjoint by x: x[i,c,q] = bias[c] + sum_{o,t,p} w[o,c,t] y[i,o,p] over p stride + t - pad
+     * = q: the gradient of x, and a transposed convolution from y to x with weights [from,to,k..]
+     */
+    int (*conv_data)(struct um_dev *dev, void *x, const void *y, const float *w, const float *bias,
+                     const struct um_conv *c);
+    /* its adjoint by w: dw[o,c,t] += sum_{i,p} y[i,o,p] x[i,c, p stride + t - pad] */
+    int (*conv_weights)(struct um_dev *dev, float *dw, const void *y, const void *x,
+                        const struct um_conv *c);
+    /* db[j] += sum_{i,p} dy[i,j,p]; dy [n,c,s] */
+    int (*conv_bias)(struct um_dev *dev, enum um_dtype dt, float *db, const void *dy, int64_t n,
+                     int64_t c, int64_t s);
+
+    /* ---- resampling: kernels/resample: struct um_resample ---- */
+    int (*resample_fwd)(struct um_dev *dev, void *y, const void *x, const struct um_resample *r);
+    /* its adjoint: dx[i] = sum_o a(o,i) dy[o], in the order of o */
+    int (*resample_bwd)(struct um_dev *dev, void *dx, const void *dy, const struct um_resample *r);
 
     /* ---- elementwise: kernels/elementwise ---- */
     /* y = a + b (y may be a or b) */
@@ -227,6 +276,10 @@ struct um_kernels {
                    int64_t D, int64_t H, int64_t W, int64_t pz, int64_t py, int64_t px, float scale,
                    float shift);
 
+    /* y[b] = x[b]^T, b < B: x [B,r,c], y [B,c,r]: tokens to feature maps and back */
+    int (*transpose)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, int64_t B,
+                     int64_t r, int64_t c);
+
     /* ---- tokens: kernels/tokens: what masking leaves or replaces (method.md 6) ---- */
     /* y[b,i] = x[b, idx[b,i]], i < n: rows of c of x [B,T,c]; idx [B,n] in 0..T-1 (UM_ERANGE) */
     int (*pick_fwd)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x,
@@ -241,7 +294,7 @@ struct um_kernels {
     int (*mask_bwd)(struct um_dev *dev, enum um_dtype dt, void *dx, float *dv, const void *dy,
                     const uint8_t *mask, int64_t n, int64_t c);
 
-    /* ---- normalisation: kernels/layernorm, batchnorm, l2norm ---- */
+    /* ---- normalisation: kernels/layernorm, batchnorm, mapnorm, l2norm ---- */
     /* over the last axis of x [n,c]: mean, rstd = 1/sqrt(var + eps) [n], y = (x-mean) rstd gamma +
      * beta; y has dtype dty, x dtx */
     int (*layernorm_fwd)(struct um_dev *dev, void *y, enum um_dtype dty, float *mean, float *rstd,
@@ -266,6 +319,22 @@ struct um_kernels {
     int (*batchnorm_bwd)(struct um_dev *dev, enum um_dtype dt, void *dx, float *dgamma,
                          float *dbeta, const void *dy, const void *x, const float *gamma,
                          const float *mean, const float *rstd, int64_t n, int64_t c);
+    /* feature maps x [n,c,s], s > 0: statistics of each channel j over its n s elements (batch;
+     * mean, rstd [c], n >= 1), or of each sample and channel over its s (mean, rstd [n,c]); y =
+     * (x-mean) rstd gamma_j + beta_j; gamma, beta [c], or NULL: not affine. var, or NULL: as
+     * batchnorm_fwd's
+     */
+    int (*mapnorm_fwd)(struct um_dev *dev, enum um_dtype dt, bool batch, void *y, float *mean,
+                       float *rstd, float *var, const void *x, const float *gamma,
+                       const float *beta, int64_t n, int64_t c, int64_t s, float eps);
+    /* with given statistics [c]: y = (x - mean)/sqrt(var + eps) gamma + beta */
+    int (*mapnorm_eval)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x,
+                        const float *gamma, const float *beta, const float *mean, const float *var,
+                        int64_t n, int64_t c, int64_t s, float eps);
+    /* dgamma, dbeta += (NULL with gamma) */
+    int (*mapnorm_bwd)(struct um_dev *dev, enum um_dtype dt, bool batch, void *dx, float *dgamma,
+                       float *dbeta, const void *dy, const void *x, const float *gamma,
+                       const float *mean, const float *rstd, int64_t n, int64_t c, int64_t s);
     /* run[j] = (1 - momentum) run[j] + momentum x[j]: running statistics, centres, and the EMA
      * teacher of method.md 7.1 with momentum 1 - m_t */
     int (*lerp)(struct um_dev *dev, float *run, const float *x, float momentum, int64_t n);

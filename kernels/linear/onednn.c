@@ -1,4 +1,4 @@
-/* onednn.c - the one file that knows oneDNN, versions 2 and 3
+/* onednn.c - matrix products by oneDNN, and its engine
  *
  * oneDNN's own threads come from OpenMP: every thread that calls it is told to use one (the setting
  * is per thread), and the work is shared out by our pool instead.
@@ -8,20 +8,12 @@
 #include "kernels/linear/onednn.h"
 
 #include <dlfcn.h>
-#include <oneapi/dnnl/dnnl.h>
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "kernels/linear/onednn_int.h"
 
-#if DNNL_VERSION_MAJOR < 3
-#define DESC(d) (&(d)) /* a description is a struct, passed by its address */
-typedef const dnnl_memory_desc_t *desc_ref;
-#else
-#define DESC(d) (d) /* a description is a handle */
-typedef const_dnnl_memory_desc_t desc_ref;
-#endif
-
-enum { PLANS = 1024, HINTS = 4096, A = 0, B, BIAS, C, SCRATCH, NDESC };
+enum { PLANS = UM_DNN_PLANS, HINTS = UM_DNN_HINTS, A = 0, B, BIAS, C, SCRATCH, NDESC };
 
 struct um_dnn_plan {
     struct um_dnn_shape shape;
@@ -35,15 +27,6 @@ struct um_dnn_plan {
     bool                made; /* false: oneDNN has no such product */
 };
 
-struct um_dnn {
-    dnnl_engine_t       engine;
-    dnnl_stream_t      *stream; /* one a worker */
-    struct um_dnn_plan *plan[PLANS];
-    int16_t             hint[HINTS]; /* where a shape with this hash was seen last */
-    int                 n;
-    uint64_t            clock;
-};
-
 static int failed(const char *what, dnnl_status_t st)
 {
     return um_fail(st == dnnl_out_of_memory ? UM_ENOMEM : UM_EUNSUPPORTED,
@@ -51,7 +34,7 @@ static int failed(const char *what, dnnl_status_t st)
 }
 
 /* OpenMP's library is found at run time: oneDNN may be built with another, or with none */
-static void one_thread(void)
+void um_dnn_one_thread(void)
 {
     static _Thread_local void (*set)(int);
     static _Thread_local bool looked;
@@ -82,7 +65,7 @@ int um_dnn_gemm(const struct um_dnn_gemm *g)
 {
     dnnl_status_t st;
 
-    one_thread();
+    um_dnn_one_thread();
     st = dnnl_sgemm(g->ta ? 'T' : 'N', g->tb ? 'T' : 'N', g->m, g->n, g->k, g->alpha, g->a, g->lda,
                     g->b, g->ldb, g->beta, g->c, g->ldc);
     return st == dnnl_success ? UM_OK : failed("multiply", st);
@@ -103,11 +86,6 @@ static dnnl_status_t describe(dnnl_memory_desc_t *d, dnnl_data_type_t t, int64_t
 #endif
 }
 
-static dnnl_data_type_t data_type(int32_t dt)
-{
-    return dt == UM_F32 ? dnnl_f32 : dnnl_bf16;
-}
-
 static dnnl_status_t describe_any(dnnl_memory_desc_t *d, dnnl_data_type_t t, int64_t rows,
                                   int64_t cols)
 {
@@ -117,16 +95,6 @@ static dnnl_status_t describe_any(dnnl_memory_desc_t *d, dnnl_data_type_t t, int
     return dnnl_memory_desc_init_by_tag(d, 2, dims, t, dnnl_format_tag_any);
 #else
     return dnnl_memory_desc_create_with_tag(d, 2, dims, t, dnnl_format_tag_any);
-#endif
-}
-
-static dnnl_status_t copy_desc(dnnl_memory_desc_t *to, desc_ref from)
-{
-#if DNNL_VERSION_MAJOR < 3
-    *to = *from;
-    return dnnl_success;
-#else
-    return dnnl_memory_desc_clone(to, from);
 #endif
 }
 
@@ -149,13 +117,8 @@ static dnnl_status_t choose(dnnl_primitive_desc_t *pd, const struct um_dnn_plan 
 
 static void free_descs(struct um_dnn_plan *p)
 {
-#if DNNL_VERSION_MAJOR >= 3
     for (int i = 0; i < NDESC; i++)
-        if (p->desc[i])
-            dnnl_memory_desc_destroy(p->desc[i]);
-#else
-    (void)p;
-#endif
+        um_dnn_free_desc(&p->desc[i]);
 }
 
 /* The layout of a packed [k,n] is oneDNN's choice for products of this many rows, so that one
@@ -175,7 +138,7 @@ static dnnl_status_t describe_packed(dnnl_memory_desc_t *d, dnnl_data_type_t t, 
     if (st == dnnl_success)
         st = choose(&pd, &p, engine, NULL);
     if (st == dnnl_success)
-        st = copy_desc(d, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
+        st = um_dnn_copy_desc(d, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
     if (pd)
         dnnl_primitive_desc_destroy(pd);
     free_descs(&p);
@@ -185,7 +148,7 @@ static dnnl_status_t describe_packed(dnnl_memory_desc_t *d, dnnl_data_type_t t, 
 static dnnl_status_t describe_all(struct um_dnn_plan *p, dnnl_engine_t engine)
 {
     const struct um_dnn_shape *s  = &p->shape;
-    const dnnl_data_type_t     t  = data_type(s->dt);
+    const dnnl_data_type_t     t  = um_dnn_type(s->dt);
     dnnl_status_t              st = dnnl_success;
 
     if (s->packed)
@@ -195,13 +158,13 @@ static dnnl_status_t describe_all(struct um_dnn_plan *p, dnnl_engine_t engine)
     if (s->pack)
         return st != dnnl_success
                    ? st
-                   : describe_packed(&p->desc[C], data_type(s->dtc), s->k, s->n, engine);
+                   : describe_packed(&p->desc[C], um_dnn_type(s->dtc), s->k, s->n, engine);
     if (st == dnnl_success)
         st = describe(&p->desc[A], t, s->m, s->k, s->ta ? 1 : s->lda, s->ta ? s->lda : 1);
     if (st == dnnl_success)
         st = describe(&p->desc[BIAS], dnnl_f32, 1, s->n, s->n, 1);
     if (st == dnnl_success)
-        st = describe(&p->desc[C], data_type(s->dtc), s->m, s->n, s->ldc, 1);
+        st = describe(&p->desc[C], um_dnn_type(s->dtc), s->m, s->n, s->ldc, 1);
     return st;
 }
 
@@ -300,7 +263,7 @@ static dnnl_status_t take_sizes(struct um_dnn_plan *p, const_dnnl_primitive_desc
     if (!md || p->shape.pack)
         return dnnl_success;
     p->scratch = dnnl_memory_desc_get_size(md);
-    return copy_desc(&p->desc[SCRATCH], md);
+    return um_dnn_copy_desc(&p->desc[SCRATCH], md);
 }
 
 static dnnl_status_t make(struct um_dnn_plan *p, dnnl_engine_t engine)
@@ -339,7 +302,7 @@ static void plan_free(struct um_dnn_plan *p)
     free(p);
 }
 
-static int dnn_open(struct um_dev *dev)
+int um_dnn_open(struct um_dev *dev)
 {
     dnnl_status_t st;
 
@@ -382,7 +345,7 @@ int um_dnn_plan(struct um_dev *dev, const struct um_dnn_shape *shape, struct um_
     struct um_dnn      *d;
     int16_t            *hint;
 
-    UM_TRY(dnn_open(dev));
+    UM_TRY(um_dnn_open(dev));
     d    = dev->dnn;
     hint = &d->hint[um_hash64(shape, sizeof *shape) % HINTS];
     for (int i = -1; i < d->n && !p; i++) {
@@ -405,7 +368,7 @@ int um_dnn_plan(struct um_dev *dev, const struct um_dnn_shape *shape, struct um_
             return um_fail(UM_ENOMEM, "out of memory");
         }
         d->plan[place(d)] = p;
-        one_thread();
+        um_dnn_one_thread();
         (void)make(p, d->engine); /* a refusal is remembered: the caller has another way */
     }
     p->used = ++d->clock;
@@ -466,7 +429,7 @@ int um_dnn_run(struct um_dev *dev, int worker, const struct um_dnn_plan *plan, c
     data[BIAS]    = bias;
     data[C]       = c;
     data[SCRATCH] = plan->scratch ? scratch : NULL;
-    one_thread();
+    um_dnn_one_thread();
     for (int i = 0; i < NDESC && st == dnnl_success; i++) {
         if (!data[i])
             continue;
@@ -489,6 +452,8 @@ void um_dnn_close(struct um_dev *dev)
         return;
     for (int i = 0; i < d->n; i++)
         plan_free(d->plan[i]);
+    for (int i = 0; i < d->convs; i++)
+        um_dnn_conv_free(d->conv[i]);
     for (int i = 0; d->stream && i < dev->workers; i++)
         if (d->stream[i])
             dnnl_stream_destroy(d->stream[i]);

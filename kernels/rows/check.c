@@ -45,3 +45,12 @@ int um_check_patches(enum um_dtype dt, int64_t B, const int64_t dim[3], const in
     }
     return um_check_act("patches", dt, B, total > 0 ? total : 1);
 }
+
+int um_check_transpose(enum um_dtype dt, int64_t B, int64_t r, int64_t c)
+{
+    if (r < 1)
+        return um_fail(UM_ERANGE, "transpose: %lld matrices of [%lld,%lld]", (long long)B,
+                       (long long)r, (long long)c);
+    UM_TRY(um_check_rows("transpose", r, c));
+    return um_check_act("transpose", dt, B, r * c);
+}

@@ -3,6 +3,7 @@
 #include "kernels/rows/rows.h"
 
 #include "kernels/share.h"
+#include "kernels/transpose.h"
 #include "kernels/vec.h"
 
 UM_DECLARE_CPU(UM_ROWS_OPS)
@@ -165,4 +166,35 @@ int UM_CPU(patches)(struct um_dev *dev, enum um_dtype dt, void *y, const float *
 
     UM_TRY(um_check_patches(dt, B, dim, patch));
     return um_share(dev, B * (D / pz) * (H / py), cut_row, &c);
+}
+
+struct turn {
+    enum um_dtype dt;
+    void         *y;
+    const void   *x;
+    int64_t       r, c, cols, chunks; /* columns of x that a task takes */
+};
+
+static int turn_columns(void *arg, int64_t task, int worker)
+{
+    const struct turn *t    = arg;
+    const size_t       es   = um_dtype_size(t->dt);
+    const int64_t      item = task / t->chunks * t->r * t->c, j0 = task % t->chunks * t->cols;
+
+    (void)worker;
+    um_transpose_block((char *)t->y + (size_t)(item + j0 * t->r) * es, t->dt, t->r,
+                       (const char *)t->x + (size_t)(item + j0) * es, t->dt, t->c, t->r,
+                       um_min(t->cols, t->c - j0));
+    return UM_OK;
+}
+
+int UM_CPU(transpose)(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, int64_t B,
+                      int64_t r, int64_t c)
+{
+    struct turn t = { .dt = dt, .y = y, .x = x, .r = r, .c = c };
+
+    UM_TRY(um_check_transpose(dt, B, r, c));
+    t.cols   = um_ceil_div(um_rows_per_task(r), 16) * 16;
+    t.chunks = um_ceil_div(c, t.cols);
+    return um_share(dev, B * t.chunks, turn_columns, &t);
 }

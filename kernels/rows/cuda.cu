@@ -1,4 +1,4 @@
-/* cuda.cu - blocks of rows, embedding tables, patches
+/* cuda.cu - blocks of rows, embedding tables, patches, transposes
  *
  * Sums go in a fixed order: a thread owns an output element and walks its contributions, so there
  * is no race to order.
@@ -156,4 +156,39 @@ extern "C" int um_cuda_patches(struct um_dev *dev, enum um_dtype dt, void *y, co
         dt, (cut_patches<T>
              <<<um_cuda_blocks(B * D * H * W, 256), 256, 0, um_cuda_stream(dev)>>>((T *)y, x, p)));
     return um_cuda_launched("patches");
+}
+
+enum { TILE = 32 };
+
+/* a block turns one square over at a time, through shared memory, so that both sides run along rows */
+template <typename T>
+static __global__ void turn(T *y, const T *x, int64_t B, int64_t r, int64_t c)
+{
+    __shared__ float square[TILE][TILE + 1];
+    const int64_t    down = (r + TILE - 1) / TILE, across = (c + TILE - 1) / TILE;
+
+    for (int64_t k = blockIdx.x; k < B * down * across; k += gridDim.x) {
+        const int64_t b = k / across / down, i0 = k / across % down * TILE, j0 = k % across * TILE;
+
+        for (int64_t l = threadIdx.y; l < TILE; l += blockDim.y)
+            if (i0 + l < r && j0 + threadIdx.x < c)
+                square[l][threadIdx.x] = um_ld(x, (b * r + i0 + l) * c + j0 + threadIdx.x);
+        __syncthreads();
+        for (int64_t l = threadIdx.y; l < TILE; l += blockDim.y)
+            if (j0 + l < c && i0 + threadIdx.x < r)
+                um_st(y, (b * c + j0 + l) * r + i0 + threadIdx.x, square[threadIdx.x][l]);
+        __syncthreads();
+    }
+}
+
+extern "C" int um_cuda_transpose(struct um_dev *dev, enum um_dtype dt, void *y, const void *x,
+                                 int64_t B, int64_t r, int64_t c)
+{
+    const int64_t squares = B * ((r + TILE - 1) / TILE) * ((c + TILE - 1) / TILE);
+
+    if (squares == 0)
+        return UM_OK;
+    UM_CUDA_TYPED(dt, (turn<T><<<um_cuda_blocks(squares, 1), dim3(TILE, 8), 0,
+                                 um_cuda_stream(dev)>>>((T *)y, (const T *)x, B, r, c)));
+    return um_cuda_launched("transpose");
 }

@@ -66,3 +66,15 @@ int um_ref_patches(struct um_dev *dev, enum um_dtype dt, void *y, const float *x
                 }
     return UM_OK;
 }
+
+int um_ref_transpose(struct um_dev *dev, enum um_dtype dt, void *y, const void *x, int64_t B,
+                     int64_t r, int64_t c)
+{
+    (void)dev;
+    UM_TRY(um_check_transpose(dt, B, r, c));
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t i = 0; i < r; i++)
+            for (int64_t j = 0; j < c; j++)
+                um_store(y, dt, (b * c + j) * r + i, um_load(x, dt, (b * r + i) * c + j));
+    return UM_OK;
+}

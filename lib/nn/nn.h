@@ -172,11 +172,16 @@ UM_API struct um_var *um_layernorm(struct um_nn *nn, struct um_var *x, struct um
 /* the same into another dtype: from the float residual stream to what products read */
 UM_API struct um_var *um_layernorm_to(struct um_nn *nn, struct um_var *x, struct um_var *gamma,
                                       struct um_var *beta, float eps, enum um_dtype dt);
-/* x [n,c]; gamma, beta NULL: not affine; running statistics are buffers of ps (indices mean, var),
+/* x [n,c], or feature maps [n,c,..] with statistics of each channel over all samples and places;
+ * gamma, beta NULL: not affine; running statistics are buffers of ps (indices mean, var),
  * updated with `momentum` while training and used otherwise */
 UM_API struct um_var *um_batchnorm(struct um_nn *nn, struct um_var *x, struct um_var *gamma,
                                    struct um_var *beta, struct um_params *ps, int mean, int var,
                                    float momentum, float eps);
+/* feature maps x [n,c,..]: each channel of each sample by its own mean and variance; gamma, beta
+ * [c], or NULL */
+UM_API struct um_var *um_instancenorm(struct um_nn *nn, struct um_var *x, struct um_var *gamma,
+                                      struct um_var *beta, float eps);
 /* rows to unit length; of a parameter it is weight norm with gain 1 */
 UM_API struct um_var *um_l2norm(struct um_nn *nn, struct um_var *x, float eps);
 /* x [B,D,H,W] float -> tokens [B,T,pz py px] of the context's dtype: scale x + shift; pixels get no
@@ -218,6 +223,26 @@ UM_API struct um_var *um_attention(struct um_nn *nn, struct um_var *q, struct um
 UM_API struct um_var *um_attention_ragged(struct um_nn *nn, struct um_var *q, struct um_var *k,
                                           struct um_var *v, int64_t heads, struct um_var *start,
                                           int64_t T, float p);
+/* x [b,r,c] -> [b,c,r]: tokens [B,T,C] to feature maps [B,C,T] (then um_reshape) and back */
+UM_API struct um_var *um_transpose(struct um_nn *nn, struct um_var *x);
+/* x [N,cin,H,W] or [N,cin,D,H,W], w [cout,cin,k..] float as PyTorch stores it, b [cout] or NULL ->
+ * [N,cout,..] of the context's dtype, (in + 2 pad - k) / stride + 1 places along each axis. stride
+ * and pad: one number for each axis of space */
+UM_API struct um_var *um_conv(struct um_nn *nn, struct um_var *x, struct um_var *w,
+                              struct um_var *b, const int64_t *stride, const int64_t *pad);
+/* x [N,cin,..], w [cin,cout,k..], b [cout] or NULL -> [N,cout,..], (in - 1) stride + k - 2 pad
+ * places: the adjoint of a convolution */
+UM_API struct um_var *um_conv_transposed(struct um_nn *nn, struct um_var *x, struct um_var *w,
+                                         struct um_var *b, const int64_t *stride,
+                                         const int64_t *pad);
+/* x [N,C,H,W] or [N,C,D,H,W] to `size` places, one number for each axis of space, linearly;
+ * corners: the corner samples lie on each other, else the edges do (PyTorch's align_corners) */
+UM_API struct um_var *um_upsample(struct um_nn *nn, struct um_var *x, const int64_t *size,
+                                  bool corners);
+/* positions x [D H W,C] or [N,D H W,C] of a grid `from` = D, H, W to the grid `to`: linear in
+ * depth, bicubic in plane (a = -0.75), half-pixel centres (method.md 2.2) */
+UM_API struct um_var *um_resize_grid(struct um_nn *nn, struct um_var *x, const int64_t from[3],
+                                     const int64_t to[3]);
 UM_API struct um_var *um_softmax(struct um_nn *nn, struct um_var *x); /* over the last axis */
 UM_API struct um_var *um_expscale(struct um_nn *nn, struct um_var *x, struct um_var *theta);
 /* mean over the rows of the cross entropy of x [n,c] float -> float [1]; transpose: of x^T [c,n].

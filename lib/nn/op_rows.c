@@ -1,5 +1,7 @@
-/* op_rows.c - the glue of sequences: patches, embeddings, positions, [CLS], joining and cutting */
-/* SPDX-License-Identifier: Apache-2.0 */
+/* op_rows.c - the glue of sequences: patches, embeddings, positions, [CLS], joining, cutting,
+ * turning over
+ * SPDX-License-Identifier: Apache-2.0
+ */
 #include "nn/nn_int.h"
 
 struct glue {
@@ -254,4 +256,36 @@ struct um_var *um_slice_tokens(struct um_nn *nn, struct um_var *x, int64_t from,
         return NULL;
     return nn_record(nn, y, slice_back, &(struct glue){ .a = x, .from = from, .n = n },
                      sizeof(struct glue), x->needs);
+}
+
+/* ---- transposes ---- */
+
+static int transpose_back(struct um_nn *nn, const void *op, const struct um_var *y)
+{
+    struct um_var *x = ((const struct glue *)op)->a;
+    void          *dx;
+
+    UM_TRY(nn_grad_open(nn, x, &dx));
+    UM_TRY(nn->k->transpose(nn->dev, y->dt, dx, y->grad, y->dim[0], y->dim[1], y->dim[2]));
+    return nn_grad_close(nn, x, dx);
+}
+
+struct um_var *um_transpose(struct um_nn *nn, struct um_var *x)
+{
+    struct um_var *y;
+    char           s[UM_SHAPE_TEXT];
+
+    if (nn_bad(nn, x) || !nn_has(nn, transpose))
+        return NULL;
+    if (x->ndim != 3 || !nn_float(x->dt))
+        return um_nn_fail(nn, UM_ESHAPE, "transpose: x %s %s, expected float [b,r,c]",
+                          um_dtype_name(x->dt), nn_shape(x, s));
+    y = nn_var(nn, x->dt, 3, (int64_t[]){ x->dim[0], x->dim[2], x->dim[1] });
+    if (!y ||
+        !nn_ok(nn,
+               nn->k->transpose(nn->dev, x->dt, y->data, x->data, x->dim[0], x->dim[1], x->dim[2]),
+               "transpose"))
+        return NULL;
+    return nn_record(nn, y, transpose_back, &(struct glue){ .a = x }, sizeof(struct glue),
+                     x->needs);
 }

@@ -303,7 +303,7 @@ static int judge_row(const struct ot_row *row, enum um_dtype dt, struct um_dev *
     return v.why[0] != 0;
 }
 
-static const struct ot_row *const tables[] = { ot_basic, ot_norm, ot_attn, ot_loss };
+static const struct ot_row *const tables[] = { ot_basic, ot_norm, ot_attn, ot_loss, ot_conv };
 
 int ot_run_isa(const char *isa, int *nr)
 {
@@ -379,6 +379,15 @@ static double gradient_error(const struct ot_case *c, int x, int dx, struct verd
     return norm > 0 ? sqrt(diff / norm) : sqrt(diff);
 }
 
+/* of a shape for differences, which cost a forward for each element */
+static int64_t small_size(const struct ot_row *row, int i, struct um_rng *r)
+{
+    if (row->limit[i] == 0)
+        return 0;
+    return row->step_dim > 0 ? 1 + (int64_t)um_rng_below(r, (uint64_t)row->step_dim)
+                             : 3 + (int64_t)um_rng_below(r, 4);
+}
+
 static void judge_gradient(struct ot_case *c, struct verdict *v)
 {
     const double  tol          = c->row->step_tol > 0 ? c->row->step_tol : 1e-4;
@@ -423,7 +432,7 @@ int ot_run_ref(int *nr)
                 struct um_rng r = um_rng_at(5, UM_RNG_TEST, (uint64_t)c.nr, 1);
 
                 for (int i = 0; i < OT_DIMS; i++)
-                    c.dim[i] = row->limit[i] > 0 ? 3 + (int64_t)um_rng_below(&r, 4) : 0;
+                    c.dim[i] = small_size(row, i, &r);
                 judge_gradient(&c, &v);
             }
             (void)printf("%s %d - %s ref: gradient within %.2g of the differences%s%s\n",

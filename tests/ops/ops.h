@@ -84,12 +84,13 @@ struct ot_row {
     int y, dy;
     struct {
         int x, dx;
-    } wrt[4];        /* ended by x = dx = 0 */
-    double step_tol; /* norm of (differences - gradient) by that of the gradient; 0: 1e-4 */
+    } wrt[4];         /* ended by x = dx = 0 */
+    double  step_tol; /* norm of (differences - gradient) by that of the gradient; 0: 1e-4 */
+    int64_t step_dim; /* dimensions of these shapes are 1 .. step_dim; 0: 3 .. 6 */
 };
 
-extern const struct ot_row ot_basic[], ot_norm[], ot_attn[],
-    ot_loss[]; /* ended by a row without a name */
+extern const struct ot_row ot_basic[], ot_norm[], ot_attn[], ot_loss[],
+    ot_conv[]; /* ended by a row without a name */
 
 /* ot_run_isa - judge every row on the cpu device of one instruction set; prints TAP lines from
  * number *nr on; returns how many failed */
