@@ -265,6 +265,56 @@ static void attention(struct bench *b, int64_t B, int64_t T, int64_t A, int64_t 
     line(b, "attention_bwd", attention_bwd, 5 * pair, "GFLOP/s");
 }
 
+/* n samples of c channels to as many, kernels of 3, in k_ rows and columns and `heads` planes */
+static struct um_conv same(const struct bench *b)
+{
+    const int64_t deep = b->heads > 1 ? 3 : 1;
+
+    return (struct um_conv){ .dt     = b->dt,
+                             .n      = b->n,
+                             .cin    = b->c,
+                             .cout   = b->c,
+                             .in     = { b->heads, b->k_, b->k_ },
+                             .k      = { deep, 3, 3 },
+                             .stride = { 1, 1, 1 },
+                             .pad    = { deep / 2, 1, 1 } };
+}
+
+static int conv_fwd(const struct bench *b)
+{
+    const struct um_conv c = same(b);
+
+    return b->k->conv_fwd(b->dev, b->y, b->x, b->w, b->f, &c);
+}
+
+static int conv_data(const struct bench *b)
+{
+    const struct um_conv c = same(b);
+
+    return b->k->conv_data(b->dev, b->y, b->x, b->w, NULL, &c);
+}
+
+static int conv_weights(const struct bench *b)
+{
+    const struct um_conv c = same(b);
+
+    return b->k->conv_weights(b->dev, b->w, b->y, b->x, &c);
+}
+
+static void convolutions(struct bench *b, int64_t n, int64_t c, int64_t planes, int64_t side)
+{
+    const double taps  = planes > 1 ? 27 : 9;
+    const double flops = 2 * taps * (double)(n * c * c) * (double)(planes * side * side);
+
+    b->n     = n;
+    b->c     = c;
+    b->k_    = side;
+    b->heads = planes;
+    line(b, planes > 1 ? "conv 3x3x3" : "conv 3x3", conv_fwd, flops, "GFLOP/s");
+    line(b, "  by x", conv_data, flops, "GFLOP/s");
+    line(b, "  by w", conv_weights, flops, "GFLOP/s");
+}
+
 static void *room(struct bench *b, size_t size, float value)
 {
     void  *p;
@@ -306,6 +356,8 @@ int main(int argc, char **argv)
         attention(&b, 16, 197, 12, 64);
         attention(&b, 2, 1297, 12, 64);
         attention(&b, 32, 65, 4, 24);
+        convolutions(&b, 1, 16, 24, 96);
+        convolutions(&b, 4, 128, 1, 56);
     }
     for (int i = 0; i < 4; i++)
         b.k->free(b.dev, *big[i]);
