@@ -37,7 +37,7 @@ typedef uint16_t um_vw __attribute__((vector_size(UM_VL * 4)));
 #ifdef __clang__ /* has shuffles by constants alone, which these are once made into code */
 #define UM_SHUFFLE(a, b, by, lanes)                                                                \
     __extension__({                                                                                \
-        __typeof__(a) r_;                                                                          \
+        __typeof__((a) + (a)) r_;                                                                  \
         for (int l_ = 0; l_ < (lanes); l_++)                                                       \
             r_[l_] = by[l_] < (lanes) ? (a)[by[l_]] : (b)[by[l_] - (lanes)];                       \
         r_;                                                                                        \
