@@ -1,57 +1,8 @@
 /* init.c - initial values (method.md 2.2, 2.3): drawn, then the 3D tokenizer from the 2D one */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <math.h>
 #include <stdlib.h>
 
 #include "model/model_int.h"
-
-/* ---- positions of another grid ---- */
-
-/* the four weights of bicubic interpolation (Keys, a = -0.75) at fraction t past the second tap */
-static void cubic(double t, double w[4])
-{
-    const double a = -0.75;
-
-    for (int i = 0; i < 4; i++) {
-        const double d = fabs(t + 1 - i);
-
-        w[i] = d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1
-                      : ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
-    }
-}
-
-/* taps of output i of n from m inputs: clamped indices and weights */
-static void taps(int64_t i, int64_t n, int64_t m, int64_t at[4], double w[4])
-{
-    const double c    = ((double)i + 0.5) * (double)m / (double)n - 0.5;
-    const double base = floor(c);
-
-    cubic(c - base, w);
-    for (int j = 0; j < 4; j++) {
-        const int64_t k = (int64_t)base - 1 + j;
-
-        at[j] = k < 0 ? 0 : k >= m ? m - 1 : k;
-    }
-}
-
-void grid_resize(const float *x, int64_t h, int64_t w, float *y, int64_t H, int64_t W, int64_t c)
-{
-    for (int64_t r = 0; r < H; r++)
-        for (int64_t q = 0; q < W; q++, y += c) {
-            int64_t ar[4], aq[4];
-            double  wr[4], wq[4];
-
-            taps(r, H, h, ar, wr);
-            taps(q, W, w, aq, wq);
-            for (int64_t j = 0; j < c; j++) {
-                double sum = 0;
-
-                for (int k = 0; k < 16; k++)
-                    sum += wr[k / 4] * wq[k % 4] * (double)x[(ar[k / 4] * w + aq[k % 4]) * c + j];
-                y[j] = (float)sum;
-            }
-        }
-}
 
 /* ---- values to and from the device ---- */
 
@@ -101,38 +52,47 @@ static void inflate_positions(const struct um_model_config *c, const float *p2, 
         p3[i] += grid[i % n];
 }
 
-static int inflate(struct um_model *m)
+static int inflate_tokenizer(struct um_model *m)
 {
     const struct um_model_config *c  = &m->cfg;
-    float                        *w2 = NULL, *w3 = NULL, *p2 = NULL, *p3 = NULL, *grid = NULL;
-    int                           st = UM_OK;
+    float                        *w2 = NULL, *w3 = NULL, *b = NULL;
+    int                           st;
 
-    if (c->patch3[1] == c->patch && c->patch3[2] == c->patch) {
-        if ((st = fetch(m, m->vit->patch.w, &w2)) >= 0 &&
-            (st = fetch(m, m->vit->patch3.w, &w3)) >= 0) {
-            inflate_kernel(c, w2, w3);
-            st = store(m, m->vit->patch3.w, w3);
-        }
-    } else {
-        st = um_fail(UM_EUNSUPPORTED, "inflate: patch3 [%lld,%lld] is not patch [%lld,%lld]",
-                     (long long)c->patch3[1], (long long)c->patch3[2], (long long)c->patch,
-                     (long long)c->patch);
+    if (c->patch3[1] != c->patch || c->patch3[2] != c->patch)
+        return um_fail(UM_EUNSUPPORTED, "inflate: patch3 [%lld,%lld] is not patch [%lld,%lld]",
+                       (long long)c->patch3[1], (long long)c->patch3[2], (long long)c->patch,
+                       (long long)c->patch);
+    if ((st = fetch(m, m->vit->patch.w, &w2)) >= 0 && (st = fetch(m, m->vit->patch3.w, &w3)) >= 0 &&
+        (st = fetch(m, m->vit->patch.b, &b)) >= 0) {
+        inflate_kernel(c, w2, w3);
+        if ((st = store(m, m->vit->patch3.w, w3)) >= 0)
+            st = store(m, m->vit->patch3.b, b);
     }
-    if (st >= 0 && (st = fetch(m, m->vit->pos_embed, &p2)) >= 0 &&
-        (st = fetch(m, m->vit->pos_embed_3d, &p3)) >= 0) {
-        grid = malloc((size_t)m->ps->list[m->vit->pos_embed_3d].count * sizeof *grid);
+    free(w2), free(w3), free(b);
+    return st;
+}
+
+int vit_inflate(struct um_model *m)
+{
+    const int at = m->vit->pos_embed_3d;
+    float    *p2 = NULL, *p3 = NULL, *grid = NULL;
+    int       st;
+
+    UM_TRY(inflate_tokenizer(m));
+    if ((st = fetch(m, m->vit->pos_embed, &p2)) >= 0 && (st = fetch(m, at, &p3)) >= 0) {
+        grid = malloc((size_t)m->ps->list[at].count * sizeof *grid);
         st   = grid ? UM_OK : um_fail(UM_ENOMEM, "out of memory");
     }
     if (st >= 0) {
-        inflate_positions(c, p2, p3, grid);
-        st = store(m, m->vit->pos_embed_3d, p3);
+        inflate_positions(&m->cfg, p2, p3, grid);
+        st = store(m, at, p3);
     }
-    free(w2), free(w3), free(p2), free(p3), free(grid);
+    free(p2), free(p3), free(grid);
     return st;
 }
 
 int um_model_init(struct um_model *m, uint64_t seed)
 {
     UM_TRY(um_params_init(m->ps, seed));
-    return m->cfg.inflate ? inflate(m) : UM_OK;
+    return m->cfg.inflate ? vit_inflate(m) : UM_OK;
 }

@@ -117,5 +117,14 @@ int distill_declare(struct um_model *m, struct decl *d);
 
 /* positions x [h,w,c] -> y [H,W,c]: bicubic, a = -0.75, half-pixel centres, edges clamped */
 void grid_resize(const float *x, int64_t h, int64_t w, float *y, int64_t H, int64_t W, int64_t c);
+/* the side of the square grid of a table of positions: 1 + side^2 rows, or side^2 without one for
+ * [CLS]; 0: neither */
+int64_t grid_side(int64_t rows, bool *cls);
+/* a table x [rows,c] to y [1 + side^2,c]: the grid resized, bit by bit where it has that side;
+ * [CLS]'s row untouched, 0 where there is none */
+void grid_fit(const float *x, int64_t rows, float *y, int64_t side, int64_t c);
+
+/* T_3D = T_2D repeated / depth, with its bias; P_3 = P_2's grid + what P_3 holds (2.1, 2.2) */
+int vit_inflate(struct um_model *m);
 
 #endif

@@ -68,6 +68,8 @@ UM_API UM_RESULT_USED int um_params_buffer(struct um_params *ps, const char *nam
 UM_API UM_RESULT_USED int um_params_alloc(struct um_params *ps);
 /* allocate values, and fill them by (seed, digest of the name): independent of order and threads */
 UM_API UM_RESULT_USED int um_params_init(struct um_params *ps, uint64_t seed);
+/* the same of one parameter, whose memory is there */
+UM_API UM_RESULT_USED int um_params_draw(struct um_params *ps, int index, uint64_t seed);
 UM_API UM_RESULT_USED int um_params_grad(struct um_params *ps); /* allocate gradients, zeroed */
 UM_API UM_RESULT_USED int um_params_zero_grad(struct um_params *ps);
 UM_API int                um_params_find(const struct um_params *ps, const char *name); /* or -1 */

@@ -163,26 +163,28 @@ static void fill(const struct um_param *p, uint64_t seed, float *x)
             x[i] = c;
 }
 
-int um_params_init(struct um_params *ps, uint64_t seed)
+int um_params_draw(struct um_params *ps, int index, uint64_t seed)
 {
-    const struct um_kernels *k    = um_dev_kernels(ps->dev);
-    int64_t                  most = 1;
-    float                   *x;
-    int                      st = UM_OK;
+    const struct um_kernels *k = um_dev_kernels(ps->dev);
+    const struct um_param   *p = &ps->list[index];
+    const size_t             n = (size_t)p->count * sizeof(float);
+    float                   *x = malloc(n);
+    int                      st;
 
-    UM_TRY(um_params_alloc(ps));
-    for (int i = 0; i < ps->n; i++)
-        most = ps->list[i].count > most ? ps->list[i].count : most;
-    if (!(x = malloc((size_t)most * sizeof *x)))
+    if (!x)
         return um_fail(UM_ENOMEM, "out of memory");
-    for (int i = 0; i < ps->n && st >= 0; i++) {
-        const struct um_param *p = &ps->list[i];
-
-        fill(p, seed, x);
-        st = k->upload(ps->dev, ps->value + p->offset, x, (size_t)p->count * sizeof *x);
-        if (st >= 0)
-            st = k->sync(ps->dev); /* x is filled again next */
-    }
+    fill(p, seed, x);
+    st = k->upload(ps->dev, ps->value + p->offset, x, n);
+    if (st >= 0)
+        st = k->sync(ps->dev); /* x goes */
     free(x);
     return st;
+}
+
+int um_params_init(struct um_params *ps, uint64_t seed)
+{
+    UM_TRY(um_params_alloc(ps));
+    for (int i = 0; i < ps->n; i++)
+        UM_TRY(um_params_draw(ps, i, seed));
+    return UM_OK;
 }
