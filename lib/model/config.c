@@ -418,3 +418,38 @@ int um_model_config_parse(const char *json, struct um_model_config *cfg)
     json_decref(o);
     return st;
 }
+
+static int change(json_t *o, struct um_model_config *cfg)
+{
+    const char *key;
+    json_t     *v;
+
+    if (!json_is_object(o))
+        return um_fail(UM_EFORMAT, "um.config: not a JSON object");
+    json_object_foreach(o, key, v)
+    {
+        const struct field *f = NULL;
+
+        for (int i = 0; i < NFIELD && !f; i++)
+            f = strcmp(fields[i].name, key) == 0 ? &fields[i] : NULL;
+        if (!f)
+            return um_fail(UM_EMISSING, "um.config: no field is called %.64s", key);
+        UM_TRY(parse_field(v, f, (char *)cfg + f->at));
+    }
+    return um_model_config_check(cfg);
+}
+
+int um_model_config_change(const char *json, struct um_model_config *cfg)
+{
+    struct um_model_config c = *cfg;
+    json_error_t           e;
+    json_t                *o = json_loads(json, JSON_REJECT_DUPLICATES, &e);
+    int                    st;
+
+    if (!o)
+        return um_fail(UM_EFORMAT, "um.config: %s", e.text);
+    if ((st = change(o, &c)) >= 0)
+        *cfg = c;
+    json_decref(o);
+    return st;
+}

@@ -43,6 +43,8 @@ UM_API void um_model_preset_head(struct um_model_config *cfg);
 UM_API UM_RESULT_USED int um_model_config_json(struct um_arena              *a,
                                                const struct um_model_config *cfg, char **json);
 UM_API UM_RESULT_USED int um_model_config_parse(const char *json, struct um_model_config *cfg);
+/* the fields of a JSON object replace those of cfg, which stays as it was on error */
+UM_API UM_RESULT_USED int um_model_config_change(const char *json, struct um_model_config *cfg);
 /* every number in its range, every division even; UM_ERANGE names the field, its value, what it
  * must fit */
 UM_API UM_RESULT_USED int um_model_config_check(const struct um_model_config *cfg);
