@@ -40,7 +40,7 @@ static const struct um_opt opts[] = {
     UM_OPT_STR('o', "output", "RUN", &cfg.common.output, false, "the run's folder"),
     UM_OPT_CHOICE(0, "preset", "tiny|phantom|vit-ti|vit-s|vit-b", &cfg.start.preset, true,
                   "sizes of a new model"),
-    UM_OPT_STR(0, "init", "MODEL", &cfg.start.init, false, "begin with these weights"),
+    UM_OPT_STR(0, "init", "MODEL|random", &cfg.start.init, false, "begin with these weights"),
     UM_OPT_STR(0, "vocab", "FILE", &cfg.vocab, false, "vocabulary, if the streams name no size"),
     UM_OPT_INT(0, "vocab-size", "N", &cfg.start.vocab_size, 0, 1 << 24, true,
                "its number of pieces"),

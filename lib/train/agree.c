@@ -58,7 +58,7 @@ int um_start_model(const struct um_start *s, const struct um_data *d, struct um_
                    struct um_model **m)
 {
     *m = NULL;
-    if (s->init) {
+    if (s->init && strcmp(s->init, "random") != 0) {
         UM_TRY(um_model_load(m, dev, s->init, NULL));
         UM_TRY(um_data_agree(d, &(*m)->cfg));
     } else {

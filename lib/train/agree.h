@@ -18,7 +18,7 @@ UM_API UM_RESULT_USED int um_data_adopt(const struct um_data *d, int64_t size,
 UM_API UM_RESULT_USED int um_data_agree(const struct um_data *d, const struct um_model_config *cfg);
 
 struct um_start {
-    const char *init; /* weights to begin with; NULL: random ones, with these: */
+    const char *init; /* weights to begin with; NULL or "random": random ones, with these: */
     const char *preset;
     int64_t     vocab_size, text_layers; /* 0: as the data, the preset say */
     bool        mgca;                    /* input -1..1, not 0..1 */
