@@ -132,14 +132,18 @@ static struct view input(struct head *w, const void *x, int64_t ld)
 static struct view packed(struct head *w, struct view from, int64_t rows, bool tb, int64_t k,
                           int64_t n)
 {
-    const int64_t         d = w->j->a->d, pairs = um_ceil_div(k, 2 * UM_PAIRS) * UM_PAIRS;
-    const struct um_panel x = { from.p, from.dt, tb, tb ? d : rows, tb ? rows : d, from.ld };
-    uint16_t             *to;
+    const int64_t   d = w->j->a->d, cols = um_ceil_div(n, UM_PANEL) * UM_PANEL;
+    struct um_panel x = { .b     = from.p,
+                          .dt    = from.dt,
+                          .tb    = tb,
+                          .k     = tb ? d : rows,
+                          .n     = tb ? rows : d,
+                          .ldb   = from.ld,
+                          .pairs = um_panel_pairs(k) };
 
-    to = take(w, (size_t)(um_ceil_div(n, UM_PANEL) * UM_PANEL * pairs * 2) * sizeof *to);
-    for (int64_t j = 0; j < n; j += UM_PANEL)
-        um_panel_pack(to + j * pairs * 2, &x, j, 0, pairs);
-    return (struct view){ (char *)to, 0, UM_BF16 };
+    x.to = take(w, (size_t)(cols * x.pairs * 2) * sizeof *x.to);
+    um_panel_pack(&x, (struct um_tile){ 0, cols, 0, x.pairs });
+    return (struct view){ (char *)x.to, 0, UM_BF16 };
 }
 
 /* a whole input as second operand; `had`: what it is where nothing is packed, if it is known */

@@ -21,7 +21,8 @@ enum {
     SHORT = 48,      /* fewer than these cost more packing than they save waiting */
     SMALL = 1 << 18, /* multiply-adds not worth waking a thread for */
     WIDE  = 384,     /* columns of a chunk of packed B */
-    PIECE = 256,     /* pairs of rows of a task that packs */
+    PIECE = 64,      /* pairs of rows of a task that packs .. */
+    SHEET = 512,     /* .. by columns */
     GROUP = 4,       /* chunks of a task, so that a block of A is read or rounded for several */
     REUSE = 512,     /* rows from which packing B pays where nothing else asks for it .. */
     WORTH = 1 << 15  /* .. and elements of B */
@@ -351,29 +352,34 @@ static int pack_chunk(void *arg, int64_t c, int worker)
                       element(k->from, k->dt, at), NULL, k->to + (size_t)c * k->b->bytes, NULL);
 }
 
-/* a task: PIECE pairs of one panel */
+/* a task: PIECE pairs by SHEET columns, so that rows of B are read by the page */
 static int pack_piece(void *arg, int64_t task, int worker)
 {
-    const struct packing *k      = arg;
-    const int64_t         pairs  = um_ceil_div(k->k, 2 * UM_PAIRS) * UM_PAIRS;
-    const int64_t         pieces = um_ceil_div(pairs, PIECE), panel = task / pieces;
-    const int64_t         from = task % pieces * PIECE;
-    const struct um_panel x    = { k->from, k->dt, k->tb, k->k, k->b->n, k->ldb };
+    const struct um_panel *x      = arg;
+    const int64_t          pieces = um_ceil_div(x->pairs, PIECE);
+    const int64_t          n = task / pieces * SHEET, p = task % pieces * PIECE;
+    const int64_t          end = um_ceil_div(x->n, UM_PANEL) * UM_PANEL;
 
     (void)worker;
-    um_panel_pack((uint16_t *)(void *)k->to + panel * pairs * UM_PANEL * 2, &x, panel * UM_PANEL,
-                  from, um_min(pairs, from + PIECE));
+    um_panel_pack(x, (struct um_tile){ n, um_min(end, n + SHEET), p, um_min(x->pairs, p + PIECE) });
     return UM_OK;
 }
 
 static int pack_all(const struct packing *k)
 {
-    struct packing own    = *k;
-    const int64_t  pieces = um_ceil_div(um_ceil_div(k->k, 2 * UM_PAIRS) * UM_PAIRS, PIECE);
+    struct packing  own = *k;
+    struct um_panel x   = { .b     = k->from,
+                            .dt    = k->dt,
+                            .tb    = k->tb,
+                            .k     = k->k,
+                            .n     = k->b->n,
+                            .ldb   = k->ldb,
+                            .pairs = um_panel_pairs(k->k),
+                            .to    = (uint16_t *)(void *)k->to };
 
-    if (k->b->panels)
-        return um_share(k->dev, um_ceil_div(k->b->n, UM_PANEL) * pieces, pack_piece, &own);
-    return um_share(k->dev, k->b->count, pack_chunk, &own);
+    if (!k->b->panels)
+        return um_share(k->dev, k->b->count, pack_chunk, &own);
+    return um_share(k->dev, um_ceil_div(x.n, SHEET) * um_ceil_div(x.pairs, PIECE), pack_piece, &x);
 }
 
 int UM_CPU(pack)(struct um_dev *dev, void *dst, size_t *bytes, const struct um_weight *w)

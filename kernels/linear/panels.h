@@ -17,11 +17,29 @@ struct um_panel {
     enum um_dtype dt;
     bool          tb;
     int64_t       k, n, ldb;
+    int64_t       pairs; /* of a panel: see um_panel_pairs() */
+    uint16_t     *to;
 };
 
+/* what is packed at a time: columns n0 .. n1-1, whole panels, of pairs p0 .. p1-1, multiples of
+ * UM_PAIRS */
+struct um_tile {
+    int64_t n0, n1, p0, p1;
+};
+
+static inline int64_t um_panel_pairs(int64_t k)
+{
+    return um_ceil_div(k, 2 * UM_PAIRS) * UM_PAIRS;
+}
+
+/* where pair p of column n lies */
+static inline uint16_t *um_panel_at(const struct um_panel *x, int64_t n, int64_t p)
+{
+    return x->to + ((n / UM_PANEL * x->pairs + p) * UM_PANEL + n % UM_PANEL) * 2;
+}
+
 /* B [k,n]: rows 2p and 2p+1, shuffled into each other */
-static void um_panel_plain(uint16_t *to, const struct um_panel *x, int64_t n0, int64_t p0,
-                           int64_t p1)
+static inline void um_panel_plain(const struct um_panel *x, struct um_tile t)
 {
     um_vw low, high;
 
@@ -29,47 +47,40 @@ static void um_panel_plain(uint16_t *to, const struct um_panel *x, int64_t n0, i
         low[l]  = (uint16_t)(l / 2 + l % 2 * UM_WL);
         high[l] = (uint16_t)(low[l] + UM_VL);
     }
-    for (int64_t p = p0; p < p1; p++)
-        for (int64_t j = 0; j < UM_PANEL; j += UM_WL) {
-            const int64_t at = 2 * p * x->ldb + n0 + j, left = x->n - n0 - j;
+    for (int64_t p = t.p0; p < t.p1; p++)
+        for (int64_t n = t.n0; n < t.n1; n += UM_WL) {
+            const int64_t at = 2 * p * x->ldb + n, left = x->n - n;
             const um_vw   a = um_load_halves(x->b, x->dt, at, 2 * p < x->k ? left : 0);
             const um_vw   b = um_load_halves(x->b, x->dt, at + x->ldb, 2 * p + 1 < x->k ? left : 0);
+            uint16_t     *to = um_panel_at(x, n, p);
 
-            um_store_halves(to + (p * UM_PANEL + j) * 2, UM_WL, UM_SHUFFLE(a, b, low, UM_WL));
-            um_store_halves(to + (p * UM_PANEL + j) * 2 + UM_WL, UM_WL,
-                            UM_SHUFFLE(a, b, high, UM_WL));
+            um_store_halves(to, UM_WL, UM_SHUFFLE(a, b, low, UM_WL));
+            um_store_halves(to + UM_WL, UM_WL, UM_SHUFFLE(a, b, high, UM_WL));
         }
 }
 
 /* B [n,k]: pairs lie side by side already; tiles of UM_VL columns by UM_VL pairs are transposed */
-static void um_panel_transposed(uint16_t *to, const struct um_panel *x, int64_t n0, int64_t p0,
-                                int64_t p1)
+static inline void um_panel_transposed(const struct um_panel *x, struct um_tile t)
 {
     um_vf v[UM_VL];
 
-    for (int64_t j = 0; j < UM_PANEL; j += UM_VL)
-        for (int64_t p = p0; p < p1; p += UM_VL) {
-            for (int64_t l = 0; l < UM_VL; l++) {
-                const int64_t n = n0 + j + l;
-
-                v[l] = (um_vf)um_load_halves(x->b, x->dt, n * x->ldb + 2 * p,
-                                             n < x->n ? x->k - 2 * p : 0);
-            }
+    for (int64_t n = t.n0; n < t.n1; n += UM_VL)
+        for (int64_t p = t.p0; p < t.p1; p += UM_VL) {
+            for (int64_t l = 0; l < UM_VL; l++)
+                v[l] = (um_vf)um_load_halves(x->b, x->dt, (n + l) * x->ldb + 2 * p,
+                                             n + l < x->n ? x->k - 2 * p : 0);
             um_transpose_tile(v);
             for (int64_t l = 0; l < UM_VL; l++)
-                memcpy(to + ((p + l) * UM_PANEL + j) * 2, &v[l], sizeof v[l]);
+                memcpy(um_panel_at(x, n, p + l), &v[l], sizeof v[l]);
         }
 }
 
-/* pairs p0 .. p1-1, multiples of UM_PAIRS, of the panel whose first column is n0; `to` is where the
- * panel begins */
-static inline void um_panel_pack(uint16_t *to, const struct um_panel *x, int64_t n0, int64_t p0,
-                                 int64_t p1)
+static inline void um_panel_pack(const struct um_panel *x, struct um_tile t)
 {
     if (x->tb)
-        um_panel_transposed(to, x, n0, p0, p1);
+        um_panel_transposed(x, t);
     else
-        um_panel_plain(to, x, n0, p0, p1);
+        um_panel_plain(x, t);
 }
 
 #endif
