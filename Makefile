@@ -184,12 +184,10 @@ clean:
 demo: tools
 	$(Q)BUILD=$(abspath $(BUILD)) pipelines/demo.sh
 
-# the peer is PyTorch where PYTHON has it (torch, timm, transformers); the table goes to $(BUILD)/bench.tsv
+# see tests/bench/run.sh; BENCH_ONLY=pattern: works whose name holds it
 PYTHON ?= python3
 bench: tools $(BENCH)
-	$(Q)$(BUILD)/bench/ops
-	$(Q)if $(PYTHON) -c 'import timm, torch, transformers' 2>/dev/null; then BUILD=$(BUILD) $(PYTHON) tests/bench/peer.py; \
-	  else $(BUILD)/bench/steps | tee $(BUILD)/bench.tsv; fi
+	$(Q)BUILD=$(BUILD) PYTHON=$(PYTHON) tests/bench/run.sh $(BENCH_ONLY)
 
 units: $(UNITS) $(BENCH)
 

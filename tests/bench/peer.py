@@ -5,7 +5,7 @@
 usage: BUILD=build peer.py [PATTERN]        needs torch, timm, transformers from PyPI
 
 Each work is run in turn by bench/steps, by PyTorch eager and by torch.compile, ROUNDS times; medians
-are compared, PyTorch's being the better of its two. Writes build/bench.tsv and draws it.
+are compared, PyTorch's being the better of its two. Prints the table that run.sh keeps and draws.
 """
 import os
 import statistics
@@ -173,6 +173,18 @@ def memory_work():
         once()
 
 
+def start():
+    """seconds until um-encode's first record is out, and until Python has imported torch"""
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "start.sh")
+    mine, theirs = [], []
+    for _ in range(ROUNDS):
+        mine.append(float(subprocess.run([script], capture_output=True, text=True, check=True).stdout))
+        t = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import torch"], check=True)
+        theirs.append(time.perf_counter() - t)
+    return statistics.median(mine), statistics.median(theirs)
+
+
 def rows(ours, pattern):
     for i, work in enumerate(WORKS):
         if pattern in work[0]:
@@ -181,20 +193,18 @@ def rows(ours, pattern):
     if pattern in "memory of a step, MiB":
         yield ("memory of a step, MiB", peak(os.path.join(BUILD, "bench/steps"), "-m", "2"),
                peak(sys.executable, __file__, "-m"), None)
+    if pattern in "um-encode to its first record, import torch":
+        yield ("um-encode to its first record, import torch", *start(), None)
 
 
 def main():
     if sys.argv[1:] == ["-m"]:
         return memory_work()
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
-    with open(os.path.join(BUILD, "bench.tsv"), "w") as out:
-        def line(*cells):
-            for f in (out, sys.stdout):
-                print(*cells, sep="\t", file=f, flush=True)
-        line("work", "ours", "peer", "ratio", "limit", "share")
-        for name, mine, peer, limit in rows(Ours(), pattern):
-            line(name, f"{mine:.4g}", f"{peer:.4g}", f"{peer / mine:.2f}",
-                 *((f"{limit:.4g}", f"{limit / mine:.2f}") if limit else ("-", "-")))
+    print("work", "ours", "peer", "ratio", "limit", "share", sep="\t", flush=True)
+    for name, mine, peer, limit in rows(Ours(), pattern):
+        print(name, f"{mine:.4g}", f"{peer:.4g}", f"{peer / mine:.2f}",
+              *((f"{limit:.4g}", f"{limit / mine:.2f}") if limit else ("-", "-")), sep="\t", flush=True)
 
 
 main()
