@@ -57,7 +57,7 @@ const struct um_elem *um_elem_storage(const char *name, size_t n)
 const struct um_elem *um_elem_torch(const char *name, size_t n)
 {
     for (int i = 0; i < N; i++)
-        if (is(table[i].name, name, n))
+        if (table[i].bits % 8 == 0 && is(table[i].name, name, n))
             return &table[i];
     return NULL;
 }

@@ -24,6 +24,7 @@ struct um_pickle_vm {
     struct um_pickle_value   *stack, *memo;
     uint32_t                  depth, stack_cap, memo_n, memo_cap;
     uint32_t                  objects; /* made so far */
+    uint64_t                  copied;  /* values of lists into OrderedDicts, so far */
     struct um_pickle_storage *storage;
 };
 

@@ -51,7 +51,8 @@ int um_pickle_global(struct um_pickle_value *v, const char *module, size_t modul
 
 /* ---- dicts ---- */
 
-/* Python 2 wrote an OrderedDict as a list of [key, value] */
+/* Python 2 wrote an OrderedDict as a list of [key, value]. Five bytes may call for a copy of any
+ * list that is in the memo: whoever writes each list once gets by with a value for each byte. */
 static int rebuild_dict(struct um_pickle_vm *vm, const struct um_pickle_list *args,
                         struct um_pickle_value *v)
 {
@@ -62,6 +63,10 @@ static int rebuild_dict(struct um_pickle_vm *vm, const struct um_pickle_list *ar
         return UM_OK;
     if (args->n > 1 || args->item[0].kind != UM_PICKLE_LIST)
         return um_fail(UM_EFORMAT, "an OrderedDict of something that is no list");
+    vm->copied += 2 * (uint64_t)args->item[0].list->n;
+    if (vm->copied > vm->at)
+        return um_fail(UM_ERANGE, "OrderedDicts of %llu values after %zu bytes",
+                       (unsigned long long)vm->copied, vm->at);
     for (uint32_t i = 0; i < args->item[0].list->n; i++) {
         const struct um_pickle_value *pair = &args->item[0].list->item[i];
 

@@ -43,7 +43,7 @@ struct um_elem {
     enum um_dtype dtype; /* UM_NDTYPE: listed, but not read */
 };
 
-/* NULL: unknown */
+/* NULL: unknown; PyTorch has none of 4 or 6 bits */
 const struct um_elem *um_elem_safetensors(const char *name);
 const struct um_elem *um_elem_storage(const char *name, size_t n);
 const struct um_elem *um_elem_torch(const char *name, size_t n);

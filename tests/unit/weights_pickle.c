@@ -30,6 +30,12 @@ static const struct {
         "ctorch._utils\n_rebuild_qtensor\n)R.",
         UM_EUNSUPPORTED, "_rebuild_qtensor"),
     LIE("\x80\2"
+        "ctorch\nfloat4_e2m1\n.",
+        UM_EUNSUPPORTED, "torch.float4_e2m1"),
+    LIE("\x80\2"
+        "ctorch\nfloat6_e2m3\n.",
+        UM_EUNSUPPORTED, "torch.float6_e2m3"),
+    LIE("\x80\2"
         "ctorch\nload\n)R.",
         UM_EUNSUPPORTED, "torch.load"),
     LIE("\x80\2"
@@ -74,6 +80,9 @@ static const struct {
     LIE("\x80\2"
         "cos",
         UM_EFORMAT, "a line without an end"),
+    LIE("\x80\2(X\1\0\0\0aN\x86q\1](h\1h\1h\1h\1h\1h\1h\1h\1e\x85q\2"
+        "ccollections\nOrderedDict\nq\3h\2Rh\3h\2Rh\3h\2Rh\3h\2Rh\3h\2Rh\3h\2Rt.",
+        UM_ERANGE, "OrderedDicts of 96 values after 90 bytes"),
     /* what the values make */
     LIE("\x80\2N.", UM_EFORMAT, "something that is no dict"),
     LIE("\x80\2" PK_2X3 ".", UM_EFORMAT, "a tensor without a name"),
