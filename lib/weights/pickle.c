@@ -509,10 +509,10 @@ static int run(struct um_pickle_vm *vm, struct um_pickle_value *root)
         if (*code == '.')
             break;
         if (!op[*code].run)
-            return um_fail(UM_EUNSUPPORTED,
-                           "pickle opcode 0x%02x (%s) at byte %zu is none of a state dict's: save "
-                           "the state_dict alone",
-                           *code, op[*code].name ? op[*code].name : "unknown", at);
+            return um_fail(
+                UM_EUNSUPPORTED,
+                "pickle opcode 0x%02x (%s) at byte %zu is none of a state dict's: " UM_PICKLE_ALONE,
+                *code, op[*code].name ? op[*code].name : "unknown", at);
         const int st = op[*code].run(vm, op[*code].arg);
         if (st < 0)
             return st == UM_EUNSUPPORTED ? st : um_context(st, "pickle, byte %zu", at);

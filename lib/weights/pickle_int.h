@@ -6,6 +6,9 @@
 
 #include "weights/pickle.h"
 
+/* what to do about a file that has more than tensors */
+#define UM_PICKLE_ALONE "save the state_dict alone (um-convert(1), CHECKPOINTS)"
+
 enum um_pickle_global {
     UM_GLOBAL_DICT,
     UM_GLOBAL_TENSOR,

@@ -43,10 +43,10 @@ int um_pickle_global(struct um_pickle_value *v, const char *module, size_t modul
             return UM_OK;
         }
     }
-    return um_fail(UM_EUNSUPPORTED,
-                   "pickle global %s.%s is none of a state dict's (nothing was run): save the "
-                   "state_dict alone",
-                   um_shown(module, module_n, a), um_shown(name, name_n, b));
+    return um_fail(
+        UM_EUNSUPPORTED,
+        "pickle global %s.%s is none of a state dict's (nothing was run): " UM_PICKLE_ALONE,
+        um_shown(module, module_n, a), um_shown(name, name_n, b));
 }
 
 /* ---- dicts ---- */
@@ -198,8 +198,7 @@ int um_pickle_persistent(struct um_pickle_vm *vm, const struct um_pickle_value *
     x = id->list->item;
     if (!text_is(&x[0], "storage"))
         return um_fail(UM_EUNSUPPORTED,
-                       "pickle: persistent id \"%s\", only \"storage\" is read: save the "
-                       "state_dict alone",
+                       "pickle: persistent id \"%s\", only \"storage\" is read: " UM_PICKLE_ALONE,
                        um_shown(x[0].s, x[0].n, shown));
     if (id->list->n < 5 || id->list->n > 6 || x[1].kind != UM_PICKLE_GLOBAL ||
         x[1].n != UM_GLOBAL_STORAGE || x[2].kind != UM_PICKLE_TEXT || x[4].kind != UM_PICKLE_INT)

@@ -21,7 +21,9 @@ static const struct {
     /* what would run something */
     LIE("\x80\2"
         "cos\nsystem\n(X\2\0\0\0lstR.",
-        UM_EUNSUPPORTED, "pickle global os.system is none"),
+        UM_EUNSUPPORTED,
+        "pickle global os.system is none of a state dict's (nothing was run): save the state_dict "
+        "alone (um-convert(1), CHECKPOINTS)"),
     LIE("\x80\4\x8c\5posix\x8c\6system\x93(X\2\0\0\0lstR.", UM_EUNSUPPORTED, "posix.system"),
     LIE("\x80\2"
         "cbuiltins\neval\n)R.",
