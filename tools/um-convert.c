@@ -1,8 +1,7 @@
 /* um-convert - weights in and out: timm, DINO, MAE, BERT
  *
  * reads   safetensors, sharded safetensors, PyTorch's .bin, .pt and .pth; models of um
- * writes  a model of um, or an encoder under timm's or transformers' names; with --list a line of
- *         text for each tensor
+ * writes  a model of um, or an encoder under timm's or transformers' names; with --list text
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <string.h>
@@ -21,8 +20,7 @@ static struct config {
     const char      *to, *use, *pixels, *mean, *std, *norm, *config, *vocab, *preset, *dtype;
     int64_t          channels;
     bool             list;
-
-    struct um_import            in;
+    struct um_import in;
     struct um_model_export_opts out;
 } cfg = { .common   = UM_COMMON_INIT,
           .to       = "um",
@@ -106,7 +104,8 @@ static int parse_pixels(struct um_pixels *p)
 
 static int parse(char **files)
 {
-    const bool out = strcmp(cfg.to, "um") != 0;
+    const bool  out = strcmp(cfg.to, "um") != 0;
+    const char *to  = cfg.common.output ? cfg.common.output : "-";
 
     if (*files)
         return um_usage("%s: files are named by --vision, --text and -m", *files);
@@ -124,7 +123,7 @@ static int parse(char **files)
         return um_usage("a text encoder sees no pixels");
     if (cfg.in.prefix && cfg.in.vision && cfg.in.text)
         return um_usage("--prefix: one of --vision and --text at a time, then the other with -m");
-    if (!cfg.common.output && isatty(STDOUT_FILENO))
+    if (strcmp(to, "-") == 0 && isatty(STDOUT_FILENO))
         return um_usage("weights are not written to a terminal: name a file with -o, or pipe them");
     cfg.in.preset    = cfg.preset ? cfg.preset : "vit-b";
     cfg.in.teacher   = strcmp(cfg.use, "teacher") == 0;

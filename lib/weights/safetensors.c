@@ -397,10 +397,12 @@ int um_safetensors_write(const char *path, const struct um_tensor *t, int n,
         (st = build_header(root, sorted, n, meta)) >= 0 &&
         !(header = json_dumps(root, JSON_COMPACT | JSON_PRESERVE_ORDER)))
         st = um_fail(UM_ENOMEM, "out of memory");
-    if (st >= 0 && (st = um_outfile_open(&f, path)) >= 0)
+    if (st < 0)
+        st = um_context(st, "%s", path);
+    else if ((st = um_outfile_open(&f, path)) >= 0) /* its messages name the path */
         st = um_outfile_close(f, write_all(f, header, sorted, n), 1);
     free(header);
     json_decref(root);
     um_arena_free(a);
-    return st < 0 ? um_context(st, "%s", path) : UM_OK;
+    return st;
 }

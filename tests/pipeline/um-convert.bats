@@ -273,9 +273,12 @@ refuses() { # STATUS MESSAGE command...: one line with it, nothing under the fin
     refuses 1 'not a file' tiny --vision . --pixels half
     run um-convert -m "$S/model.safetensors" -o /dev/full
     [ "$status" = 1 ]
-    [[ $output == *'No space left'* ]]
+    [ "$output" = 'um-convert: /dev/full: No space left on device' ]
     if command -v script >/dev/null; then
         run script -qec "um-convert -m $S/model.safetensors" /dev/null
+        [ "$status" = 2 ]
+        [[ $output == *'weights are not written to a terminal'* ]]
+        run script -qec "um-convert -m $S/model.safetensors -o -" /dev/null
         [ "$status" = 2 ]
         [[ $output == *'weights are not written to a terminal'* ]]
     fi
