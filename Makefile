@@ -187,7 +187,7 @@ demo: tools
 # see tests/bench/run.sh; BENCH_ONLY=pattern: works whose name holds it
 PYTHON ?= python3
 bench: tools $(BENCH)
-	$(Q)BUILD=$(BUILD) PYTHON=$(PYTHON) tests/bench/run.sh $(BENCH_ONLY)
+	$(Q)BUILD=$(BUILD) PYTHON=$(PYTHON) tests/bench/run.sh "$(BENCH_ONLY)"
 
 units: $(UNITS) $(BENCH)
 
