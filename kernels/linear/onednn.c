@@ -33,20 +33,37 @@ static int failed(const char *what, dnnl_status_t st)
                    "matmul: oneDNN cannot %s (its status %d)", what, (int)st);
 }
 
-/* OpenMP's library is found at run time: oneDNN may be built with another, or with none */
+/* OpenMP's library is found at run time: oneDNN may be built with another, or with none. Where we
+ * are a plug-in of some host, there may be two of them: the host's, visible to all, and the one
+ * that oneDNN was linked with. Which of them oneDNN calls depends on which was loaded first, so
+ * both are told. */
+static void find_openmp(void (*set[2])(int))
+{
+    Dl_info info;
+    void   *lib = NULL, *sym[2];
+
+    if (dladdr((void *)(uintptr_t)dnnl_version, &info) && info.dli_fname)
+        lib = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+    sym[0] = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
+    sym[1] = lib ? dlsym(lib, "omp_set_num_threads") : NULL; /* among what oneDNN was linked with */
+    if (sym[1] == sym[0])
+        sym[1] = NULL;
+    memcpy(set, sym, sizeof sym);
+    if (lib)
+        (void)dlclose(lib); /* our own link to it stays */
+}
+
 void um_dnn_one_thread(void)
 {
-    static _Thread_local void (*set)(int);
+    static _Thread_local void (*set[2])(int);
     static _Thread_local bool looked;
 
-    if (!looked) {
-        void *sym = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
-
-        memcpy(&set, &sym, sizeof set);
-        looked = true;
-    }
-    if (set)
-        set(1);
+    if (!looked)
+        find_openmp(set);
+    looked = true;
+    for (int i = 0; i < 2; i++)
+        if (set[i])
+            set[i](1);
 }
 
 void um_dnn_limit(const char *isa)
