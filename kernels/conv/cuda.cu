@@ -48,8 +48,7 @@ static struct shape shape_of(const struct um_conv *c)
 }
 
 /* col [n,K,P] of x [n,cin,S] */
-template <typename T>
-static __global__ void spread(T *col, const T *x, struct shape s, int64_t n)
+template <typename T> static __global__ void spread(T *col, const T *x, struct shape s, int64_t n)
 {
     EACH(e, n * s.K * s.P)
     {
@@ -58,8 +57,8 @@ static __global__ void spread(T *col, const T *x, struct shape s, int64_t n)
         const int64_t a0 = p / s.out[2] / s.out[1] * s.stride[0] + t / s.k[2] / s.k[1] - s.pad[0];
         const int64_t a1 = p / s.out[2] % s.out[1] * s.stride[1] + t / s.k[2] % s.k[1] - s.pad[1];
         const int64_t a2 = p % s.out[2] * s.stride[2] + t % s.k[2] - s.pad[2];
-        const bool    in = a0 >= 0 && a0 < s.in[0] && a1 >= 0 && a1 < s.in[1] && a2 >= 0 &&
-                        a2 < s.in[2];
+        const bool    in =
+            a0 >= 0 && a0 < s.in[0] && a1 >= 0 && a1 < s.in[1] && a2 >= 0 && a2 < s.in[2];
 
         um_st(col, e,
               in ? um_ld(x, (i * s.cin + c) * s.S + (a0 * s.in[1] + a1) * s.in[2] + a2) : 0);
@@ -125,8 +124,8 @@ static const char *at(const void *p, enum um_dtype dt, int64_t i)
 extern "C" int um_cuda_conv_fwd(struct um_dev *dev, void *y, const void *x, const float *w,
                                 const float *bias, const struct um_conv *c)
 {
-    const struct shape s   = shape_of(c);
-    const int64_t      es  = (int64_t)um_dtype_size(c->dt), col = s.K * s.P * es;
+    const struct shape s  = shape_of(c);
+    const int64_t      es = (int64_t)um_dtype_size(c->dt), col = s.K * s.P * es;
     const int64_t      acc = bias ? s.cout * s.P * 4 : 0;
     const int64_t      m   = samples(c, col + acc);
     char              *room;
@@ -260,7 +259,7 @@ extern "C" int um_cuda_conv_bias(struct um_dev *dev, enum um_dtype dt, float *db
         return UM_OK;
     if (c > 0x7fffffff)
         return um_fail(UM_ERANGE, "cuda: conv_bias of %lld channels", (long long)c);
-    UM_CUDA_TYPED(dt, (sum_channel<T><<<(unsigned)c, 256, 0, um_cuda_stream(dev)>>>(
-                          db, (const T *)dy, n, c, s)));
+    UM_CUDA_TYPED(dt, (sum_channel<T>
+                       <<<(unsigned)c, 256, 0, um_cuda_stream(dev)>>>(db, (const T *)dy, n, c, s)));
     return um_cuda_launched("conv_bias");
 }

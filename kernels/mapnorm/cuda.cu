@@ -148,9 +148,8 @@ extern "C" int um_cuda_mapnorm_eval(struct um_dev *dev, enum um_dtype dt, void *
 {
     if (n == 0)
         return UM_OK;
-    UM_CUDA_TYPED(dt,
-                  (eval<T><<<um_cuda_blocks(n * c * s, 256), 256, 0, um_cuda_stream(dev)>>>(
-                      (T *)y, (const T *)x, gamma, beta, mean, var, n * c * s, c, s, eps)));
+    UM_CUDA_TYPED(dt, (eval<T><<<um_cuda_blocks(n * c * s, 256), 256, 0, um_cuda_stream(dev)>>>(
+                          (T *)y, (const T *)x, gamma, beta, mean, var, n * c * s, c, s, eps)));
     return um_cuda_launched("mapnorm_eval");
 }
 

@@ -160,9 +160,9 @@ extern "C" int um_cuda_patches(struct um_dev *dev, enum um_dtype dt, void *y, co
 
 enum { TILE = 32 };
 
-/* a block turns one square over at a time, through shared memory, so that both sides run along rows */
-template <typename T>
-static __global__ void turn(T *y, const T *x, int64_t B, int64_t r, int64_t c)
+/* a block turns one square over at a time, through shared memory, so that both sides run along rows
+ */
+template <typename T> static __global__ void turn(T *y, const T *x, int64_t B, int64_t r, int64_t c)
 {
     __shared__ float square[TILE][TILE + 1];
     const int64_t    down = (r + TILE - 1) / TILE, across = (c + TILE - 1) / TILE;
@@ -188,7 +188,8 @@ extern "C" int um_cuda_transpose(struct um_dev *dev, enum um_dtype dt, void *y, 
 
     if (squares == 0)
         return UM_OK;
-    UM_CUDA_TYPED(dt, (turn<T><<<um_cuda_blocks(squares, 1), dim3(TILE, 8), 0,
-                                 um_cuda_stream(dev)>>>((T *)y, (const T *)x, B, r, c)));
+    UM_CUDA_TYPED(dt,
+                  (turn<T><<<um_cuda_blocks(squares, 1), dim3(TILE, 8), 0, um_cuda_stream(dev)>>>(
+                      (T *)y, (const T *)x, B, r, c)));
     return um_cuda_launched("transpose");
 }
