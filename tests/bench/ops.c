@@ -2,17 +2,23 @@
  * model
  *
  * usage: bench/ops [device [threads]]; one line an operation: GFLOP/s of products, GB/s of all
- * else (bytes read and written once). The best of several runs, buffers warm.
+ * else (bytes read and written once). The best of several runs, buffers warm. Beside the
+ * convolutions of a processor: what oneDNN alone takes for them, operands channels last and padded,
+ * weights packed beforehand, half of the samples or planes in one go on each of two threads, and
+ * its share of our time.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
+#include "kernels/conv/onednn.h"
 #include "kernels/kernels.h"
 
 struct bench {
     struct um_dev           *dev;
+    struct um_pool          *pool; /* NULL: not a processor's threads */
     const struct um_kernels *k;
     enum um_dtype            dt;
     int64_t                  n, c, k_, heads; /* rows, columns, and what each line makes of them */
@@ -63,14 +69,15 @@ static double best(const struct bench *b, int (*fn)(const struct bench *))
     return fastest;
 }
 
-static void line(const struct bench *b, const char *name, int (*fn)(const struct bench *),
-                 double work, const char *unit)
+static double line(const struct bench *b, const char *name, int (*fn)(const struct bench *),
+                   double work, const char *unit)
 {
     const double t = best(b, fn);
 
     (void)printf("%-15s %-8s %5lld x %4lld x %4lld  %9.1f us  %7.1f %s\n", name,
                  um_dtype_name(b->dt), (long long)b->n, (long long)b->c, (long long)b->k_, t * 1e6,
                  work / t * 1e-9, unit);
+    return t;
 }
 
 static int linear(const struct bench *b)
@@ -301,6 +308,87 @@ static int conv_weights(const struct bench *b)
     return b->k->conv_weights(b->dev, b->w, b->y, b->x, &c);
 }
 
+/* ---- oneDNN alone ---- */
+
+enum { HALVES = 2 };
+
+struct half {
+    struct um_dev      *dev;
+    struct um_dnn_conv *plan;
+    char               *x, *y, *w, *scratch;
+    size_t              apart;
+    int64_t             samples;
+};
+
+static int half_of(void *arg, int64_t task, int worker)
+{
+    const struct half *h  = arg;
+    const size_t       at = (size_t)task * h->apart;
+
+    for (int64_t i = 0; i < h->samples; i++)
+        UM_TRY(um_dnn_conv_run(h->dev, worker, h->plan, h->x + at, h->w + at, h->y + at,
+                               h->scratch + at));
+    return UM_OK;
+}
+
+static struct um_dnn_conv_shape half_shape(const struct um_conv *c, enum um_dnn_way way)
+{
+    const int64_t            parts = c->n % HALVES == 0 ? 1 : HALVES;
+    struct um_dnn_conv_shape s;
+
+    memset(&s, 0, sizeof s);
+    s.cin = c->cin, s.cout = c->cout, s.way = (int32_t)way, s.dt = (int32_t)c->dt;
+    for (int i = 0; i < 3; i++) {
+        const int64_t n = i ? c->in[i] : c->in[i] / parts, around = c->k[i] - 1;
+
+        s.k[i] = c->k[i], s.stride[i] = 1;
+        s.in[i]  = way == UM_DNN_DATA ? n : n + around;
+        s.out[i] = way == UM_DNN_DATA ? n + around : n;
+        s.lo[i] = s.hi[i] = way == UM_DNN_DATA ? around : 0;
+    }
+    return s;
+}
+
+/* seconds of c by oneDNN alone, 0 where it has no such convolution */
+static double alone(struct um_pool *pool, const struct um_conv *c, enum um_dnn_way way)
+{
+    enum { RUNS = 5, TIMES = 4 };
+    const size_t each = ((size_t)24 << 20) + 8192 + 704; /* other sets of the caches */
+    const struct um_dnn_conv_shape s = half_shape(c, way);
+    struct half h       = { .apart = each, .samples = c->n % HALVES == 0 ? c->n / HALVES : 1 };
+    double      fastest = 1e9;
+    char       *mem     = aligned_alloc(64, 8 * each);
+
+    if (!mem)
+        exit(1);
+    memset(mem, 0, 8 * each);
+    check(um_dev_open(&h.dev, "cpu", pool));
+    check(um_dnn_conv(h.dev, &s, &h.plan));
+    h.x = mem, h.y = mem + 2 * each, h.w = mem + 4 * each, h.scratch = mem + 6 * each;
+    for (int run = 0; h.plan && run < RUNS; run++) {
+        const double t = now();
+
+        for (int i = 0; i < TIMES; i++)
+            check(um_pool_run(pool, HALVES, half_of, &h));
+        fastest = (now() - t) / TIMES < fastest ? (now() - t) / TIMES : fastest;
+    }
+    um_dev_close(h.dev);
+    free(mem);
+    return h.plan ? fastest : 0;
+}
+
+static void conv_line(struct bench *b, const char *name, int (*fn)(const struct bench *),
+                      double flops, enum um_dnn_way way)
+{
+    const struct um_conv c = same(b);
+    const double         t = line(b, name, fn, flops, "GFLOP/s");
+    const double         l = b->pool ? alone(b->pool, &c, way) : 0;
+
+    if (l > 0)
+        (void)printf("  %-32s oneDNN alone  %9.1f us  %7.1f GFLOP/s, our share %.2f\n", "", l * 1e6,
+                     flops / l * 1e-9, l / t);
+}
+
 static void convolutions(struct bench *b, int64_t n, int64_t c, int64_t planes, int64_t side)
 {
     const double taps  = planes > 1 ? 27 : 9;
@@ -310,9 +398,9 @@ static void convolutions(struct bench *b, int64_t n, int64_t c, int64_t planes, 
     b->c     = c;
     b->k_    = side;
     b->heads = planes;
-    line(b, planes > 1 ? "conv 3x3x3" : "conv 3x3", conv_fwd, flops, "GFLOP/s");
-    line(b, "  by x", conv_data, flops, "GFLOP/s");
-    line(b, "  by w", conv_weights, flops, "GFLOP/s");
+    conv_line(b, planes > 1 ? "conv 3x3x3" : "conv 3x3", conv_fwd, flops, UM_DNN_FORWARD);
+    conv_line(b, "  by x", conv_data, flops, UM_DNN_DATA);
+    conv_line(b, "  by w", conv_weights, flops, UM_DNN_WEIGHTS);
 }
 
 static void *room(struct bench *b, size_t size, float value)
@@ -339,6 +427,7 @@ int main(int argc, char **argv)
     check(um_dev_open(&b.dev, argc > 1 ? argv[1] : "auto", pool));
     b.k = um_dev_kernels(b.dev);
     (void)printf("%s\n", um_dev_name(b.dev));
+    b.pool              = strncmp(um_dev_name(b.dev), "cpu", 3) == 0 ? pool : NULL;
     void **const  big[] = { &b.x, &b.y, &b.z, &b.w };
     float **const few[] = { &b.f, &b.g, &b.h };
     for (int i = 0; i < 4; i++)
