@@ -18,7 +18,7 @@ export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp ${TSAN_OPTIONS:-}"
 unset MAKEFLAGS MAKELEVEL
 pattern=${1:-}
 jobs=${UM_TEST_JOBS:-$(nproc)}
-limit=${UM_TEST_TIMEOUT:-300}
+limit=${UM_TEST_TIMEOUT:-$([ -n "${SAN:-}" ] && echo 1200 || echo 300)} # seconds a test
 taps=$BUILD/tap
 rm -rf "$taps"
 mkdir -p "$taps"

@@ -55,7 +55,11 @@ static int run_child(const char *isa, int *nr)
 
 int main(void)
 {
-    int nr = 0, failed = run_child(NULL, &nr);
+    int nr = 0, failed = 0;
+
+#ifndef __SANITIZE_THREAD__ /* ref has one thread, and its differences take long */
+    failed = run_child(NULL, &nr);
+#endif
 
     for (int i = 0; i < NISA; i++)
         failed += run_child(isas[i], &nr);
