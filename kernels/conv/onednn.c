@@ -317,22 +317,6 @@ size_t um_dnn_conv_weights(const struct um_dnn_conv *plan)
 /* ---- running -----------------------------------------------------------------------------------
  */
 
-/* the worker's view of array i, made when first wanted, now looking at `data` */
-static dnnl_status_t view(dnnl_engine_t engine, int worker, const struct um_dnn_conv *plan, int i,
-                          const void *data, dnnl_memory_t *m)
-{
-    dnnl_memory_t *own = &plan->memory[worker * NDESC + i];
-    void          *p   = (void *)(uintptr_t)data;
-    dnnl_status_t  st  = dnnl_success;
-
-    if (!*own)
-        st = dnnl_memory_create(own, DESC(plan->desc[i]), engine, p);
-    else
-        st = dnnl_memory_set_data_handle(*own, p);
-    *m = *own;
-    return st;
-}
-
 struct operand {
     int         desc, arg;
     const void *data;
@@ -342,18 +326,17 @@ static int run(struct um_dev *dev, int worker, const struct um_dnn_conv *plan,
                dnnl_primitive_t primitive, const struct operand *o, int n)
 {
     dnnl_exec_arg_t args[NDESC];
-    dnnl_stream_t   stream = dev->dnn->stream[worker];
-    dnnl_status_t   st     = dnnl_success;
+    dnnl_status_t   st = dnnl_success;
 
     um_dnn_one_thread();
     for (int i = 0; i < n && st == dnnl_success; i++) {
-        st          = view(dev->dnn->engine, worker, plan, o[i].desc, o[i].data, &args[i].memory);
-        args[i].arg = o[i].arg;
+        dnnl_memory_t *own = &plan->memory[worker * NDESC + o[i].desc];
+
+        st      = um_dnn_view(own, DESC(plan->desc[o[i].desc]), dev->dnn->engine, o[i].data);
+        args[i] = (dnnl_exec_arg_t){ o[i].arg, *own };
     }
     if (st == dnnl_success)
-        st = dnnl_primitive_execute(primitive, stream, n, args);
-    if (st == dnnl_success)
-        st = dnnl_stream_wait(stream);
+        st = um_dnn_execute(dev, worker, primitive, args, n);
     return st == dnnl_success ? UM_OK : failed("run", st);
 }
 

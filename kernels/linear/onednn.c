@@ -408,20 +408,20 @@ bool um_dnn_plan_panels(const struct um_dnn_plan *plan)
     return plan->panels;
 }
 
-/* the worker's view of operand i, made when first wanted, now looking at `data` */
-static dnnl_status_t view(dnnl_engine_t engine, int worker, const struct um_dnn_plan *plan, int i,
-                          const void *data, dnnl_memory_t *m)
+dnnl_status_t um_dnn_view(dnnl_memory_t *own, desc_ref desc, dnnl_engine_t engine, const void *data)
 {
-    dnnl_memory_t *own = &plan->memory[worker * NDESC + i];
-    void          *p   = (void *)(uintptr_t)data;
-    dnnl_status_t  st  = dnnl_success;
+    void *p = (void *)(uintptr_t)data;
 
-    if (!*own)
-        st = dnnl_memory_create(own, DESC(plan->desc[i]), engine, p);
-    else
-        st = dnnl_memory_set_data_handle(*own, p);
-    *m = *own;
-    return st;
+    return *own ? dnnl_memory_set_data_handle(*own, p) : dnnl_memory_create(own, desc, engine, p);
+}
+
+dnnl_status_t um_dnn_execute(struct um_dev *dev, int worker, dnnl_primitive_t primitive,
+                             const dnnl_exec_arg_t *args, int n)
+{
+    dnnl_stream_t stream = dev->dnn->stream[worker];
+    dnnl_status_t st     = dnnl_primitive_execute(primitive, stream, n, args);
+
+    return st == dnnl_success ? dnnl_stream_wait(stream) : st;
 }
 
 int um_dnn_run(struct um_dev *dev, int worker, const struct um_dnn_plan *plan, const void *a,
@@ -437,9 +437,8 @@ int um_dnn_run(struct um_dev *dev, int worker, const struct um_dnn_plan *plan, c
           [SCRATCH] = DNNL_ARG_SCRATCHPAD,
     };
     dnnl_exec_arg_t args[NDESC];
-    dnnl_stream_t   stream = dev->dnn->stream[worker];
-    dnnl_status_t   st     = dnnl_success;
-    int             n      = 0;
+    dnnl_status_t   st = dnnl_success;
+    int             n  = 0;
 
     data[A]       = a;
     data[B]       = b;
@@ -450,14 +449,13 @@ int um_dnn_run(struct um_dev *dev, int worker, const struct um_dnn_plan *plan, c
     for (int i = 0; i < NDESC && st == dnnl_success; i++) {
         if (!data[i])
             continue;
-        st          = view(dev->dnn->engine, worker, plan, i, data[i], &args[n].memory);
-        args[n].arg = arg[i];
-        n++;
+        dnnl_memory_t *own = &plan->memory[worker * NDESC + i];
+
+        st        = um_dnn_view(own, DESC(plan->desc[i]), dev->dnn->engine, data[i]);
+        args[n++] = (dnnl_exec_arg_t){ arg[i], *own };
     }
     if (st == dnnl_success)
-        st = dnnl_primitive_execute(plan->primitive, stream, n, args);
-    if (st == dnnl_success)
-        st = dnnl_stream_wait(stream);
+        st = um_dnn_execute(dev, worker, plan->primitive, args, n);
     return st == dnnl_success ? UM_OK : failed(pack ? "pack" : "multiply", st);
 }
 

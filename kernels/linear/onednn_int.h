@@ -37,6 +37,13 @@ UM_RESULT_USED int um_dnn_open(struct um_dev *dev);
 /* um_dnn_one_thread - oneDNN works in the calling thread alone */
 void um_dnn_one_thread(void);
 void um_dnn_conv_free(struct um_dnn_conv *plan);
+/* um_dnn_view - *own, a worker's view of an array that desc describes, made when first wanted, now
+ * looking at `data` */
+dnnl_status_t um_dnn_view(dnnl_memory_t *own, desc_ref desc, dnnl_engine_t engine,
+                          const void *data);
+/* um_dnn_execute - on the worker's stream, to its end */
+dnnl_status_t um_dnn_execute(struct um_dev *dev, int worker, dnnl_primitive_t primitive,
+                             const dnnl_exec_arg_t *args, int n);
 
 static inline dnnl_data_type_t um_dnn_type(int32_t dt)
 {
