@@ -181,12 +181,26 @@ static void impossible_calls_are_refused(void **state)
         assert_int_equal(k->batchnorm_fwd(dev, UM_F32, y, l, l, l, x, NULL, NULL, 0, 4, 0),
                          UM_ERANGE);
         assert_int_equal(k->dropout(dev, UM_F32, y, x, 8, (struct um_drop){ 1.5f, 0 }), UM_ERANGE);
-        const struct um_span into[2] = { { 0, 4, 1, 0 }, { 3, 2, 1, 0 } };
-        const struct um_adam early   = { y, y, y, x, into, 1, 0, 1, 0, 0, 0 };
-        const int32_t class[4]       = { 0, 1, -1, 2 };
-        const struct um_dice wrong   = { .B = 1, .C = 2, .S = 4, .x = x, .target = class };
-        const struct um_dice none_of = { .B = 1, .C = 2, .S = 4, .x = x };
-        double               sum[6];
+        um_dev_close(dev);
+    }
+}
+
+static void impossible_losses_and_updates_are_refused(void **state)
+{
+    static const char *const names[] = { "ref", "cpu" };
+    float                    x[64]   = { 0 }, y[64];
+    const int32_t class[4]           = { 0, 1, -1, 2 };
+    const struct um_span into[2]     = { { 0, 4, 1, 0 }, { 3, 2, 1, 0 } };
+    const struct um_adam early       = { y, y, y, x, into, 1, 0, 1, 0, 0, 0 };
+    const struct um_dice wrong       = { .B = 1, .C = 2, .S = 4, .x = x, .target = class };
+    const struct um_dice none_of     = { .B = 1, .C = 2, .S = 4, .x = x };
+    double               sum[6];
+    struct um_dev       *dev;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(um_dev_open(&dev, names[i], NULL), UM_OK);
+        const struct um_kernels *k = um_dev_kernels(dev);
 
         assert_int_equal(k->adamw(dev, &early), UM_ERANGE);
         assert_int_equal(k->sumsq(dev, sum, x, into, 2), UM_ERANGE);
@@ -379,6 +393,7 @@ int main(void)
         cmocka_unit_test(unknown_instruction_sets_are_refused),
         cmocka_unit_test(every_entry_is_filled),
         cmocka_unit_test(impossible_calls_are_refused),
+        cmocka_unit_test(impossible_losses_and_updates_are_refused),
         cmocka_unit_test(nan_goes_through),
         cmocka_unit_test(dropout_drops_its_share),
         cmocka_unit_test(samples_drop_by_philox),
