@@ -3,8 +3,8 @@
 #ifndef UM_TRAIN_AGREE_H
 #define UM_TRAIN_AGREE_H
 
+#include "load/data.h"
 #include "model/model.h"
-#include "train/data.h"
 
 /* um_data_adopt - into the configuration of a new model: the window, the vocabulary's digest, size
  * and case that the data's headers name (what they do not name stays). size: pieces of the

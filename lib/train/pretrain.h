@@ -8,8 +8,8 @@
 #ifndef UM_TRAIN_PRETRAIN_H
 #define UM_TRAIN_PRETRAIN_H
 
+#include "load/data.h"
 #include "train/adamw.h"
-#include "train/data.h"
 
 struct um_pretrain_opts {
     const char          *run;    /* folder; made if it is not there */

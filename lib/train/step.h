@@ -3,8 +3,8 @@
 #ifndef UM_TRAIN_STEP_H
 #define UM_TRAIN_STEP_H
 
+#include "load/loader.h"
 #include "model/model.h"
-#include "train/loader.h"
 
 /* um_step_loss - image and text of a batch through the model to L_vl [1], on a tape begun by the
  * caller. NULL: see um_nn_status(). */

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "train/data.h"
+#include "load/data.h"
 
 enum { SIDE = 32, ROOM = 4, STORED = SIDE + ROOM, PLACES = (ROOM + 1) * (ROOM + 1), T = 12 };
 

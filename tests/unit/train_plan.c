@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "train/sampler.h"
+#include "load/sampler.h"
 #include "train/schedule.h"
 
 static void near(double got, double want, double rel)

@@ -5,17 +5,17 @@
  * for: "train" or no split: training; "valid": held out; "test": never looked at.
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef UM_TRAIN_DATA_H
-#define UM_TRAIN_DATA_H
+#ifndef UM_LOAD_DATA_H
+#define UM_LOAD_DATA_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/hash.h"
 #include "base/pool.h"
+#include "load/sampler.h"
 #include "model/model.h"
 #include "stream/umt.h"
-#include "train/sampler.h"
 
 struct um_item {
     int32_t  file;

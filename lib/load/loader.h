@@ -1,9 +1,9 @@
 /* loader.h - batches, read ahead by a thread of their own while a step computes */
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef UM_TRAIN_LOADER_H
-#define UM_TRAIN_LOADER_H
+#ifndef UM_LOAD_LOADER_H
+#define UM_LOAD_LOADER_H
 
-#include "train/data.h"
+#include "load/data.h"
 
 struct um_batch {
     int64_t                step; /* as counted by the sampler */

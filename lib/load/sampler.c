@@ -1,6 +1,6 @@
 /* sampler.c - the order of batches and of the records in them */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "train/sampler.h"
+#include "load/sampler.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,8 +8,8 @@
  * Source: method.md section 8, "Mixing".
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef UM_TRAIN_SAMPLER_H
-#define UM_TRAIN_SAMPLER_H
+#ifndef UM_LOAD_SAMPLER_H
+#define UM_LOAD_SAMPLER_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* data.c - headers, the scan of all records, and reading one */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "train/data.h"
+#include "load/data.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* loader.c - one thread fills a ring of batches in order, the caller empties it */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "train/loader.h"
+#include "load/loader.h"
 
 #include <pthread.h>
 #include <stdlib.h>
