@@ -75,11 +75,12 @@ static inline void um_drop_factors(struct um_drop d, int64_t i, int64_t n, float
 {
     const uint32_t limit = um_drop_limit(d.p);
     const float    keep  = um_drop_scale(d.p);
-    int64_t        at    = i & ~(int64_t)3;
+    int64_t        at;
     uint32_t       word[UM_DROP_RUN];
     float          run[UM_DROP_RUN];
 
-    for (; at < i + n; at += UM_DROP_RUN) {
+    i += (int64_t)d.first;
+    for (at = i & ~(int64_t)3; at < i + n; at += UM_DROP_RUN) {
         const int64_t from = at < i ? i : at;
         const int64_t to   = at + UM_DROP_RUN < i + n ? at + UM_DROP_RUN : i + n;
 

@@ -21,6 +21,7 @@ static __device__ inline void um_philox_cuda(uint4 *c, uint32_t k0, uint32_t k1)
 /* what element i is multiplied by: 0 or 1/(1-p) */
 static __device__ inline float um_drop_factor(struct um_drop d, uint64_t i)
 {
+    i += d.first;
     const uint64_t block = i / 4;
     uint4          c     = make_uint4((uint32_t)block, (uint32_t)(block >> 32), 0, 0x64726f70u);
 

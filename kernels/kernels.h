@@ -34,10 +34,11 @@ struct um_dev; /* a device with its threads or stream, workspace and caches */
 
 /* Dropout by counter: element i of the array is kept if philox(seed, i) as a uniform number is >=
  * p; kept values are scaled by 1/(1-p). p = 0: nothing is dropped. `seed` differs per place and
- * step. */
+ * step. Of an array that is a part of a larger one, `first` elements lie before it there: the parts
+ * drop what the whole would. */
 struct um_drop {
     float    p;
-    uint64_t seed;
+    uint64_t seed, first;
 };
 
 /* y = f(x): x; x Phi(x); x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))/2; max(0, x); x or, below 0,
@@ -404,8 +405,9 @@ struct um_kernels {
     /* ---- self-distillation: kernels/distill ---- */
     /* loss [1] += sum_i weight_i H_i; lse [n,2] out: log sum exp of the student's and the teacher's
      * arguments; qmean [c] += sum_i weight_i q_i, whose entropy tells of a collapse (NULL: not
-     * wanted) */
-    int (*distill_fwd)(struct um_dev *dev, float *loss, float *lse, float *qmean,
+     * wanted); entropy [1] += sum_i weight_i (- sum_m q_im log q_im): how sure the teacher is (NULL
+     * alike) */
+    int (*distill_fwd)(struct um_dev *dev, float *loss, float *lse, float *qmean, float *entropy,
                        const struct um_distill *d);
     /* dx_i = g weight_i / tau_s (softmax(x_i / tau_s) - q_i), g = *gloss; the teacher gets none */
     int (*distill_bwd)(struct um_dev *dev, void *dx, const float *gloss, const float *lse,

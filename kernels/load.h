@@ -28,8 +28,9 @@ static inline double um_load_or(const float *p, int64_t i, double otherwise)
 }
 
 /* The dropout rule. Word i%4 of the Philox block with counter (i/4, 0, UM_DROP_TAG) and key seed
- * gives element i its uniform number u = (word >> 8) 2^-24, and the element is kept if u >= p. So
- * it is kept if word >> 8 >= um_drop_limit(p), an integer comparison without rounding. */
+ * gives element i, counted from the whole array's first, its uniform number u = (word >> 8) 2^-24,
+ * and the element is kept if u >= p. So it is kept if word >> 8 >= um_drop_limit(p), an integer
+ * comparison without rounding. */
 enum { UM_DROP_TAG = 0x64726f70 };
 
 /* ceil(p 2^24): u >= p just when word >> 8 is at least this */
@@ -55,7 +56,7 @@ static inline bool um_drop_ok(struct um_drop d)
 /* what element i is multiplied by: 0 or 1/(1-p) */
 static inline float um_drop_factor(struct um_drop d, int64_t i)
 {
-    const uint64_t block = (uint64_t)i / 4;
+    const uint64_t at = d.first + (uint64_t)i, block = at / 4;
     const uint32_t ctr[] = { (uint32_t)block, (uint32_t)(block >> 32), 0, UM_DROP_TAG };
     const uint32_t key[] = { (uint32_t)d.seed, (uint32_t)(d.seed >> 32) };
     uint32_t       out[4];
@@ -63,7 +64,7 @@ static inline float um_drop_factor(struct um_drop d, int64_t i)
     if (!(d.p > 0))
         return 1;
     um_philox(ctr, key, out);
-    return out[i & 3] >> 8 >= um_drop_limit(d.p) ? um_drop_scale(d.p) : 0;
+    return out[at & 3] >> 8 >= um_drop_limit(d.p) ? um_drop_scale(d.p) : 0;
 }
 
 #endif

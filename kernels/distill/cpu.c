@@ -1,8 +1,8 @@
 /* distill/cpu.c - a row at a time, in vectors; rows of a block are one task
  *
  * H = log sum exp(x / tau_s) - sum_m q_m x_m / tau_s, as q sums to 1: two passes over a row, one
- * for the maxima and one for the three sums. Column sums of q go by blocks of rows, as everywhere.
- * SPDX-License-Identifier: Apache-2.0
+ * for the maxima and one for the sums; the teacher's entropy alike. Column sums of q go by blocks
+ * of rows, as everywhere. SPDX-License-Identifier: Apache-2.0
  */
 #include "kernels/distill/distill.h"
 
@@ -16,7 +16,7 @@ struct job {
     float                   *lse, *part; /* part: [parts,c] of q, or NULL */
     const float             *l;
     void                    *dx;
-    double                  *h; /* of each row */
+    double                  *h, *e; /* cross entropy and the teacher's entropy, of each row */
     float                    g;
     int64_t                  rows;
 };
@@ -33,11 +33,11 @@ static inline um_vf teacher(const struct um_distill *d, int64_t at, int64_t j)
            (1 / d->tau_t);
 }
 
-static void entropy(const struct job *w, int64_t i, float *q)
+static void row(const struct job *w, int64_t i, float *q)
 {
     const struct um_distill *d  = w->d;
     const int64_t            at = i * d->c;
-    um_vf                    ms = um_vset(-INFINITY), mt = ms, es = { 0 }, et = { 0 }, ex = { 0 };
+    um_vf ms = um_vset(-INFINITY), mt = ms, es = { 0 }, et = es, ex = es, ey = es;
 
     for (int64_t j = 0; j < d->c; j += UM_VL) {
         ms = um_vmax(um_vfill(student(d, at, j), d->c - j, -INFINITY), ms);
@@ -46,16 +46,19 @@ static void entropy(const struct job *w, int64_t i, float *q)
     const float a = um_vmost(ms), b = um_vmost(mt);
     for (int64_t j = 0; j < d->c; j += UM_VL) {
         const um_vf s = student(d, at, j) - a;
-        const um_vf e = um_vfill(um_vexp(teacher(d, at, j) - b), d->c - j, 0);
+        const um_vf t = teacher(d, at, j) - b;
+        const um_vf e = um_vfill(um_vexp(t), d->c - j, 0);
 
         es += um_vfill(um_vexp(s), d->c - j, 0);
         et += e;
         ex += e * s; /* e is 0 past the end */
+        ey += e * t;
     }
     const float ls = logf(um_vsum(es)), sum = um_vsum(et);
     w->lse[2 * i]     = a + ls;
     w->lse[2 * i + 1] = b + logf(sum);
     w->h[i]           = (double)ls - (double)um_vsum(ex) / (double)sum;
+    w->e[i]           = (double)logf(sum) - (double)um_vsum(ey) / (double)sum;
     for (int64_t j = 0; q && j < d->c; j += UM_VL)
         um_vstoref(q, j, d->c - j,
                    um_vloadf(q, j, d->c - j) +
@@ -71,15 +74,15 @@ static int forward(void *arg, int64_t task, int worker)
     if (q)
         memset(q, 0, (size_t)w->d->c * sizeof *q);
     for (int64_t i = task * w->rows; i < um_min(w->d->n, (task + 1) * w->rows); i++)
-        entropy(w, i, q);
+        row(w, i, q);
     return UM_OK;
 }
 
-int UM_CPU(distill_fwd)(struct um_dev *dev, float *loss, float *lse, float *qmean,
+int UM_CPU(distill_fwd)(struct um_dev *dev, float *loss, float *lse, float *qmean, float *sure,
                         const struct um_distill *d)
 {
     struct job j   = { .d = d, .lse = lse };
-    double     sum = 0;
+    double     sum = 0, all = 0;
     void      *p;
 
     UM_TRY(um_check_distill("distill_fwd", d));
@@ -88,16 +91,21 @@ int UM_CPU(distill_fwd)(struct um_dev *dev, float *loss, float *lse, float *qmea
     j.rows              = um_rows_per_part(d->n);
     const int64_t parts = um_ceil_div(d->n, j.rows);
     UM_TRY(um_share_scratch(
-        dev, (size_t)d->n * sizeof *j.h + (qmean ? (size_t)(parts * d->c) * sizeof *j.part : 0),
+        dev, 2 * (size_t)d->n * sizeof *j.h + (qmean ? (size_t)(parts * d->c) * sizeof *j.part : 0),
         &p));
     j.h    = p;
-    j.part = qmean ? (float *)(void *)(j.h + d->n) : NULL;
+    j.e    = j.h + d->n;
+    j.part = qmean ? (float *)(void *)(j.e + d->n) : NULL;
     UM_TRY(um_share(dev, parts, forward, &j));
     if (qmean)
         um_add_parts(qmean, j.part, parts, d->c, d->c);
-    for (int64_t i = 0; i < d->n; i++)
+    for (int64_t i = 0; i < d->n; i++) {
         sum += (double)d->weight[i] * j.h[i];
+        all += (double)d->weight[i] * j.e[i];
+    }
     *loss = (float)((double)*loss + sum);
+    if (sure)
+        *sure = (float)((double)*sure + all);
     return UM_OK;
 }
 

@@ -36,10 +36,11 @@ static __device__ float over_block(float v, bool most)
     return v;
 }
 
-template <typename T> static __global__ void entropy(float *h, float *lse, struct um_distill d)
+template <typename T>
+static __global__ void entropy(float *h, float *sure, float *lse, struct um_distill d)
 {
     const int64_t i = blockIdx.x, at = i * d.c;
-    float         ms = -INFINITY, mt = -INFINITY, es = 0, et = 0, ex = 0;
+    float         ms = -INFINITY, mt = -INFINITY, es = 0, et = 0, ex = 0, ey = 0;
 
     for (int64_t j = threadIdx.x; j < d.c; j += THREADS) {
         ms = fmaxf(ms, student<T>(d, at + j));
@@ -48,19 +49,23 @@ template <typename T> static __global__ void entropy(float *h, float *lse, struc
     ms = over_block(ms, true);
     mt = over_block(mt, true);
     for (int64_t j = threadIdx.x; j < d.c; j += THREADS) {
-        const float s = student<T>(d, at + j) - ms, e = expf(teacher<T>(d, at + j, j) - mt);
+        const float s = student<T>(d, at + j) - ms, t = teacher<T>(d, at + j, j) - mt;
+        const float e = expf(t);
 
         es += expf(s);
         et += e;
         ex += e * s;
+        ey += e * t;
     }
     es = over_block(es, false);
     et = over_block(et, false);
     ex = over_block(ex, false);
+    ey = over_block(ey, false);
     if (threadIdx.x == 0) {
         lse[2 * i]     = ms + logf(es);
         lse[2 * i + 1] = mt + logf(et);
         h[i]           = d.weight[i] * (logf(es) - ex / et);
+        sure[i]        = d.weight[i] * (logf(et) - ey / et);
     }
 }
 
@@ -103,7 +108,7 @@ static __global__ void gradient(T *dx, const float *gloss, const float *lse, str
 }
 
 extern "C" int um_cuda_distill_fwd(struct um_dev *dev, float *loss, float *lse, float *qmean,
-                                   const struct um_distill *d)
+                                   float *sure, const struct um_distill *d)
 {
     float *h;
 
@@ -111,14 +116,16 @@ extern "C" int um_cuda_distill_fwd(struct um_dev *dev, float *loss, float *lse, 
         return UM_OK;
     if (d->n > 0x7fffffff)
         return um_fail(UM_ERANGE, "cuda: distill over %lld rows", (long long)d->n);
-    if (!(h = (float *)um_cuda_work(dev, (size_t)d->n * sizeof *h)))
+    if (!(h = (float *)um_cuda_work(dev, 2 * (size_t)d->n * sizeof *h)))
         return UM_ENOMEM;
-    UM_CUDA_TYPED(d->dt,
-                  (entropy<T><<<(unsigned)d->n, THREADS, 0, um_cuda_stream(dev)>>>(h, lse, *d)));
+    UM_CUDA_TYPED(d->dt, (entropy<T><<<(unsigned)d->n, THREADS, 0, um_cuda_stream(dev)>>>(
+                             h, h + d->n, lse, *d)));
     if (qmean)
         UM_CUDA_TYPED(d->dt, (sum_q<T><<<um_cuda_blocks(d->c, 128), 128, 0, um_cuda_stream(dev)>>>(
                                  qmean, lse, *d)));
     sum_h<<<1, THREADS, 0, um_cuda_stream(dev)>>>(loss, h, d->n);
+    if (sure)
+        sum_h<<<1, THREADS, 0, um_cuda_stream(dev)>>>(sure, h + d->n, d->n);
     return um_cuda_launched("distill_fwd");
 }
 

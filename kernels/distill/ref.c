@@ -30,25 +30,27 @@ static double log_sum_exp(const struct um_distill *d, int64_t i, argument *f)
     return max + log(sum);
 }
 
-int um_ref_distill_fwd(struct um_dev *dev, float *loss, float *lse, float *qmean,
+int um_ref_distill_fwd(struct um_dev *dev, float *loss, float *lse, float *qmean, float *entropy,
                        const struct um_distill *d)
 {
-    double sum = 0;
+    double sum = 0, sure = 0;
 
     (void)dev;
     UM_TRY(um_check_distill("distill_fwd", d));
     for (int64_t i = 0; i < d->n; i++) {
         const double ls = log_sum_exp(d, i, student), lt = log_sum_exp(d, i, teacher);
-        double       h = 0;
+        double       h = 0, e = 0;
 
         for (int64_t j = 0; j < d->c; j++) {
             const double q = exp(teacher(d, i, j) - lt);
 
             h += q * (ls - student(d, i, j));
+            e += q * (lt - teacher(d, i, j));
         }
         lse[2 * i]     = (float)ls;
         lse[2 * i + 1] = (float)lt;
         sum += (double)d->weight[i] * h;
+        sure += (double)d->weight[i] * e;
     }
     for (int64_t j = 0; qmean && d->n > 0 && j < d->c; j++) {
         double q = (double)qmean[j];
@@ -59,6 +61,8 @@ int um_ref_distill_fwd(struct um_dev *dev, float *loss, float *lse, float *qmean
     }
     if (d->n > 0)
         *loss = (float)((double)*loss + sum);
+    if (entropy && d->n > 0)
+        *entropy = (float)((double)*entropy + sure);
     return UM_OK;
 }
 

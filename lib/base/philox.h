@@ -28,6 +28,8 @@ enum um_purpose {
     UM_RNG_SAMPLE,    /* um-cat --sample */
     UM_RNG_BOOTSTRAP, /* confidence intervals */
     UM_RNG_PROBE,     /* probe: initial weights, batches, label fractions */
+    UM_RNG_MASK,      /* tokens kept at random */
+    UM_RNG_SLICE,     /* slices picked at random */
     UM_RNG_TEST       /* tests only */
 };
 

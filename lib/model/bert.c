@@ -49,13 +49,13 @@ struct tokens {
     struct um_var *ids, *position; /* [1,N]: pieces, and where in its report each stands */
     struct um_var *start;          /* [B+1]: the first of each sample, and N */
     struct um_var *cls;            /* [1,B]: the row of each sample's [CLS] */
-    int64_t        N, T;           /* tokens in all, of the longest report */
+    int64_t        N, T;           /* tokens in all; no report is longer */
 };
 
 static struct tokens gather(struct um_nn *nn, int64_t B, int64_t T, const int32_t *ids,
                             const uint8_t *mask)
 {
-    struct tokens t  = { .N = 0 };
+    struct tokens t  = { .T = T };
     int32_t      *id = um_nn_host(nn, (size_t)(2 * B * T + B + 1) * sizeof *id);
     int32_t      *at = id + B * T, *start = at + B * T;
 
@@ -71,7 +71,6 @@ static struct tokens gather(struct um_nn *nn, int64_t B, int64_t T, const int32_
                 id[t.N]   = ids[b * T + i];
                 at[t.N++] = (int32_t)i;
             }
-        t.T = t.N - start[b] > t.T ? t.N - start[b] : t.T;
     }
     start[B]   = (int32_t)t.N;
     t.ids      = um_nn_input(nn, UM_I32, 2, (int64_t[]){ 1, t.N }, id);

@@ -1,8 +1,8 @@
 /* config.c - the configuration: presets, JSON both ways, every number checked
  *
- * One table names the fields with their ranges; writing, reading and checking walk it. Fields of
- * the distillation head are written by models that have one, and absent ones are 0: so a model
- * without a head has the JSON, and the digest, that it had before there were heads.
+ * One table names the fields with their ranges; writing, reading and checking walk it. Optional
+ * fields, of parts that a model may lack, are written where they are not 0, and absent ones are 0:
+ * so a model without such a part has the JSON, and the digest, that it had before there was one.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <jansson.h>
@@ -20,46 +20,45 @@ struct field {
     size_t      at;
     int         n; /* values (INT, NUM); bytes with the NUL (STR) */
     double      lo, hi;
+    bool        optional;
 };
 
 #define AT(f) offsetof(struct um_model_config, f)
 
 static const struct field fields[] = {
-    { "preset", STR, AT(preset), 32, 0, 0 },
-    { "width", INT, AT(width), 1, 1, 16384 },
-    { "heads", INT, AT(heads), 1, 1, 1024 },
-    { "mlp", INT, AT(mlp), 1, 1, 65536 },
-    { "layers", INT, AT(layers), 1, 1, 256 },
-    { "image", INT, AT(image), 1, 1, 4096 },
-    { "patch", INT, AT(patch), 1, 1, 256 },
-    { "volume", INT, AT(volume), 3, 1, 4096 },
-    { "patch3", INT, AT(patch3), 3, 1, 256 },
-    { "text_width", INT, AT(text_width), 1, 1, 16384 },
-    { "text_heads", INT, AT(text_heads), 1, 1, 1024 },
-    { "text_mlp", INT, AT(text_mlp), 1, 1, 65536 },
-    { "text_layers", INT, AT(text_layers), 1, 1, 256 },
-    { "vocab", INT, AT(vocab), 1, 1, 1 << 24 },
-    { "text_positions", INT, AT(text_positions), 1, 1, 65536 },
-    { "embed", INT, AT(embed), 1, 1, 65536 },
-    { "proj_hidden", INT, AT(proj_hidden), 1, 1, 65536 },
-    { "norm_scale", NUM, AT(norm_scale), 1, -1e6, 1e6 },
-    { "norm_shift", NUM, AT(norm_shift), 1, -1e6, 1e6 },
-    { "text_dropout", NUM, AT(text_dropout), 1, 0, 0.999 },
-    { "window", NUM, AT(window), 2, -1e6, 1e6 },
-    { "bn_shared", BOOL, AT(bn_shared), 1, 0, 1 },
-    { "proj_linear", BOOL, AT(proj_linear), 1, 0, 1 },
-    { "inflate", BOOL, AT(inflate), 1, 0, 1 },
-    { "cased", BOOL, AT(cased), 1, 0, 1 },
-    { "vocab_digest", STR, AT(vocab_digest), 33, 0, 0 },
-    { "prototypes", INT, AT(prototypes), 1, 0, 1 << 20 },
-    { "head_hidden", INT, AT(head_hidden), 1, 0, 65536 },
-    { "head_bottleneck", INT, AT(head_bottleneck), 1, 0, 65536 },
+    { "preset", STR, AT(preset), 32, 0, 0, false },
+    { "width", INT, AT(width), 1, 1, 16384, false },
+    { "heads", INT, AT(heads), 1, 1, 1024, false },
+    { "mlp", INT, AT(mlp), 1, 1, 65536, false },
+    { "layers", INT, AT(layers), 1, 1, 256, false },
+    { "image", INT, AT(image), 1, 1, 4096, false },
+    { "patch", INT, AT(patch), 1, 1, 256, false },
+    { "volume", INT, AT(volume), 3, 1, 4096, false },
+    { "patch3", INT, AT(patch3), 3, 1, 256, false },
+    { "text_width", INT, AT(text_width), 1, 1, 16384, false },
+    { "text_heads", INT, AT(text_heads), 1, 1, 1024, false },
+    { "text_mlp", INT, AT(text_mlp), 1, 1, 65536, false },
+    { "text_layers", INT, AT(text_layers), 1, 1, 256, false },
+    { "vocab", INT, AT(vocab), 1, 1, 1 << 24, false },
+    { "text_positions", INT, AT(text_positions), 1, 1, 65536, false },
+    { "embed", INT, AT(embed), 1, 1, 65536, false },
+    { "proj_hidden", INT, AT(proj_hidden), 1, 1, 65536, false },
+    { "norm_scale", NUM, AT(norm_scale), 1, -1e6, 1e6, false },
+    { "norm_shift", NUM, AT(norm_shift), 1, -1e6, 1e6, false },
+    { "text_dropout", NUM, AT(text_dropout), 1, 0, 0.999, false },
+    { "window", NUM, AT(window), 2, -1e6, 1e6, false },
+    { "bn_shared", BOOL, AT(bn_shared), 1, 0, 1, false },
+    { "proj_linear", BOOL, AT(proj_linear), 1, 0, 1, false },
+    { "inflate", BOOL, AT(inflate), 1, 0, 1, false },
+    { "cased", BOOL, AT(cased), 1, 0, 1, false },
+    { "vocab_digest", STR, AT(vocab_digest), 33, 0, 0, false },
+    { "prototypes", INT, AT(prototypes), 1, 0, 1 << 20, true },
+    { "head_hidden", INT, AT(head_hidden), 1, 0, 65536, true },
+    { "head_bottleneck", INT, AT(head_bottleneck), 1, 0, 65536, true },
+    { "slice", INT, AT(slice), 1, 0, 4096, true },
+    { "slice_embed", BOOL, AT(slice_embed), 1, 0, 1, true },
 };
-enum {
-    NFIELD     = sizeof fields / sizeof fields[0],
-    HEAD_FROM  = NFIELD - 3, /* from here on: of the distillation head */
-    MAX_TOKENS = 1 << 16
-};
+enum { NFIELD = sizeof fields / sizeof fields[0], MAX_TOKENS = 1 << 16 };
 
 /* ---- presets: with their distillation heads, which a model gets when it is asked for ---- */
 
@@ -275,6 +274,18 @@ int64_t um_model_slabs(const struct um_model_config *cfg)
     return cfg->volume[0] / cfg->patch3[0];
 }
 
+int64_t um_model_slice_side(const struct um_model_config *cfg)
+{
+    return cfg->slice > 0 ? cfg->slice : cfg->image;
+}
+
+int64_t um_model_slice_tokens(const struct um_model_config *cfg)
+{
+    const int64_t side = um_model_slice_side(cfg) / cfg->patch;
+
+    return side * side;
+}
+
 int um_model_config_check(const struct um_model_config *cfg)
 {
     for (int i = 0; i < NFIELD; i++)
@@ -283,6 +294,7 @@ int um_model_config_check(const struct um_model_config *cfg)
     UM_TRY(divides("heads", cfg->heads, "width", cfg->width));
     UM_TRY(divides("text_heads", cfg->text_heads, "text_width", cfg->text_width));
     UM_TRY(divides("patch", cfg->patch, "image", cfg->image));
+    UM_TRY(divides("patch", cfg->patch, "slice", um_model_slice_side(cfg)));
     for (int i = 0; i < 3; i++)
         UM_TRY(divides("patch3", cfg->patch3[i], "volume", cfg->volume[i]));
     for (int mod = UM_2D; mod <= UM_3D; mod++)
@@ -324,14 +336,23 @@ static json_t *field_json(const struct um_model_config *cfg, const struct field 
     return list;
 }
 
+/* not of a part that the model lacks */
+static bool written(const struct um_model_config *cfg, const struct field *f)
+{
+    if (!f->optional)
+        return true;
+    return f->kind == BOOL ? *(const bool *)((const char *)cfg + f->at) : int_at(cfg, f, 0) != 0;
+}
+
 int um_model_config_json(struct um_arena *a, const struct um_model_config *cfg, char **json)
 {
     json_t *o    = json_object();
     char   *text = NULL;
 
     UM_TRY(um_model_config_check(cfg));
-    for (int i = 0; i < (cfg->prototypes > 0 ? NFIELD : HEAD_FROM) && o; i++)
-        if (json_object_set_new(o, fields[i].name, field_json(cfg, &fields[i])) != 0) {
+    for (int i = 0; i < NFIELD && o; i++)
+        if (written(cfg, &fields[i]) &&
+            json_object_set_new(o, fields[i].name, field_json(cfg, &fields[i])) != 0) {
             json_decref(o);
             o = NULL;
         }
@@ -397,7 +418,7 @@ static int parse_object(const json_t *o, struct um_model_config *cfg)
     for (int i = 0; i < NFIELD; i++) {
         const json_t *v = json_object_get(o, fields[i].name);
 
-        if (!v && i >= HEAD_FROM)
+        if (!v && fields[i].optional)
             continue;
         if (!v)
             return um_fail(UM_EMISSING, "um.config: no %s", fields[i].name);

@@ -50,8 +50,9 @@ static struct um_var *term(struct um_nn *nn, struct um_var *z, struct um_var *zt
         return NULL;
     out->zmean[which] = um_mean_rows(nn, zt);
     out->qmean[which] = um_nn_zeros(nn, UM_F32, 1, &zt->dim[zt->ndim - 1]);
+    out->sure[which]  = um_nn_zeros(nn, UM_F32, 1, (int64_t[]){ 1 });
     return um_distill(nn, z, zt, um_nn_param(nn, centres, which), weight, o->tau_s, o->tau_t,
-                      out->qmean[which]);
+                      out->qmean[which], out->sure[which]);
 }
 
 /* 1/B for each sample; 1/(B n) for each of a sample's n patch tokens that count */
@@ -95,27 +96,29 @@ static bool fits(struct um_nn *nn, const struct um_var *y, const struct um_var *
     return true;
 }
 
+/* part 0 of the outputs is [CLS], part 1 the patches: parted before the head, they are narrower */
+static struct um_var *part(struct um_nn *nn, struct um_model *m, struct um_var *y, int i)
+{
+    return um_model_head(nn, m, um_slice_tokens(nn, y, i, i ? y->dim[1] - 1 : 1));
+}
+
 void um_model_distill(struct um_nn *nn, struct um_model *student, struct um_var *y,
                       struct um_model *teacher, struct um_var *yt, struct um_params *centres,
                       const struct um_distill_opts *opts, struct um_distilled *out)
 {
-    int64_t        B, T;
-    struct um_var *z[2], *zt[2];
-    const float   *w[2];
+    struct um_var *const cls = opts->cls ? opts->cls : yt;
+    int64_t              B;
 
     *out = (struct um_distilled){ .icl = NULL };
-    if (!fits(nn, y, yt))
+    if (!fits(nn, y, yt) || !fits(nn, y, cls))
         return;
-    B    = y->dim[0];
-    T    = y->dim[1] - 1;
-    w[0] = sample_weights(nn, B);
-    w[1] = patch_weights(nn, B, T, opts->which);
-    for (int i = 0; i < 2; i++) { /* tokens are parted before the head: they are narrower */
-        z[i]  = um_model_head(nn, student, um_slice_tokens(nn, y, i, i ? T : 1));
-        zt[i] = um_model_head(nn, teacher, um_slice_tokens(nn, yt, i, i ? T : 1));
-    }
-    out->icl = term(nn, z[0], zt[0], centres, UM_CENTRE_CLS, w[0], opts, out);
-    out->pcl = term(nn, z[1], zt[1], centres, UM_CENTRE_PATCH, w[1], opts, out);
+    B        = y->dim[0];
+    out->icl = term(nn, part(nn, student, y, 0), part(nn, teacher, cls, 0), centres, UM_CENTRE_CLS,
+                    sample_weights(nn, B), opts, out);
+    if (!opts->cls_only)
+        out->pcl =
+            term(nn, part(nn, student, y, 1), part(nn, teacher, yt, 1), centres, UM_CENTRE_PATCH,
+                 patch_weights(nn, B, y->dim[1] - 1, opts->which), opts, out);
     if (um_nn_status(nn) < 0)
         *out = (struct um_distilled){ .icl = NULL };
 }
@@ -141,12 +144,13 @@ int um_model_centres(struct um_params **out, struct um_dev *dev, const struct um
     return UM_OK;
 }
 
-int um_model_follow(struct um_params *centres, const struct um_distilled *d)
+int um_model_follow(struct um_params *centres, struct um_var *const zmean[2])
 {
     const struct um_kernels *k = um_dev_kernels(centres->dev);
 
     for (int i = 0; i < 2; i++)
-        UM_TRY(k->lerp(centres->dev, centres->value + centres->list[i].offset, d->zmean[i]->data,
-                       CENTRE_PACE, centres->list[i].count));
+        if (zmean[i])
+            UM_TRY(k->lerp(centres->dev, centres->value + centres->list[i].offset, zmean[i]->data,
+                           CENTRE_PACE, centres->list[i].count));
     return UM_OK;
 }

@@ -30,6 +30,7 @@ struct um_distilled {
     struct um_var *icl, *pcl; /* L_icl, L_pcl, float [1] */
     struct um_var *zmean[2];  /* mean z^t at [CLS], and over patches, float [M]; no gradient */
     struct um_var *qmean[2];  /* mean q alike: an entropy near 0 is the one-prototype collapse */
+    struct um_var *sure[2];   /* the mean entropy of q alike, [1] */
 };
 
 /* um_model_distill - the losses between outputs y of the student and yt of the teacher, [B,1+T,C]
@@ -38,21 +39,25 @@ struct um_distilled {
  *     L_icl = mean over samples of H at [CLS]
  *     L_pcl = mean over samples of (mean over the sample's patch tokens of H)
  *
- * which   host [B,T], or NULL: the patch tokens that count, not 0 (a sample without one adds 0)
+ * which     host [B,T], or NULL: the patch tokens that count, not 0 (a sample without one adds 0)
  * tau_s, tau_t   0.1; 0.04, or um_schedule_ramp's
+ * cls       whose [CLS] is the target, as yt; NULL: yt's own. Of two views each answers the other.
+ * cls_only  patches are not compared: their fields of *out are NULL
  *
  * NULL in every field of *out: see um_nn_status(nn). No gradient goes to the teacher and the
  * centres, which are read as they are. */
 struct um_distill_opts {
     float          tau_s, tau_t;
     const uint8_t *which;
+    struct um_var *cls;
+    bool           cls_only;
 };
 UM_API void um_model_distill(struct um_nn *nn, struct um_model *student, struct um_var *y,
                              struct um_model *teacher, struct um_var *yt, struct um_params *centres,
                              const struct um_distill_opts *opts, struct um_distilled *out);
 
-/* um_model_follow - after the step's loss: c <- 0.9 c + 0.1 zmean, for both centres; zmean is over
- * the global batch by then */
-UM_API UM_RESULT_USED int um_model_follow(struct um_params *centres, const struct um_distilled *d);
+/* um_model_follow - after the step's loss: c <- 0.9 c + 0.1 zmean, for both centres (NULL: it
+ * stays); zmean is over the global batch by then */
+UM_API UM_RESULT_USED int um_model_follow(struct um_params *centres, struct um_var *const zmean[2]);
 
 #endif

@@ -30,6 +30,8 @@ struct um_model_config {
     char    vocab_digest[33]; /* of the vocabulary the text encoder was trained with; "" any */
     /* the distillation head: M = 8192, 2048, 256; all 0: the model has none */
     int64_t prototypes, head_hidden, head_bottleneck;
+    int64_t slice;       /* side of slices picked from a volume; 0: image (4.3) */
+    bool    slice_embed; /* slices are told where in the volume they were: [D,C] (2.2) */
 };
 
 /* um_model_preset - "tiny", "phantom", "vit-ti", "vit-s", "vit-b" (ViT-B/16 + BERT-base);
@@ -52,6 +54,9 @@ UM_API UM_RESULT_USED int um_model_config_check(const struct um_model_config *cf
 enum um_modality { UM_2D = 0, UM_3D = 1 };
 UM_API int64_t um_model_tokens(const struct um_model_config *cfg, enum um_modality mod);
 UM_API int64_t um_model_slabs(const struct um_model_config *cfg);
+/* side of a slice picked from a volume, and its tokens */
+UM_API int64_t um_model_slice_side(const struct um_model_config *cfg);
+UM_API int64_t um_model_slice_tokens(const struct um_model_config *cfg);
 
 struct um_model {
     struct um_model_config cfg;
@@ -62,12 +67,20 @@ struct um_model {
     struct um_heads       *heads;
     struct um_head_params *head; /* NULL: no distillation head */
     int                    logit_scale;
+    bool                   teacher; /* vision and distillation head alone: um_model_teacher() */
 };
 
 /* um_model_new - the parameters declared, none allocated (um_model_init or um_model_load does) */
 UM_API UM_RESULT_USED int um_model_new(struct um_model **m, struct um_dev *dev,
                                        const struct um_model_config *cfg);
 UM_API void               um_model_free(struct um_model *m);
+/* um_model_teacher - the vision encoder and the distillation head of the student's configuration,
+ * without gradients, as a copy of its values (method.md 7.1)
+ * um_model_teach - teacher <- (1 - pace) teacher + pace student, pace = 1 - m_t, in float32 */
+UM_API UM_RESULT_USED int um_model_teacher(struct um_model      **teacher,
+                                           const struct um_model *student);
+UM_API UM_RESULT_USED int um_model_teach(struct um_model *teacher, const struct um_model *student,
+                                         double pace);
 /* random initial values of method.md 2.2, 2.3, 3, 5, 7.2: truncated normal 0.02 for weights, [CLS]
  * and positions, 0 for biases and the mask token; with cfg.inflate T_3D = T_2D repeated / depth,
  * and P_3 = P_2's grid, bicubic, + N(0, 0.02^2) */
@@ -80,6 +93,14 @@ UM_API UM_RESULT_USED int um_model_init(struct um_model *m, uint64_t seed);
 UM_API UM_RESULT_USED int um_model_load(struct um_model **m, struct um_dev *dev, const char *path,
                                         char digest[33]);
 UM_API UM_RESULT_USED int um_model_save(const struct um_model *m, const char *path);
+/* the same with a teacher's tensors (or NULL) under `teacher.`, and further metadata: key, value,
+ * ..., NULL */
+UM_API UM_RESULT_USED int um_model_save_run(const struct um_model *m,
+                                            const struct um_model *teacher, const char *const *meta,
+                                            const char *path);
+/* the vision encoder and distillation head of the file's teacher in place of the student's.
+ * UM_EMISSING: the file has no teacher */
+UM_API UM_RESULT_USED int um_model_use_teacher(struct um_model *m, const char *path);
 /* the digest of the values as they are now, as um_model_load gives it for the file */
 UM_API UM_RESULT_USED int um_model_digest(const struct um_model *m, char digest[33]);
 

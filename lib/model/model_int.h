@@ -77,6 +77,7 @@ struct vit_block {
 
 struct um_vit_params {
     int               cls_token, mask_token, pos_embed, pos_embed_3d;
+    int               slice_embed; /* -1: none */
     struct pair       patch, patch3, norm;
     struct vit_block *block; /* [layers] */
 };
@@ -108,6 +109,11 @@ struct um_head_params { /* the distillation head */
     struct pair fc1, fc2, fc3;
     int         prototypes;
 };
+
+/* the shared blocks and the final LN on x [B,1+T,C]; the result is float at every precision. attn:
+ * Eq. 1 is added up there, over all layers or the last alone; or NULL */
+struct um_var *vit_encode(struct um_nn *nn, const struct um_model *m, struct um_var *x, float *attn,
+                          bool last);
 
 /* each declares its parameters and fills its indices, which live in the list's arena */
 int vit_declare(struct um_model *m, struct decl *d);

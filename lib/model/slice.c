@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/philox.h"
+
 static int float_new(struct um_arena *a, const char *name, int ndim, const int64_t *dim,
                      struct um_tensor *t)
 {
@@ -85,6 +87,32 @@ int um_slice_select(const struct um_tensor *score, int64_t slab, int64_t k, bool
             best[j]     = best[j - 1];
             best[j - 1] = t;
         }
+    return UM_OK;
+}
+
+/* k of depth by chance: each is taken with what is left to take over what is left (Knuth's S) */
+static void sample(int64_t depth, int64_t k, struct um_rng *rng, struct um_slice *best)
+{
+    int64_t have = 0;
+
+    for (int64_t z = 0; z < depth && have < k; z++)
+        if ((int64_t)um_rng_below(rng, (uint64_t)(depth - z)) < k - have)
+            best[have++] = (struct um_slice){ .z = z };
+}
+
+int um_slice_pick(enum um_select rule, int64_t depth, int64_t slab, int64_t k, bool spread,
+                  const struct um_tensor *score, struct um_rng *rng, struct um_slice *best)
+{
+    if (rule == UM_SELECT_ATTENTION)
+        return um_slice_select(score, slab, k, spread, best);
+    if (k < 1 || k > UM_SLICE_MAX || k > depth)
+        return um_fail(UM_ERANGE, "%lld of %lld slices", (long long)k, (long long)depth);
+    if (rule == UM_SELECT_RANDOM)
+        sample(depth, k, rng, best);
+    for (int64_t i = 0; i < k && rule == UM_SELECT_UNIFORM; i++)
+        best[i] = (struct um_slice){ .z = (2 * i + 1) * depth / (2 * k) };
+    for (int64_t i = 0; i < k && rule == UM_SELECT_MIDDLE; i++)
+        best[i] = (struct um_slice){ .z = (depth - k) / 2 + i };
     return UM_OK;
 }
 

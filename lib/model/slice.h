@@ -41,6 +41,26 @@ UM_API UM_RESULT_USED int um_slice_score(struct um_arena *a, const struct um_ten
 UM_API UM_RESULT_USED int um_slice_select(const struct um_tensor *score, int64_t slab, int64_t k,
                                           bool spread, struct um_slice *best);
 
+/* um_slice_pick - k slices of `depth` by any rule, in ascending z
+ *
+ *     attention   um_slice_select of the score
+ *     random      uniformly, without repetition, by rng
+ *     uniform     z = floor((i + 1/2) depth / k)
+ *     middle      the k around depth / 2
+ *
+ * score is read for `attention` alone, rng for `random`. Errors as um_slice_select. */
+enum um_select {
+    UM_SELECT_NONE = 0, /* volumes go without slices */
+    UM_SELECT_ATTENTION,
+    UM_SELECT_RANDOM,
+    UM_SELECT_UNIFORM,
+    UM_SELECT_MIDDLE
+};
+struct um_rng;
+UM_API UM_RESULT_USED int um_slice_pick(enum um_select rule, int64_t depth, int64_t slab, int64_t k,
+                                        bool spread, const struct um_tensor *score,
+                                        struct um_rng *rng, struct um_slice *best);
+
 /* um_slice_image - row z of volume [D,H,W] float32, as an image [1,size,size] float32 in the arena:
  * bilinear, half-pixel centres, edges clamped (size = H = W copies it). No crop, no flip. */
 UM_API UM_RESULT_USED int um_slice_image(struct um_arena *a, const struct um_tensor *volume,

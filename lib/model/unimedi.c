@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "model/model_int.h"
 
@@ -84,12 +85,15 @@ static int declare(struct um_model *m)
     struct decl d = { .ps = m->ps };
 
     UM_TRY(vit_declare(m, &d));
-    UM_TRY(bert_declare(m, &d));
-    UM_TRY(heads_declare(m, &d));
+    if (!m->teacher) {
+        UM_TRY(bert_declare(m, &d));
+        UM_TRY(heads_declare(m, &d));
+    }
     return distill_declare(m, &d);
 }
 
-int um_model_new(struct um_model **model, struct um_dev *dev, const struct um_model_config *cfg)
+static int new_model(struct um_model **model, struct um_dev *dev, const struct um_model_config *cfg,
+                     bool teacher)
 {
     struct um_model *m;
     int              st;
@@ -98,12 +102,58 @@ int um_model_new(struct um_model **model, struct um_dev *dev, const struct um_mo
     UM_TRY(um_model_config_check(cfg));
     if (!(m = calloc(1, sizeof *m)))
         return um_fail(UM_ENOMEM, "out of memory");
-    m->cfg = *cfg;
+    m->cfg         = *cfg;
+    m->teacher     = teacher;
+    m->logit_scale = -1;
     if ((st = um_params_new(&m->ps, dev)) < 0 || (st = declare(m)) < 0) {
         um_model_free(m);
         return st;
     }
     *model = m;
+    return UM_OK;
+}
+
+int um_model_new(struct um_model **model, struct um_dev *dev, const struct um_model_config *cfg)
+{
+    return new_model(model, dev, cfg, false);
+}
+
+/* ---- the teacher ---- */
+
+int um_model_teacher(struct um_model **teacher, const struct um_model *student)
+{
+    struct um_params        *ps;
+    const struct um_kernels *k = um_dev_kernels(student->ps->dev);
+    int                      st;
+
+    UM_TRY(new_model(teacher, student->ps->dev, &student->cfg, true));
+    ps = (*teacher)->ps;
+    if ((st = um_params_alloc(ps)) < 0 ||
+        (st = k->zero(ps->dev, ps->value, (size_t)ps->total * sizeof(float))) < 0 ||
+        (st = um_model_teach(*teacher, student, 1)) < 0) {
+        um_model_free(*teacher);
+        *teacher = NULL;
+    }
+    return st;
+}
+
+/* the lists name the same parameters in the same order, but that the teacher's lacks some */
+int um_model_teach(struct um_model *teacher, const struct um_model *student, double pace)
+{
+    const struct um_params  *t = teacher->ps, *s = student->ps;
+    const struct um_kernels *k = um_dev_kernels(t->dev);
+    int                      j = 0;
+
+    for (int i = 0; i < t->n; i++, j++) {
+        const struct um_param *p = &t->list[i];
+
+        while (j < s->n && strcmp(s->list[j].name, p->name) != 0)
+            j++;
+        if (j == s->n || s->list[j].count != p->count)
+            return um_fail(UM_EMISMATCH, "teacher: the student has no %s of its size", p->name);
+        UM_TRY(k->lerp(t->dev, t->value + p->offset, s->value + s->list[j].offset, (float)pace,
+                       p->count));
+    }
     return UM_OK;
 }
 

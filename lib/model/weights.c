@@ -42,27 +42,58 @@ int um_model_tensors(const struct um_model *m, const float *block, const char *p
     return UM_OK;
 }
 
-static int save(const struct um_model *m, const char *path, struct um_arena *a)
+/* format and um.config in front of the caller's pairs */
+static int describe(const struct um_model *m, const char *const *meta, struct um_arena *a,
+                    const char ***all)
 {
-    struct um_tensor *t;
-    char             *json;
-    int               n;
+    char *json;
+    int   n = 0;
 
+    while (meta && meta[n])
+        n++;
     UM_TRY(um_model_config_json(a, &m->cfg, &json));
-    UM_TRY(um_model_tensors(m, m->ps->value, "", a, &t, &n));
-    return um_safetensors_write(path, t, n,
-                                (const char *const[]){ "format", "pt", "um.config", json, NULL });
+    if (!(*all = um_calloc_array(a, n + 5, sizeof **all)))
+        return UM_ENOMEM;
+    memcpy(*all, (const char *const[]){ "format", "pt", "um.config", json }, 4 * sizeof **all);
+    for (int i = 0; i < n; i++)
+        (*all)[4 + i] = meta[i];
+    return UM_OK;
 }
 
-int um_model_save(const struct um_model *m, const char *path)
+static int save(const struct um_model *m, const struct um_model *teacher, const char *const *meta,
+                const char *path, struct um_arena *a)
+{
+    struct um_tensor *s, *t = NULL, *all;
+    const char      **pairs;
+    int               n, k = 0;
+
+    UM_TRY(describe(m, meta, a, &pairs));
+    UM_TRY(um_model_tensors(m, m->ps->value, "", a, &s, &n));
+    if (teacher)
+        UM_TRY(um_model_tensors(teacher, teacher->ps->value, "teacher.", a, &t, &k));
+    if (!(all = um_calloc_array(a, n + k, sizeof *all)))
+        return UM_ENOMEM;
+    memcpy(all, s, (size_t)n * sizeof *all);
+    if (k)
+        memcpy(all + n, t, (size_t)k * sizeof *all);
+    return um_safetensors_write(path, all, n + k, pairs);
+}
+
+int um_model_save_run(const struct um_model *m, const struct um_model *teacher,
+                      const char *const *meta, const char *path)
 {
     struct um_arena *a;
     int              st;
 
     UM_TRY(um_arena_new(&a));
-    st = save(m, path, a);
+    st = save(m, teacher, meta, path, a);
     um_arena_free(a);
     return st;
+}
+
+int um_model_save(const struct um_model *m, const char *path)
+{
+    return um_model_save_run(m, NULL, NULL, path);
 }
 
 /* ---- from tensors ---- */
@@ -157,6 +188,42 @@ int um_model_load(struct um_model **m, struct um_dev *dev, const char *path, cha
         return um_context(st, "%s", path);
     }
     return UM_OK;
+}
+
+/* the parts that a teacher has */
+static int overlay(struct um_model *m, const struct um_safetensors *s)
+{
+    const struct um_params  *ps = m->ps;
+    const struct um_kernels *k  = um_dev_kernels(ps->dev);
+
+    for (int i = 0; i < ps->n; i++) {
+        const struct um_param  *p = &ps->list[i];
+        const struct um_tensor *t;
+        char                    name[NAME_MAX_BYTES];
+
+        if (strncmp(p->name, "vision.", 7) != 0 && strncmp(p->name, "head.", 5) != 0)
+            continue;
+        snprintf(name, sizeof name, "teacher.%s", p->name);
+        UM_TRY(check(s, p, name));
+        t = um_safetensors_find(s, name);
+        UM_TRY(
+            k->upload(ps->dev, ps->value + p->offset, t->data, (size_t)p->count * sizeof(float)));
+    }
+    return k->sync(ps->dev);
+}
+
+int um_model_use_teacher(struct um_model *m, const char *path)
+{
+    struct um_safetensors *s;
+    int                    st;
+
+    UM_TRY(um_safetensors_open(&s, path));
+    if (um_safetensors_find(s, "teacher.vision.cls_token"))
+        st = overlay(m, s);
+    else
+        st = um_fail(UM_EMISSING, "no teacher in this file: it was trained without one");
+    um_safetensors_close(s);
+    return st < 0 ? um_context(st, "%s", path) : UM_OK;
 }
 
 /* ---- digest ---- */

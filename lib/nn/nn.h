@@ -105,6 +105,9 @@ UM_API void               um_nn_free(struct um_nn *nn);
  * um_nn_backward() each is simply recorded after the other: begin once. */
 UM_API UM_RESULT_USED int um_nn_begin(struct um_nn *nn, bool grad, bool train, uint64_t seed,
                                       uint64_t step);
+/* um_nn_place - after um_nn_begin: this pass is a part of a larger batch, `samples` of which, with
+ * `rows` rows (tokens of reports), come before it. Dropout draws what the whole batch would. */
+UM_API void um_nn_place(struct um_nn *nn, int64_t samples, int64_t rows);
 /* the first failure since um_nn_begin (its message becomes um_errmsg() again), or UM_OK */
 UM_API int um_nn_status(const struct um_nn *nn);
 /* make `st` with this message the sticky error, unless there is one; returns NULL */
@@ -271,10 +274,11 @@ UM_API struct um_var *um_focal(struct um_nn *nn, struct um_var *x, const float *
  * not read. */
 UM_API struct um_var *um_dice(struct um_nn *nn, struct um_var *x, const struct um_dice *how);
 /* sum_i weight_i H_i of student x and teacher t [n,c] (struct um_distill), float [1]; weight: host
- * [n]; centre [c] float; qmean [c] float, added to, or NULL. No gradient to teacher and centre. */
+ * [n]; centre [c] float; qmean [c] float and entropy [1], added to, or NULL. No gradient to teacher
+ * and centre. */
 UM_API struct um_var *um_distill(struct um_nn *nn, struct um_var *x, struct um_var *t,
                                  struct um_var *centre, const float *weight, float tau_s,
-                                 float tau_t, struct um_var *qmean);
+                                 float tau_t, struct um_var *qmean, struct um_var *entropy);
 /* the mean of the rows of x [..,c] -> float [c]; no gradient */
 UM_API struct um_var *um_mean_rows(struct um_nn *nn, struct um_var *x);
 /* a weighted sum of scalars: y = sum_i w[i] x[i] */

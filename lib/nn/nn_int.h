@@ -63,6 +63,7 @@ struct um_nn {
     bool                     given;   /* the gradient of the node being walked was passed on */
     struct nn_pack          *packs;
     uint64_t                 seed, step, place; /* place: number of the next dropout */
+    uint64_t                 samples, rows;     /* of the larger batch, before this one */
     int                      status;
     char                     message[UM_ERRMSG_MAX];
 };
@@ -124,8 +125,9 @@ int nn_grad_sum(struct um_nn *nn, struct um_var *x, void **g);
 /* x's gradient += g, n elements of x's dtype */
 int nn_grad_add(struct um_nn *nn, struct um_var *x, const void *g);
 
-/* the parameters of the next dropout place; p 0 unless training */
-struct um_drop nn_drop(struct um_nn *nn, float p);
+/* the parameters of the next dropout place, `first` elements of the larger batch being before; p 0
+ * unless training */
+struct um_drop nn_drop(struct um_nn *nn, float p, uint64_t first);
 /* data of x in dtype dt: x's own, or a copy converted in the step's memory; NULL: sticky error */
 const void *nn_as(struct um_nn *nn, const struct um_var *x, enum um_dtype dt);
 

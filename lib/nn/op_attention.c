@@ -100,6 +100,12 @@ static bool attention_fits(struct um_nn *nn, struct um_var *const *v, int64_t he
     return true;
 }
 
+/* elements of the attention of the samples before this part of a batch */
+static uint64_t before(const struct um_nn *nn, int64_t heads, int64_t T)
+{
+    return nn->samples * (uint64_t)heads * (uint64_t)T * (uint64_t)T;
+}
+
 /* of o.v with what o.a says of samples, masks and dropout */
 static struct um_var *attend(struct um_nn *nn, struct attention o)
 {
@@ -142,7 +148,7 @@ struct um_var *um_attention(struct um_nn *nn, struct um_var *q, struct um_var *k
                             .T        = q->dim[1],
                             .A        = heads,
                             .key_mask = key_mask ? key_mask->data : NULL,
-                            .drop     = nn_drop(nn, p) };
+                            .drop     = nn_drop(nn, p, before(nn, heads, q->dim[1])) };
     return attend(nn, o);
 }
 
@@ -156,8 +162,10 @@ struct um_var *um_attention_ragged(struct um_nn *nn, struct um_var *q, struct um
         return NULL;
     if (start->dt != UM_I32 || start->ndim != 1 || start->dim[0] < 1 || T < 0)
         return nn_misfit(nn, "attention", "q", q, "start", start);
-    o.a = (struct um_attn){
-        .B = start->dim[0] - 1, .T = T, .A = heads, .start = start->data, .drop = nn_drop(nn, p)
-    };
+    o.a = (struct um_attn){ .B     = start->dim[0] - 1,
+                            .T     = T,
+                            .A     = heads,
+                            .start = start->data,
+                            .drop  = nn_drop(nn, p, before(nn, heads, T)) };
     return attend(nn, o);
 }

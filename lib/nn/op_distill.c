@@ -22,7 +22,7 @@ static int distill_back(struct um_nn *nn, const void *op, const struct um_var *y
 
 struct um_var *um_distill(struct um_nn *nn, struct um_var *x, struct um_var *t,
                           struct um_var *centre, const float *weight, float tau_s, float tau_t,
-                          struct um_var *qmean)
+                          struct um_var *qmean, struct um_var *sure)
 {
     struct distill o = { .x = x };
     struct um_var *y, *w;
@@ -36,6 +36,8 @@ struct um_var *um_distill(struct um_nn *nn, struct um_var *x, struct um_var *t,
         return nn_misfit(nn, "distill", "student", x, "centre", centre);
     if (qmean && (qmean->dt != UM_F32 || nn_count(qmean) != nn_last(x)))
         return nn_misfit(nn, "distill", "student", x, "qmean", qmean);
+    if (sure && (sure->dt != UM_F32 || nn_count(sure) != 1))
+        return nn_misfit(nn, "distill", "student", x, "entropy", sure);
     o.d   = (struct um_distill){ .dt     = x->dt,
                                  .n      = nn_rows(x),
                                  .c      = nn_last(x),
@@ -50,7 +52,9 @@ struct um_var *um_distill(struct um_nn *nn, struct um_var *x, struct um_var *t,
     if (!w || !y || !o.lse)
         return NULL;
     o.d.weight = w->data;
-    if (!nn_ok(nn, nn->k->distill_fwd(nn->dev, y->data, o.lse, qmean ? qmean->data : NULL, &o.d),
+    if (!nn_ok(nn,
+               nn->k->distill_fwd(nn->dev, y->data, o.lse, qmean ? qmean->data : NULL,
+                                  sure ? sure->data : NULL, &o.d),
                "distill"))
         return NULL;
     return nn_record(nn, y, distill_back, &o, sizeof o, x->needs);

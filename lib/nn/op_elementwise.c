@@ -98,7 +98,7 @@ struct um_var *um_dropout(struct um_nn *nn, struct um_var *x, float p)
         return NULL;
     if (!(p >= 0 && p < 1))
         return um_nn_fail(nn, UM_ERANGE, "dropout: p %g, expected 0 <= p < 1", (double)p);
-    o.drop = nn_drop(nn, p);
+    o.drop = nn_drop(nn, p, nn->rows * (uint64_t)nn_last(x));
     if (!(o.drop.p > 0))
         return x;
     if (!nn_has(nn, dropout))
@@ -139,7 +139,7 @@ struct um_var *um_drop_path(struct um_nn *nn, struct um_var *x, float p)
     if (x->ndim < 1 || !nn_float(x->dt))
         return um_nn_fail(nn, UM_ESHAPE, "drop_path: x %s %s, expected samples [B,..]",
                           um_dtype_name(x->dt), nn_shape(x, s));
-    o.drop = nn_drop(nn, p);
+    o.drop = nn_drop(nn, p, nn->samples);
     if (!(o.drop.p > 0))
         return x;
     B = x->dim[0];

@@ -222,7 +222,7 @@ struct um_var *um_linear_add(struct um_nn *nn, struct um_var *x, struct um_var *
         return NULL;
     if (!(p >= 0 && p < 1))
         return um_nn_fail(nn, UM_ERANGE, "linear: dropout p %g, expected 0 <= p < 1", (double)p);
-    l.drop = nn_drop(nn, p);
+    l.drop = nn_drop(nn, p, nn->rows * (uint64_t)nn_last(res));
     return linear(nn, l, res->dt);
 }
 

@@ -56,9 +56,15 @@ int um_nn_begin(struct um_nn *nn, bool grad, bool train, uint64_t seed, uint64_t
     nn->train                            = train;
     nn->seed                             = seed;
     nn->step                             = step;
-    nn->place                            = 0;
-    nn->status                           = UM_OK;
+    nn->place = nn->samples = nn->rows = 0;
+    nn->status                         = UM_OK;
     return UM_OK;
+}
+
+void um_nn_place(struct um_nn *nn, int64_t samples, int64_t rows)
+{
+    nn->samples = (uint64_t)samples;
+    nn->rows    = (uint64_t)rows;
 }
 
 int um_nn_status(const struct um_nn *nn)
@@ -356,16 +362,16 @@ int nn_grad_give(struct um_nn *nn, struct um_var *x, const struct um_var *y)
     return UM_OK;
 }
 
-struct um_drop nn_drop(struct um_nn *nn, float p)
+struct um_drop nn_drop(struct um_nn *nn, float p, uint64_t first)
 {
     struct um_rng rng;
     uint64_t      hi;
 
     if (!nn->train || !(p > 0))
-        return (struct um_drop){ 0, 0 };
+        return (struct um_drop){ 0, 0, 0 };
     rng = um_rng_at(nn->seed, UM_RNG_DROPOUT, nn->place++, (uint32_t)nn->step);
     hi  = um_rng_u32(&rng);
-    return (struct um_drop){ p, hi << 32 | um_rng_u32(&rng) };
+    return (struct um_drop){ p, hi << 32 | um_rng_u32(&rng), first };
 }
 
 /* what belongs to a node is given back once it was walked: its result's gradient, unless that was

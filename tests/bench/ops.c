@@ -166,7 +166,7 @@ static int add(const struct bench *b)
 
 static int dropout(const struct bench *b)
 {
-    return b->k->dropout(b->dev, b->dt, b->y, b->x, b->n * b->c, (struct um_drop){ 0.1f, 7 });
+    return b->k->dropout(b->dev, b->dt, b->y, b->x, b->n * b->c, (struct um_drop){ 0.1f, 7, 0 });
 }
 
 static int adamw(const struct bench *b)

@@ -67,7 +67,8 @@ static int judge_logits(struct gold *g, struct um_model *teacher, int64_t step)
 static int distill_step(struct gold *g, struct um_model *teacher, struct um_params *centres,
                         int64_t t, float *icl, float *pcl)
 {
-    const struct um_distill_opts o = { 0.1f, (float)um_schedule_ramp(0.04, 0.07, 5, t), NULL };
+    const struct um_distill_opts o = { .tau_s = 0.1f,
+                                       .tau_t = (float)um_schedule_ramp(0.04, 0.07, 5, t) };
     struct um_distilled          d;
     struct um_var               *L;
 
@@ -80,7 +81,7 @@ static int distill_step(struct gold *g, struct um_model *teacher, struct um_para
     UM_TRY(um_nn_read(g->nn, d.icl, icl));
     UM_TRY(um_nn_read(g->nn, d.pcl, pcl));
     UM_TRY(um_nn_backward(g->nn, L));
-    UM_TRY(um_model_follow(centres, &d));
+    UM_TRY(um_model_follow(centres, d.zmean));
     if (t == STEPS - 1)
         UM_TRY(judge_logits(g, teacher, t));
     return um_dev_kernels(g->dev)->lerp(g->dev, teacher->ps->value, g->m->ps->value,

@@ -145,7 +145,7 @@ static const struct um_tensor *batch(const struct run *r, const char *name, int6
 /* the three losses of batch k: images and volumes in turn */
 static int losses(struct run *r, int64_t k, struct um_var *L[3], struct um_distilled *d)
 {
-    const struct um_distill_opts o   = { 0.1f, 0.04f, NULL };
+    const struct um_distill_opts o   = { .tau_s = 0.1f, .tau_t = 0.04f };
     const enum um_modality       mod = k % 2 ? UM_3D : UM_2D;
     struct um_nn                *nn  = r->g->nn;
     struct um_model             *m   = r->g->m;
@@ -185,7 +185,7 @@ static int step(struct run *r, int64_t t)
     UM_TRY(um_nn_backward(nn, um_weighted_sum(nn, L, (float[]){ 1, 1, 1 }, 3)));
     UM_TRY(um_adamw_step(r->optim, um_schedule_lr(&s, t), &done));
     UM_TRY(um_model_clamp(m));
-    UM_TRY(um_model_follow(r->centres, &d));
+    UM_TRY(um_model_follow(r->centres, d.zmean));
     return um_dev_kernels(r->g->dev)->lerp(r->g->dev, r->teacher->ps->value, m->ps->value,
                                            (float)(1 - um_schedule_momentum(0.996, t, STEPS)),
                                            m->ps->total);

@@ -95,7 +95,7 @@ static int fused_residual(const struct ot_case *c)
     p.dtc  = UM_F32;
     p.fb   = true;
     p.res  = c->a[F_RES];
-    p.drop = (struct um_drop){ 0.3f, 7 };
+    p.drop = (struct um_drop){ 0.3f, 7, 1001 };
     return fused(c, p);
 }
 
@@ -226,7 +226,8 @@ static int dropout(const struct ot_case *c)
     const float p[] = { 0.1f, 0, 1, 0.5f };
 
     return c->k->dropout(c->dev, c->dt, c->a[1], c->a[0], c->dim[0],
-                         (struct um_drop){ p[c->nr % 4], 0x123456789abcdef0u + (uint64_t)c->nr });
+                         (struct um_drop){ p[c->nr % 4], 0x123456789abcdef0u + (uint64_t)c->nr,
+                                           13 * (uint64_t)c->nr });
 }
 
 static int expscale_fwd(const struct ot_case *c)
@@ -311,8 +312,9 @@ static int drop_path(const struct ot_case *c)
 {
     const float p[] = { 0.3f, 0, 1, 0.5f };
 
-    return c->k->drop_path(c->dev, c->dt, c->a[1], c->a[0], c->dim[0], c->dim[1],
-                           (struct um_drop){ p[c->nr % 4], 0x123456789abcdef0u + (uint64_t)c->nr });
+    return c->k->drop_path(
+        c->dev, c->dt, c->a[1], c->a[0], c->dim[0], c->dim[1],
+        (struct um_drop){ p[c->nr % 4], 0x123456789abcdef0u + (uint64_t)c->nr, (uint64_t)c->nr });
 }
 
 #define MATMUL_SHAPES                                                                              \

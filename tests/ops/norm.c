@@ -139,7 +139,7 @@ static int softmax_bwd(const struct ot_case *c)
     .letters = "nc", .limit = { 40, 90 },                                                          \
     .shape = { { 0, 8 }, { 1, 3 }, { 70, 17 }, { 5, 8192 }, { 130, 257 } }
 
-enum { D_X, D_T, D_CENTRE, D_WEIGHT, D_LSE, D_LOSS, D_QMEAN };
+enum { D_X, D_T, D_CENTRE, D_WEIGHT, D_LSE, D_LOSS, D_QMEAN, D_SURE };
 
 static struct um_distill distill(const struct ot_case *c)
 {
@@ -159,7 +159,7 @@ static int distill_fwd(const struct ot_case *c)
     const struct um_distill d = distill(c);
 
     return c->k->distill_fwd(c->dev, c->a[D_LOSS], c->a[D_LSE], c->nr % 2 ? NULL : c->a[D_QMEAN],
-                             &d);
+                             c->nr % 3 ? c->a[D_SURE] : NULL, &d);
 }
 
 enum { B_GLOSS = 5, B_DX, B_LOSS };
@@ -169,7 +169,7 @@ static int distill_again(const struct ot_case *c)
     const struct um_distill d = distill(c);
 
     UM_TRY(c->k->zero(c->dev, c->a[B_LOSS], sizeof(float)));
-    return c->k->distill_fwd(c->dev, c->a[B_LOSS], c->a[D_LSE], NULL, &d);
+    return c->k->distill_fwd(c->dev, c->a[B_LOSS], c->a[D_LSE], NULL, NULL, &d);
 }
 
 static int distill_bwd(const struct ot_case *c)
@@ -325,7 +325,8 @@ const struct ot_row ot_norm[] = {
       .tol      = 2e-6,
       .tol_bf16 = 2e-6,
       .array    = { IN(OT_ACT, "nc"), IN(OT_ACT, "nc"), IN(OT_FLOAT, "c"), IN(OT_POSITIVE, "n"),
-                    OUT(OT_FLOAT, "2n"), ACC(OT_FLOAT, "1"), ACC(OT_FLOAT, "c") } },
+                    OUT(OT_FLOAT, "2n"), ACC(OT_FLOAT, "1"), ACC(OT_FLOAT, "c"),
+                    ACC(OT_FLOAT, "1") } },
     { .name    = "distill_bwd",
       .run     = distill_bwd,
       .prepare = distill_again,

@@ -332,9 +332,10 @@ static double expected(const float *z, const float *zt, const float *c, int firs
 static void losses_are_the_definition(void **state)
 {
     const uint8_t                which[B * T] = { 1, 0, 0, 1, 0, 0, 0, 0, 1, 1, 1, 1 };
-    const struct um_distill_opts plain = { 0.1f, 0.04f, NULL }, some = { 0.1f, 0.07f, which };
-    struct um_dev               *dev[2] = { ref, cpu };
-    static float                 z[N * M], zt[N * M];
+    const struct um_distill_opts plain        = { .tau_s = 0.1f, .tau_t = 0.04f },
+                                 some         = { .tau_s = 0.1f, .tau_t = 0.07f, .which = which };
+    struct um_dev *dev[2]                     = { ref, cpu };
+    static float   z[N * M], zt[N * M];
 
     (void)state;
     for (int d = 0; d < 2; d++) {
@@ -360,7 +361,7 @@ static void losses_are_the_definition(void **state)
  * mean entropy of q, to which qmean's rows add up */
 static void losses_of_known_cases(void **state)
 {
-    const struct um_distill_opts one = { 0.1f, 0.1f, NULL };
+    const struct um_distill_opts one = { .tau_s = 0.1f, .tau_t = 0.1f };
     static float                 z[N * M];
     const float                  none[M] = { 0 };
     struct rig                   r       = open_rig(cpu);
@@ -387,7 +388,7 @@ static void losses_of_known_cases(void **state)
         memset(values(m, "head.mlp.4.weight"), 0, 16 * 64 * sizeof(float));
         memset(values(m, "head.mlp.4.bias"), 0, 16 * sizeof(float));
     }
-    (void)losses(&r, false, &(struct um_distill_opts){ 0.1f, 0.04f, NULL }, L);
+    (void)losses(&r, false, &(struct um_distill_opts){ .tau_s = 0.1f, .tau_t = 0.04f }, L);
     assert_true(fabs((double)L[0] - log(M)) < 1e-5 && fabs((double)L[1] - log(M)) < 1e-5);
     close_rig(&r);
 }
@@ -395,7 +396,7 @@ static void losses_of_known_cases(void **state)
 /* the centres start at 0 and go a tenth of the way to the mean logits, each to its own */
 static void centres_follow_the_teacher(void **state)
 {
-    const struct um_distill_opts o = { 0.1f, 0.04f, NULL };
+    const struct um_distill_opts o = { .tau_s = 0.1f, .tau_t = 0.04f };
     static float                 zt[N * M];
     struct rig                   r = open_rig(cpu);
     struct um_distilled          d;
@@ -405,7 +406,7 @@ static void centres_follow_the_teacher(void **state)
     logits_of(r.nn, r.teacher, r.yt, zt);
     for (int step = 1; step <= 2; step++) {
         d = losses(&r, false, &o, L);
-        OK(um_model_follow(r.centres, &d));
+        OK(um_model_follow(r.centres, d.zmean));
         for (int i = 0; i < 2 * M; i++) {
             const int   k = i / M, m = i % M;
             const float got  = r.centres->value[r.centres->list[k].offset + m];
@@ -435,7 +436,7 @@ static double total(struct rig *r, const struct um_distill_opts *o)
  * weight norm (no gradient along a row); none to the teacher and to the centres */
 static void gradients_match_differences(void **state)
 {
-    const struct um_distill_opts o  = { 0.4f, 0.3f, NULL };
+    const struct um_distill_opts o  = { .tau_s = 0.4f, .tau_t = 0.3f };
     struct rig                   r  = open_rig(ref);
     struct um_params            *ps = r.student->ps;
     float                        L[2];
@@ -488,7 +489,7 @@ static void gradients_match_differences(void **state)
 
 static void misfits_are_named(void **state)
 {
-    const struct um_distill_opts o = { 0.1f, 0.04f, NULL };
+    const struct um_distill_opts o = { .tau_s = 0.1f, .tau_t = 0.04f };
     struct rig                   r = open_rig(ref);
     struct um_distilled          d;
 

@@ -180,7 +180,8 @@ static void impossible_calls_are_refused(void **state)
         assert_int_equal(k->patches(dev, UM_F32, y, x, 1, 1, 8, 8, 1, 3, 4, 1, 0), UM_ERANGE);
         assert_int_equal(k->batchnorm_fwd(dev, UM_F32, y, l, l, l, x, NULL, NULL, 0, 4, 0),
                          UM_ERANGE);
-        assert_int_equal(k->dropout(dev, UM_F32, y, x, 8, (struct um_drop){ 1.5f, 0 }), UM_ERANGE);
+        assert_int_equal(k->dropout(dev, UM_F32, y, x, 8, (struct um_drop){ 1.5f, 0, 0 }),
+                         UM_ERANGE);
         um_dev_close(dev);
     }
 }
@@ -209,7 +210,7 @@ static void impossible_losses_and_updates_are_refused(void **state)
         assert_int_equal(k->dice_bwd(dev, y, x, sum, &none_of), UM_ERANGE);
         assert_int_equal(k->focal_fwd(dev, y, &(struct um_focal){ .n = 1, .gamma = -1 }),
                          UM_ERANGE);
-        assert_int_equal(k->drop_path(dev, UM_F32, y, x, 2, 4, (struct um_drop){ -1, 0 }),
+        assert_int_equal(k->drop_path(dev, UM_F32, y, x, 2, 4, (struct um_drop){ -1, 0, 0 }),
                          UM_ERANGE);
         um_dev_close(dev);
     }
@@ -264,7 +265,7 @@ static void dropout_drops_its_share(void **state)
     for (int i = 0; i < N; i++)
         x[i] = 1;
     assert_int_equal(
-        um_dev_kernels(dev)->dropout(dev, UM_F32, x, x, N, (struct um_drop){ 0.1f, 42 }), UM_OK);
+        um_dev_kernels(dev)->dropout(dev, UM_F32, x, x, N, (struct um_drop){ 0.1f, 42, 0 }), UM_OK);
     for (int i = 0; i < N; i++) {
         assert_true(x[i] == 0 || x[i] == 1 / (1 - 0.1f));
         gone += x[i] == 0;
@@ -287,7 +288,7 @@ static void samples_drop_by_philox(void **state)
     for (int i = 0; i < B * N; i++)
         x[i] = 1 + (float)i;
     assert_int_equal(
-        um_dev_kernels(dev)->drop_path(dev, UM_F32, y, x, B, N, (struct um_drop){ 0.25f, seed }),
+        um_dev_kernels(dev)->drop_path(dev, UM_F32, y, x, B, N, (struct um_drop){ 0.25f, seed, 0 }),
         UM_OK);
     for (uint32_t b = 0; b < B; b++) {
         const uint32_t ctr[4] = { b / 4, 0, 0, 0x64726f70 };

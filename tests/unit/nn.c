@@ -28,7 +28,7 @@ static struct um_var *b_distill(struct rig *r, struct um_var *const *p)
     struct um_var *z = um_matmul_nt(nn, um_l2norm(nn, p[0], 1e-12f), um_l2norm(nn, p[1], 1e-12f));
 
     return um_distill(nn, z, um_nn_input(nn, UM_F32, 2, (int64_t[]){ 4, 5 }, t),
-                      um_nn_input(nn, UM_F32, 1, (int64_t[]){ 5 }, c), w, 0.5f, 0.4f, NULL);
+                      um_nn_input(nn, UM_F32, 1, (int64_t[]){ 5 }, c), w, 0.5f, 0.4f, NULL, NULL);
 }
 
 static struct um_var *b_linear_gelu(struct rig *r, struct um_var *const *p)
@@ -416,7 +416,8 @@ static void bfloat16_follows_float(void **state)
 }
 
 /* method.md 12.8 and 12.9: z = 0 gives log M; student = teacher and equal temperatures without
- * centre the mean entropy of q, and qmean is the mean of q */
+ * centre the mean entropy of q, qmean is the mean of q, and the
+ * teacher's entropy is that */
 static void distillation_of_known_cases(void **state)
 {
     enum { M = 8192, N = 3 };
@@ -425,7 +426,7 @@ static void distillation_of_known_cases(void **state)
     const int64_t  dim[2]  = { N, M };
     double         entropy = 0, sum = 0;
     struct rig     r;
-    struct um_var *x, *c, *mean;
+    struct um_var *x, *c, *mean, *sure;
     float          y;
 
     (void)state;
@@ -433,7 +434,7 @@ static void distillation_of_known_cases(void **state)
     OK(um_nn_begin(r.nn, false, false, 0, 0));
     x = um_nn_input(r.nn, UM_F32, 2, dim, zero);
     c = um_nn_zeros(r.nn, UM_F32, 1, &dim[1]);
-    OK(um_nn_read(r.nn, um_distill(r.nn, x, x, c, w, 0.1f, 0.04f, NULL), &y));
+    OK(um_nn_read(r.nn, um_distill(r.nn, x, x, c, w, 0.1f, 0.04f, NULL, NULL), &y));
     assert_true(fabs((double)y - 9.010913) < 2e-6);
     for (int i = 0; i < N * M; i++)
         some[i] = (float)((i * 7919) % 1000) / 500 - 1;
@@ -451,7 +452,10 @@ static void distillation_of_known_cases(void **state)
     }
     x    = um_nn_input(r.nn, UM_F32, 2, dim, some);
     mean = um_nn_zeros(r.nn, UM_F32, 1, &dim[1]);
-    OK(um_nn_read(r.nn, um_distill(r.nn, x, x, c, w, 0.1f, 0.1f, mean), &y));
+    sure = um_nn_zeros(r.nn, UM_F32, 1, (int64_t[]){ 1 });
+    OK(um_nn_read(r.nn, um_distill(r.nn, x, x, c, w, 0.1f, 0.1f, mean, sure), &y));
+    assert_true(fabs((double)y - entropy) < 1e-5);
+    OK(um_nn_read(r.nn, sure, &y));
     assert_true(fabs((double)y - entropy) < 1e-5);
     OK(um_nn_read(r.nn, mean, q));
     for (int m = 0; m < M; m++)
