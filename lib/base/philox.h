@@ -30,6 +30,7 @@ enum um_purpose {
     UM_RNG_PROBE,     /* probe: initial weights, batches, label fractions */
     UM_RNG_MASK,      /* tokens kept at random */
     UM_RNG_SLICE,     /* slices picked at random */
+    UM_RNG_CROP2,     /* the second view of an X-ray */
     UM_RNG_TEST       /* tests only */
 };
 

@@ -1,36 +1,15 @@
-/* loader.c - one thread fills a ring of batches in order, the caller empties it */
+/* loader.c - the ring: opening, handing over, closing; files.c and pipe.c fill it */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "load/loader.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { SLOTS = 3 }; /* one in use, two ahead */
+#include "load/loader_int.h"
+#include "stream/message.h"
 
-struct slot {
-    struct um_batch batch;
-    int             st;
-    char            msg[UM_ERRMSG_MAX];
-};
-
-struct um_loader {
-    struct um_loader_opts o;
-    struct um_arena      *arena;
-    int64_t               batch[UM_MODALITIES];
-    struct slot           slot[SLOTS];
-    int32_t              *ids; /* [largest B, T] before padding is cut */
-    uint8_t              *mask;
-
-    pthread_mutex_t lock;
-    pthread_cond_t  filled_cond, given_cond;
-    pthread_t       thread;
-    bool            started, stop;
-    int64_t         filled, given; /* batches read; batches the caller is done with */
-    int64_t         taken;         /* batches handed to the caller, who alone looks at it */
-    double          waited;
-};
+enum { MOST_WORKERS = 256, WINDOW = 1024, ASK_MS = 100 };
 
 static double now(void)
 {
@@ -40,98 +19,161 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* rows of the full length to rows of the batch's own */
-static void cut_padding(const struct um_loader *l, struct um_batch *b)
-{
-    const int64_t full = l->o.data->length;
+/* ---- a slot ---- */
 
-    for (int64_t i = 0; i < b->n; i++) {
-        memcpy(b->ids + i * b->length, l->ids + i * full, (size_t)b->length * sizeof *b->ids);
-        memcpy(b->mask + i * b->length, l->mask + i * full, (size_t)b->length);
+struct um_slot *um_loader_slot(struct um_loader *l, int64_t batch)
+{
+    return &l->slot[batch % l->nslot];
+}
+
+void um_loader_fail(struct um_loader *l, struct um_slot *s, int st, int64_t bad)
+{
+    if (s->st >= 0 || bad < s->bad) {
+        s->st  = st;
+        s->bad = bad;
+        memcpy(s->msg, um_errmsg(), strlen(um_errmsg()) + 1);
+    }
+    l->failed = true;
+}
+
+struct um_sample um_loader_sample(const struct um_loader *l, const struct um_slot *s, int64_t i)
+{
+    const struct um_batch *b   = &s->batch;
+    const int64_t          len = um_data_values(l->o.data, b->mod);
+
+    return (struct um_sample){ .x      = b->x + i * len,
+                               .x2     = b->x2 ? b->x2 + i * len : NULL,
+                               .ids    = b->ids + i * b->length,
+                               .mask   = b->mask + i * b->length,
+                               .length = b->length };
+}
+
+void um_loader_note(struct um_slot *s, int64_t i, const struct um_item *item, const char *key)
+{
+    char *copy = s->keys + i * (UM_MAX_KEY + 1);
+
+    memcpy(copy, key, strlen(key) + 1);
+    s->batch.key[i]     = copy;
+    s->batch.rows[i]    = item->rows;
+    s->batch.patient[i] = item->patient;
+}
+
+void um_loader_measure(const struct um_loader *l, struct um_slot *s)
+{
+    struct um_batch *b = &s->batch;
+
+    b->n           = b->N / l->o.ranks;
+    b->first       = b->n * l->o.rank;
+    b->rows_before = 0;
+    b->length      = 1;
+    b->digest      = 0;
+    b->x2          = l->o.views == 2 && b->mod == UM_2D ? s->x2 : NULL;
+    for (int64_t i = 0; i < b->N; i++) {
+        const uint64_t so_far[2] = { b->digest, s->item[i].hash };
+
+        b->length = s->item[i].length > b->length ? s->item[i].length : b->length;
+        b->rows_before += i < b->first ? s->item[i].rows : 0;
+        b->digest = um_hash64(so_far, sizeof so_far);
     }
 }
 
-static int fill(struct um_loader *l, int64_t step, struct um_batch *b)
+/* ---- opening and closing ---- */
+
+static bool wanted(const struct um_loader *l, int mod)
+{
+    return l->o.data->pipe ? l->o.data->use[mod]
+                           : um_sampler_batches(l->o.sampler, (enum um_modality)mod) > 0;
+}
+
+static bool reserve_slot(struct um_slot *s, int64_t N, int64_t n, int64_t values, int64_t views)
+{
+    struct um_batch *b = &s->batch;
+
+    b->x       = malloc(((size_t)values + 1) * sizeof *b->x);
+    b->rows    = malloc(((size_t)n + 1) * sizeof *b->rows);
+    b->text    = malloc(((size_t)n + 1) * sizeof *b->text);
+    b->patient = malloc(((size_t)n + 1) * sizeof *b->patient);
+    b->key     = malloc(((size_t)n + 1) * sizeof *b->key);
+    s->keys    = malloc((size_t)n * (UM_MAX_KEY + 1) + 1);
+    s->item    = malloc(((size_t)N + 1) * sizeof *s->item);
+    s->x2      = views ? malloc(((size_t)views + 1) * sizeof *s->x2) : NULL;
+    return b->x && b->rows && b->text && b->patient && b->key && s->keys && s->item &&
+           (s->x2 || !views);
+}
+
+static int reserve(struct um_loader *l)
 {
     const struct um_data *d = l->o.data;
-    const int64_t        *record, per_epoch = um_sampler_steps(l->o.sampler);
+    int64_t               N = 0, values = 0, views = 0;
 
-    um_sampler_batch(l->o.sampler, step, &b->mod, &record);
-    b->step           = step;
-    b->n              = l->batch[b->mod];
-    b->length         = 1;
-    const int64_t len = um_data_values(d, b->mod);
-    for (int64_t i = 0; i < b->n; i++) {
-        struct um_sample s = { b->x + i * len, l->ids + i * d->length, l->mask + i * d->length, 0 };
+    for (int m = 0; m < UM_MODALITIES; m++) {
+        const int64_t B = l->o.sampler->size[m], b = B / l->o.ranks;
+        const int64_t v = b * um_data_values(d, (enum um_modality)m);
 
-        b->item[i] = &l->o.items[b->mod].item[record[i]];
-        um_arena_reset(l->arena);
-        UM_TRY(um_data_read(d, b->item[i], b->mod, l->o.centre, l->o.seed, step / per_epoch,
-                            l->arena, &s));
-        b->length = s.length > b->length ? s.length : b->length;
+        if (!wanted(l, m))
+            continue;
+        if (B % l->o.ranks != 0)
+            return um_fail(UM_ERANGE, "a batch of %lld records cannot be shared by %d ranks",
+                           (long long)B, l->o.ranks);
+        N      = B > N ? B : N;
+        values = v > values ? v : values;
+        views  = m == UM_2D && l->o.views == 2 ? v : views;
     }
-    cut_padding(l, b);
+    if (!(l->slot = calloc((size_t)l->nslot, sizeof *l->slot)))
+        return um_fail(UM_ENOMEM, "out of memory");
+    for (int i = 0; i < l->nslot; i++) {
+        struct um_batch *b    = &l->slot[i].batch;
+        const size_t     text = (size_t)(N / l->o.ranks) * (size_t)d->length + 1;
+
+        b->ids  = malloc(text * sizeof *b->ids);
+        b->mask = malloc(text);
+        if (!b->ids || !b->mask || !reserve_slot(&l->slot[i], N, N / l->o.ranks, values, views))
+            return um_fail(UM_ENOMEM, "out of memory: %d batches of %lld records", l->nslot,
+                           (long long)N / l->o.ranks);
+    }
     return UM_OK;
 }
 
-/* waits for a free slot; false: the loader is being closed */
-static bool wait_free(struct um_loader *l)
+/* a window that holds fewer than a batch of each may be full and yet fill none */
+static int check_pipe(const struct um_loader *l)
 {
-    pthread_mutex_lock(&l->lock);
-    while (!l->stop && l->filled - l->given >= SLOTS)
-        pthread_cond_wait(&l->given_cond, &l->lock);
-    const bool go = !l->stop;
-    pthread_mutex_unlock(&l->lock);
-    return go;
+    int64_t sum = 0;
+
+    if (!l->o.data->pipe)
+        return UM_OK;
+    if (l->o.ranks > 1)
+        return um_fail(UM_EUNSUPPORTED, "%s: a pipe feeds one process, not %d: write a file first",
+                       um_reader_name(l->o.data->reader), l->o.ranks);
+    for (int m = 0; m < UM_MODALITIES; m++)
+        sum += wanted(l, m) ? l->o.sampler->size[m] : 0;
+    return l->o.window >= sum
+               ? UM_OK
+               : um_fail(UM_ERANGE,
+                         "a window of %lld records does not hold the %lld of the batches",
+                         (long long)l->o.window, (long long)sum);
 }
 
-static void *run(void *arg)
+static int start(struct um_loader *l)
 {
-    struct um_loader *l    = arg;
-    bool              good = true;
-
-    for (int64_t step = l->o.from; good && step < l->o.to && wait_free(l); step++) {
-        struct slot *s = &l->slot[(step - l->o.from) % SLOTS];
-
-        s->st = fill(l, step, &s->batch);
-        good  = s->st >= 0;
-        if (!good)
-            memcpy(s->msg, um_errmsg(), strlen(um_errmsg()) + 1);
-        pthread_mutex_lock(&l->lock);
-        l->filled++;
-        pthread_cond_signal(&l->filled_cond);
-        pthread_mutex_unlock(&l->lock);
-    }
-    return NULL;
+    if (!(l->thread = calloc((size_t)l->o.workers, sizeof *l->thread)))
+        return um_fail(UM_ENOMEM, "out of memory");
+    for (; l->nthread < l->o.workers; l->nthread++)
+        if (pthread_create(&l->thread[l->nthread], NULL,
+                           l->o.data->pipe ? um_loader_pipe : um_loader_files, l) != 0)
+            break;
+    return l->nthread > 0 ? UM_OK : um_fail(UM_ENOMEM, "no thread for reading ahead");
 }
 
-static bool reserve(struct um_loader *l)
+static void init_locks(struct um_loader *l)
 {
-    const struct um_data *d = l->o.data;
-    int64_t               n = 0, values = 0;
+    pthread_condattr_t clock;
 
-    for (int m = 0; m < UM_MODALITIES; m++) {
-        const int64_t v = l->batch[m] * um_data_values(d, (enum um_modality)m);
-
-        if (um_sampler_batches(l->o.sampler, (enum um_modality)m) == 0)
-            continue;
-        n      = l->batch[m] > n ? l->batch[m] : n;
-        values = v > values ? v : values;
-    }
-    const size_t text = (size_t)n * (size_t)d->length + 1;
-    bool         ok   = true;
-    for (int i = 0; i < SLOTS; i++) {
-        struct um_batch *b = &l->slot[i].batch;
-
-        b->x    = malloc(((size_t)values + 1) * sizeof *b->x);
-        b->ids  = malloc(text * sizeof *b->ids);
-        b->mask = malloc(text);
-        b->item = malloc(((size_t)n + 1) * sizeof *b->item);
-        ok      = ok && b->x && b->ids && b->mask && b->item;
-    }
-    l->ids  = malloc(text * sizeof *l->ids);
-    l->mask = malloc(text);
-    return ok && l->ids && l->mask;
+    (void)pthread_condattr_init(&clock);
+    (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    (void)pthread_mutex_init(&l->lock, NULL);
+    (void)pthread_cond_init(&l->filled_cond, &clock);
+    (void)pthread_cond_init(&l->given_cond, NULL);
+    (void)pthread_condattr_destroy(&clock);
 }
 
 int um_loader_open(struct um_loader **out, const struct um_loader_opts *opts)
@@ -141,21 +183,16 @@ int um_loader_open(struct um_loader **out, const struct um_loader_opts *opts)
 
     if (!l)
         return um_fail(UM_ENOMEM, "out of memory");
-    l->o = *opts;
-    memcpy(l->batch, opts->sampler->size, sizeof l->batch);
-    (void)pthread_mutex_init(&l->lock, NULL);
-    (void)pthread_cond_init(&l->filled_cond, NULL);
-    (void)pthread_cond_init(&l->given_cond, NULL);
-    st = um_arena_new(&l->arena);
-    if (st >= 0 && !reserve(l))
-        st = um_fail(UM_ENOMEM, "out of memory: three batches of %lld and %lld records",
-                     (long long)l->batch[UM_2D], (long long)l->batch[UM_3D]);
-    if (st >= 0) {
-        l->started = pthread_create(&l->thread, NULL, run, l) == 0;
-        if (!l->started)
-            st = um_fail(UM_ENOMEM, "no thread for reading ahead");
-    }
-    if (st < 0) {
+    l->o         = *opts;
+    l->o.ranks   = opts->ranks > 0 ? opts->ranks : 1;
+    l->o.window  = opts->window > 0 ? opts->window : WINDOW;
+    l->o.workers = opts->workers < 1 || opts->data->pipe ? 1 : opts->workers;
+    l->o.workers = l->o.workers > MOST_WORKERS ? MOST_WORKERS : l->o.workers;
+    l->per_step  = um_sampler_per_step(opts->sampler);
+    l->nslot     = l->per_step == 1 ? 3 : 4; /* a step in use, the others ahead */
+    l->total     = (opts->to - opts->from) * l->per_step;
+    init_locks(l);
+    if ((st = check_pipe(l)) < 0 || (st = reserve(l)) < 0 || (st = start(l)) < 0) {
         um_loader_close(l);
         return st;
     }
@@ -169,40 +206,75 @@ void um_loader_close(struct um_loader *l)
         return;
     pthread_mutex_lock(&l->lock);
     l->stop = true;
-    pthread_cond_signal(&l->given_cond);
+    pthread_cond_broadcast(&l->given_cond);
     pthread_mutex_unlock(&l->lock);
-    if (l->started)
-        pthread_join(l->thread, NULL);
-    for (int i = 0; i < SLOTS; i++) {
-        free(l->slot[i].batch.x);
-        free(l->slot[i].batch.ids);
-        free(l->slot[i].batch.mask);
-        free(l->slot[i].batch.item);
+    for (int i = 0; i < l->nthread; i++)
+        pthread_join(l->thread[i], NULL);
+    for (int i = 0; i < l->nslot && l->slot; i++) {
+        struct um_slot *s = &l->slot[i];
+
+        free(s->batch.x);
+        free(s->batch.ids);
+        free(s->batch.mask);
+        free(s->batch.rows);
+        free(s->batch.text);
+        free(s->batch.patient);
+        free(s->batch.key);
+        free(s->keys);
+        free(s->item);
+        free(s->x2);
     }
-    free(l->ids);
-    free(l->mask);
-    um_arena_free(l->arena);
+    free(l->slot);
+    free(l->thread);
     (void)pthread_mutex_destroy(&l->lock);
     (void)pthread_cond_destroy(&l->filled_cond);
     (void)pthread_cond_destroy(&l->given_cond);
     free(l);
 }
 
-/* hands back the batch of the call before, waits for the next one */
+/* ---- handing over ---- */
+
+static bool ready(struct um_loader *l)
+{
+    return l->begun > l->taken && um_loader_slot(l, l->taken)->left == 0;
+}
+
+/* until the next batch is whole; false: asked to stop before that. With the lock. */
+static bool wait_ready(struct um_loader *l)
+{
+    struct timespec t;
+
+    while (l->taken < l->total && !ready(l)) {
+        if (!l->o.stop) {
+            pthread_cond_wait(&l->filled_cond, &l->lock);
+            continue;
+        }
+        if (l->o.stop(l->o.user))
+            return false;
+        (void)clock_gettime(CLOCK_MONOTONIC, &t);
+        t.tv_nsec += ASK_MS * 1000000L;
+        t.tv_sec += t.tv_nsec / 1000000000L;
+        t.tv_nsec %= 1000000000L;
+        (void)pthread_cond_timedwait(&l->filled_cond, &l->lock, &t);
+    }
+    return true;
+}
+
 int um_loader_next(struct um_loader *l, const struct um_batch **b)
 {
     const double t = now();
 
-    if (l->taken >= l->o.to - l->o.from)
-        return 0;
     pthread_mutex_lock(&l->lock);
-    l->given = l->taken;
-    pthread_cond_signal(&l->given_cond);
-    while (l->filled <= l->taken)
-        pthread_cond_wait(&l->filled_cond, &l->lock);
+    l->given = l->taken / l->per_step * l->per_step; /* steps that are over */
+    pthread_cond_broadcast(&l->given_cond);
+    const bool go = wait_ready(l), end = l->taken >= l->total;
     pthread_mutex_unlock(&l->lock);
     l->waited += now() - t;
-    struct slot *s = &l->slot[l->taken % SLOTS];
+    if (!go)
+        return um_fail(UM_ESTOPPED, "stopped while waiting for records");
+    if (end)
+        return 0;
+    struct um_slot *s = um_loader_slot(l, l->taken);
     if (s->st < 0) { /* stays where it is: the same answer to a further call */
         um_seterrmsg(s->msg);
         return s->st;
@@ -212,7 +284,19 @@ int um_loader_next(struct um_loader *l, const struct um_batch **b)
     return 1;
 }
 
+int um_loader_per_step(const struct um_loader *l)
+{
+    return l->per_step;
+}
+
 double um_loader_waited(const struct um_loader *l)
 {
     return l->waited;
+}
+
+void um_loader_count(struct um_loader *l, struct um_loader_count *count)
+{
+    pthread_mutex_lock(&l->lock);
+    *count = l->count;
+    pthread_mutex_unlock(&l->lock);
 }

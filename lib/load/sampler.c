@@ -32,9 +32,9 @@ static int64_t volumes_before(int64_t n2, int64_t n3, int64_t i)
 }
 
 int um_sampler_open(struct um_sampler *s, const int64_t count[UM_MODALITIES],
-                    const int64_t size[UM_MODALITIES], bool shuffle, uint64_t seed)
+                    const int64_t size[UM_MODALITIES], enum um_mix mix, bool shuffle, uint64_t seed)
 {
-    *s = (struct um_sampler){ .shuffle = shuffle, .seed = seed, .epoch = -1 };
+    *s = (struct um_sampler){ .mix = mix, .shuffle = shuffle, .seed = seed, .epoch = -1 };
     for (int m = 0; m < UM_MODALITIES; m++)
         if (size[m] < 1 || count[m] < 0)
             return um_fail(UM_ERANGE, "batches of %lld records out of %lld", (long long)size[m],
@@ -68,7 +68,16 @@ int64_t um_sampler_batches(const struct um_sampler *s, enum um_modality mod)
 
 int64_t um_sampler_steps(const struct um_sampler *s)
 {
-    return um_sampler_batches(s, UM_2D) + um_sampler_batches(s, UM_3D);
+    const int64_t n2 = um_sampler_batches(s, UM_2D), n3 = um_sampler_batches(s, UM_3D);
+
+    if (s->mix == UM_MIX_JOINT)
+        return n2 < n3 ? n2 : n3;
+    return n2 + n3;
+}
+
+int um_sampler_per_step(const struct um_sampler *s)
+{
+    return s->mix == UM_MIX_JOINT ? 2 : 1;
 }
 
 static void begin_epoch(struct um_sampler *s, int64_t epoch)
@@ -81,15 +90,22 @@ static void begin_epoch(struct um_sampler *s, int64_t epoch)
     s->epoch = epoch;
 }
 
-void um_sampler_batch(struct um_sampler *s, int64_t step, enum um_modality *mod,
+void um_sampler_batch(struct um_sampler *s, int64_t step, int which, enum um_modality *mod,
                       const int64_t **record)
 {
     const int64_t n2 = um_sampler_batches(s, UM_2D), n3 = um_sampler_batches(s, UM_3D);
-    const int64_t epoch = step / (n2 + n3), i = step % (n2 + n3);
-    const int64_t before = volumes_before(n2, n3, i);
+    const int64_t epoch = step / um_sampler_steps(s), i = step % um_sampler_steps(s);
+    int64_t       at = i; /* which of its modality's batches */
 
     if (epoch != s->epoch)
         begin_epoch(s, epoch);
-    *mod    = um_mix_is_3d(n2, n3, i) ? UM_3D : UM_2D;
-    *record = s->order[*mod] + (*mod == UM_3D ? before : i - before) * s->size[*mod];
+    if (s->mix == UM_MIX_JOINT) {
+        *mod = which == 0 ? UM_2D : UM_3D;
+    } else {
+        const int64_t before = volumes_before(n2, n3, i);
+
+        *mod = um_mix_is_3d(n2, n3, i) ? UM_3D : UM_2D;
+        at   = *mod == UM_3D ? before : i - before;
+    }
+    *record = s->order[*mod] + at * s->size[*mod];
 }

@@ -1,9 +1,9 @@
 /* sampler.h - which records make up a batch
  *
  * A batch holds one modality. An epoch has n2 = floor(N2/B2) batches of X-rays and n3 =
- * floor(N3/B3) of volumes, n = n2 + n3; each kind is shuffled by (seed, epoch), and what does not
- * fill a batch waits for another epoch's order. Everything is a function of (seed, step): resuming
- * needs no state.
+ * floor(N3/B3) of volumes; each kind is shuffled by (seed, epoch), and what does not fill a batch
+ * waits for another epoch's order. A step is one batch, n2 + n3 of them an epoch; or, jointly, one
+ * of each, min(n2, n3) of them. Everything is a function of (seed, step): resuming needs no state.
  *
  * Source: method.md section 8, "Mixing".
  * SPDX-License-Identifier: Apache-2.0
@@ -26,11 +26,14 @@ UM_API UM_RESULT_USED int um_modalities_parse(const char *text, bool use[UM_MODA
  * evenly spread. n2 = 7, n3 = 3: 2 2 2 3 2 2 3 2 2 3. */
 UM_API bool um_mix_is_3d(int64_t n2, int64_t n3, int64_t i);
 
+enum um_mix { UM_MIX_SEPARATE, UM_MIX_JOINT };
+
 struct um_sampler {
-    int64_t  count[UM_MODALITIES]; /* N2, N3: records to draw from */
-    int64_t  size[UM_MODALITIES];  /* B2, B3 */
-    bool     shuffle;              /* else in order: the held-out part */
-    uint64_t seed;
+    int64_t     count[UM_MODALITIES]; /* N2, N3: records to draw from */
+    int64_t     size[UM_MODALITIES];  /* B2, B3, of all ranks together */
+    enum um_mix mix;
+    bool        shuffle; /* else in order: the held-out part */
+    uint64_t    seed;
 
     /* private: the order of one epoch */
     int64_t  epoch;
@@ -40,17 +43,19 @@ struct um_sampler {
 /* um_sampler_open - sizes as given; count may be 0. UM_ENOMEM, UM_ERANGE (a size under 1).
  * um_sampler_close frees what it holds. Not thread safe. */
 UM_API UM_RESULT_USED int um_sampler_open(struct um_sampler *s, const int64_t count[UM_MODALITIES],
-                                          const int64_t size[UM_MODALITIES], bool shuffle,
-                                          uint64_t seed);
+                                          const int64_t size[UM_MODALITIES], enum um_mix mix,
+                                          bool shuffle, uint64_t seed);
 UM_API void               um_sampler_close(struct um_sampler *s);
 
-/* batches of one modality, and of both, in an epoch */
+/* whole batches of one modality among the records; steps of an epoch; batches of a step (1; joint:
+ * 2, that of X-rays first) */
 UM_API int64_t um_sampler_batches(const struct um_sampler *s, enum um_modality mod);
 UM_API int64_t um_sampler_steps(const struct um_sampler *s);
+UM_API int     um_sampler_per_step(const struct um_sampler *s);
 
-/* um_sampler_batch - the batch of a step (over all epochs, from 0): its modality, and in *record
- * its size[mod] records, numbers 0..count[mod]-1, valid until the next call */
-UM_API void um_sampler_batch(struct um_sampler *s, int64_t step, enum um_modality *mod,
+/* um_sampler_batch - batch `which` of a step (over all epochs, from 0): its modality, and in
+ * *record its size[mod] records, numbers 0..count[mod]-1, valid until the next call */
+UM_API void um_sampler_batch(struct um_sampler *s, int64_t step, int which, enum um_modality *mod,
                              const int64_t **record);
 
 #endif

@@ -188,7 +188,7 @@ static int held_pass(struct trainer *t, double *sum, int64_t *n)
         size[m] = count[m] < t->o->batch[m] ? count[m] : t->o->batch[m];
         size[m] = size[m] < 2 ? 2 : size[m]; /* one pair alone has no loss */
     }
-    UM_TRY(um_sampler_open(&s, count, size, false, 0));
+    UM_TRY(um_sampler_open(&s, count, size, UM_MIX_SEPARATE, false, 0));
     const struct um_loader_opts lo = { .data    = t->d,
                                        .items   = t->d->valid,
                                        .sampler = &s,
@@ -246,15 +246,13 @@ static int save(struct trainer *t)
 /* ---- one step ---- */
 
 /* "a, b, c and 141 more", for the message of a loss that is not finite */
-static const char *keys_of(const struct trainer *t, const struct um_batch *b, char *buf,
-                           size_t size)
+static const char *keys_of(const struct um_batch *b, char *buf, size_t size)
 {
     size_t n = 0;
 
     buf[0] = 0;
     for (int64_t i = 0; i < b->n && i < KEYS_SHOWN && n < size; i++)
-        n += (size_t)snprintf(buf + n, size - n, "%s%s", i ? ", " : "",
-                              um_data_key(t->d, b->item[i]));
+        n += (size_t)snprintf(buf + n, size - n, "%s%s", i ? ", " : "", b->key[i]);
     if (b->n > KEYS_SHOWN && n < size)
         (void)snprintf(buf + n, size - n, " and %lld more", (long long)b->n - KEYS_SHOWN);
     return buf;
@@ -294,7 +292,7 @@ static int step(struct trainer *t, const struct um_batch *b)
 
     if (st == UM_ENONFINITE)
         return um_context(st, "step %lld, records %s", (long long)t->state.step,
-                          keys_of(t, b, keys, sizeof keys));
+                          keys_of(b, keys, sizeof keys));
     UM_TRY(st);
     UM_TRY(um_runlog_line(t->log, &line));
     t->state.step++;
@@ -383,7 +381,7 @@ static int begin(struct trainer *t)
     UM_TRY(um_params_grad(t->m->ps));
     UM_TRY(um_adamw_new(&t->optim, t->m->ps, &o->optim));
     keep_head(t);
-    UM_TRY(um_sampler_open(&t->sampler, count, o->batch, true, o->seed));
+    UM_TRY(um_sampler_open(&t->sampler, count, o->batch, UM_MIX_SEPARATE, true, o->seed));
     return o->temperature > 0 ? fix_temperature(t) : UM_OK;
 }
 

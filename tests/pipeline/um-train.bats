@@ -165,8 +165,8 @@ fails() { # MESSAGE command...: exit 1, one line
 
 @test "streams and options that do not fit" {
     for kind in pairs window vocab xray; do make_pairs "$kind"; done
-    fails 'window.umt: part 1: another window of Hounsfield units' tiny r pairs.umt window.umt
-    fails 'vocab.umt: part 1: another vocabulary' tiny r pairs.umt vocab.umt
+    fails 'window.umt: part 1: window -1000,400 HU where the parts before have -1000,1000 HU' tiny r pairs.umt window.umt
+    fails 'vocab.umt: part 1: vocabulary ' tiny r pairs.umt vocab.umt
     fails '30 X-rays to train on do not fill a batch of 31: give a smaller --batch-2d' tiny r --batch-2d 31 pairs.umt
     fails 'vocabulary has 64 pieces, not 65' tiny r --vocab-size 65 pairs.umt
     fails 'nosuch.umt' tiny r nosuch.umt
