@@ -72,8 +72,8 @@ um-show --montage -o "$dir/slices.png" "$dir/slices.umt"
 
 say "done"
 awk -F '\t' 'NR == 1 { for (i = 1; i <= NF; i++) c[$i] = i; next }
-    $c["modality"] != "all" {
-        k = $c["set"] ", " $c["modality"]
+    {
+        k = $c["modality"]
         if (!(k in first)) { first[k] = $c["epoch"]; order[++n] = k }
         last[k] = $c["epoch"]
         sum[k, last[k]] += $c["loss"]; steps[k, last[k]]++
@@ -81,7 +81,7 @@ awk -F '\t' 'NR == 1 { for (i = 1; i <= NF; i++) c[$i] = i; next }
     END {
         for (i = 1; i <= n; i++) {
             k = order[i]; f = first[k]; l = last[k]
-            printf "mean loss, %-9s first epoch %.3f, last %.3f\n", k ":", sum[k, f] / steps[k, f], sum[k, l] / steps[k, l]
+            printf "mean loss, %-3s first epoch %.3f, last %.3f\n", k ":", sum[k, f] / steps[k, f], sum[k, l] / steps[k, l]
         }
     }' "$dir/run/log.tsv"
 echo "pictures: $dir/xray.png (X-rays), $dir/ct.png (volumes), $dir/slices.png (chosen slices)"

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "media/spec.h"
 #include "text/vocab.h"
 #include "train/agree.h"
 #include "train/pretrain.h"
@@ -17,6 +18,8 @@
 static struct config {
     struct um_common common;
     const char      *vocab, *modalities, *clip, *temperature, *precision, *norm;
+    const char      *mix, *select, *layers, *from, *mask, *as, *patches, *input, *tau_t;
+    const char      *negatives, *same_text, *proj, *bn, *volume, *patch3;
     int64_t          batch;
     double           warmup;
     bool             explain;
@@ -32,47 +35,117 @@ static struct config {
           .temperature = "learned",
           .precision   = "f32",
           .norm        = "zero-one",
+          .mix         = "separate",
+          .select      = "attention",
+          .layers      = "all",
+          .from        = "teacher",
+          .mask        = "attention",
+          .as          = "token",
+          .patches     = "all",
+          .input       = "masked",
+          .tau_t       = "0.04",
+          .negatives   = "global",
+          .same_text   = "negative",
+          .proj        = "mlp",
+          .bn          = "separate",
           .batch       = 144,
           .warmup      = -1,
-          .o = { .epochs = 50, .lr = 2e-5, .lr_low = 1e-8, .optim = UM_ADAMW_INIT, .keep = 2 } };
+          .o           = { .method      = UM_METHOD_INIT,
+                           .epochs      = 50,
+                           .lr          = 2e-5,
+                           .lr_low      = 1e-8,
+                           .parts       = 1,
+                           .optim       = UM_ADAMW_INIT,
+                           .valid_every = 1,
+                           .keep        = 2 } };
+
+#define METHOD cfg.o.method
 
 static const struct um_opt opts[] = {
     UM_OPT_STR('o', "output", "RUN", &cfg.common.output, false, "the run's folder"),
     UM_OPT_CHOICE(0, "preset", "tiny|phantom|vit-ti|vit-s|vit-b", &cfg.start.preset, true,
                   "sizes of a new model"),
     UM_OPT_STR(0, "init", "MODEL|random", &cfg.start.init, false, "begin with these weights"),
+    UM_OPT_STR(0, "volume", "DxHxW", &cfg.volume, true, "volumes of a new model"),
+    UM_OPT_STR(0, "patch-3d", "DxHxW", &cfg.patch3, true, "its tokens of volumes"),
     UM_OPT_STR(0, "vocab", "FILE", &cfg.vocab, false, "vocabulary, if the streams name no size"),
     UM_OPT_INT(0, "vocab-size", "N", &cfg.start.vocab_size, 0, 1 << 24, true,
                "its number of pieces"),
     UM_OPT_INT(0, "text-layers", "N", &cfg.start.text_layers, 0, 256, true,
                "of BERT; 0: the preset's"),
     UM_OPT_CHOICE(0, "norm", "zero-one|mgca", &cfg.norm, true, "input range: 0..1, or -1..1"),
-    UM_OPT_FLAG(0, "bn-shared", &cfg.start.bn_shared, true,
-                "one set of batch-norm statistics for both modalities"),
-    UM_OPT_FLAG(0, "proj-linear", &cfg.start.proj_linear, true, "projections of one linear layer"),
+    UM_OPT_CHOICE(0, "proj", "mlp|linear", &cfg.proj, true, "projections: two layers with BN, one"),
+    UM_OPT_CHOICE(0, "bn", "separate|shared", &cfg.bn, true,
+                  "running statistics of X-rays and volumes"),
+
     UM_OPT_STR(0, "modalities", "2d,3d", &cfg.modalities, true, "what to train on"),
+    UM_OPT_CHOICE(0, "mix", "separate|joint", &cfg.mix, true,
+                  "a batch of one kind a step, or one of each"),
     UM_OPT_INT(0, "epochs", "N", &cfg.o.epochs, 0, 1e6, true, "0: write the initial weights"),
+    UM_OPT_INT(0, "steps", "N", &cfg.o.steps, 0, 1e12, true,
+               "steps instead of epochs; a pipe needs it"),
     UM_OPT_INT(0, "batch", "N", &cfg.batch, 2, 1e6, true, "pairs a batch"),
     UM_OPT_INT(0, "batch-2d", "N", &cfg.o.batch[UM_2D], 0, 1e6, true, "of X-rays; 0: --batch"),
     UM_OPT_INT(0, "batch-3d", "N", &cfg.o.batch[UM_3D], 0, 1e6, true, "of volumes; 0: --batch"),
+    UM_OPT_INT(0, "accumulate", "N", &cfg.o.parts, 1, 1e6, true,
+               "compute a batch in N parts: less memory, the same numbers"),
+    UM_OPT_INT(0, "window", "N", &cfg.o.window, 0, 1e7, true,
+               "of a pipe: records held to draw from; 0: 1024"),
+
+    UM_OPT_STR(0, "select", "RULE", &cfg.select, true,
+               "slices of a volume: attention, random, uniform, middle, none"),
+    UM_OPT_INT(0, "slices", "K", &METHOD.slices, 1, UM_SLICE_MAX, true, "how many"),
+    UM_OPT_FLAG(0, "spread", &METHOD.spread, true, "the middle slice of each of the K best slabs"),
+    UM_OPT_INT(0, "slice-size", "N", &cfg.start.slice, 0, 4096, true, "their side; 0: the X-rays'"),
+    UM_OPT_FLAG(0, "slice-embed", &cfg.start.slice_embed, true, "tell slices where they were"),
+    UM_OPT_CHOICE(0, "attn-layers", "all|last", &cfg.layers, true, "whose attention counts"),
+    UM_OPT_CHOICE(0, "attn-from", "teacher|student", &cfg.from, true, "which network's"),
+    UM_OPT_NUM(0, "keep", "RHO", &METHOD.keep.share, 1e-6, 1, true, "tokens the student sees"),
+    UM_OPT_CHOICE(0, "mask", "attention|random", &cfg.mask, true, "which ones"),
+    UM_OPT_CHOICE(0, "mask-as", "token|drop", &cfg.as, true, "replace the others, or leave out"),
+    UM_OPT_INT(0, "mask-block", "N", &METHOD.keep.block, 1, 256, true,
+               "in squares of N x N tokens"),
+    UM_OPT_INT(0, "views", "N", &METHOD.views, 1, 2, true, "crops of an X-ray"),
+
+    UM_OPT_NUM(0, "lambda-icl", "X", &METHOD.lambda_icl, 0, 1e6, true, "weight of L_icl: [CLS]"),
+    UM_OPT_NUM(0, "lambda-pcl", "X", &METHOD.lambda_pcl, 0, 1e6, true, "weight of L_pcl: patches"),
+    UM_OPT_STR(0, "patch-loss", "all|masked|none", &cfg.patches, true, "patches in L_pcl"),
+    UM_OPT_CHOICE(0, "vl-input", "masked|full", &cfg.input, true, "what L_vl sees"),
+    UM_OPT_STR(0, "temperature", "learned|X", &cfg.temperature, true, "of L_vl"),
+    UM_OPT_CHOICE(0, "negatives", "global|local", &cfg.negatives, true,
+                  "of L_vl: the whole batch, or each rank's part"),
+    UM_OPT_CHOICE(0, "same-text", "negative|positive", &cfg.same_text, true,
+                  "what equal reports are to one another"),
+    UM_OPT_INT(0, "prototypes", "M", &cfg.start.prototypes, 0, 1 << 20, true,
+               "of the distillation head; 0: the preset's"),
+    UM_OPT_NUM(0, "tau-s", "X", &METHOD.tau_s, 1e-4, 1e6, true, "temperature of the student"),
+    UM_OPT_STR(0, "tau-t", "X[:TO:EPOCHS]", &cfg.tau_t, true, "of the teacher"),
+    UM_OPT_NUM(0, "ema", "M0", &METHOD.ema, 0, 1, true, "first momentum of the teacher"),
+
     UM_OPT_NUM(0, "lr", "X", &cfg.o.lr, 0, 1e3, true, "highest learning rate"),
+    UM_OPT_NUM(0, "lr-low", "X", &cfg.o.lr_low, 0, 1e3, true, "first and last"),
     UM_OPT_NUM(0, "warmup", "EPOCHS", &cfg.warmup, -1, 1e6, true,
                "epochs of rising rate; -1: 0.4 of all"),
     UM_OPT_NUM(0, "weight-decay", "X", &cfg.o.optim.weight_decay, 0, 1e3, true, "of matrices"),
     UM_OPT_FLAG(0, "decay-all", &cfg.o.optim.decay_all, true, "of biases, norms, positions too"),
     UM_OPT_STR(0, "clip", "N|global:N", &cfg.clip, true,
                "longest gradient of a tensor, or of all together; 0: any"),
-    UM_OPT_STR(0, "temperature", "learned|X", &cfg.temperature, true, "of the contrast"),
     UM_OPT_NUM(0, "text-dropout", "P", &cfg.start.dropout, -1, 0.999, true, "-1: the model's"),
+    UM_OPT_FLAG(0, "freeze-text", &METHOD.freeze_text, true, "the text encoder does not learn"),
+
     UM_OPT_CHOICE(0, "precision", "f32|bf16", &cfg.precision, true, "of products"),
     UM_OPT_FLAG(0, "checkpoint-activations", &cfg.o.recompute, false,
                 "run blocks again for the backward: less memory"),
+    UM_OPT_FLAG(0, "skip-nonfinite", &cfg.o.skip, true,
+                "pass over steps whose loss is not finite, counted, instead of stopping"),
+    UM_OPT_INT(0, "validate-every", "EPOCHS", &cfg.o.valid_every, 0, 1e6, true,
+               "looks at the held-out records; 0: none"),
     UM_OPT_INT(0, "checkpoint-every", "STEPS", &cfg.o.every, 0, 1e12, false, "0: after each epoch"),
-    UM_OPT_INT(0, "keep", "N", &cfg.o.keep, 1, 1e6, false, "checkpoints kept"),
+    UM_OPT_INT(0, "keep-checkpoints", "N", &cfg.o.keep, 1, 1e6, false, "the last N"),
     UM_OPT_FLAG(0, "resume", &cfg.o.resume, false, "go on from RUN's newest checkpoint, if any"),
     UM_OPT_INT(0, "stop-after", "STEP", &cfg.o.stop_after, 0, 1e12, false,
                "stop there with a checkpoint; 0: at the end"),
-    UM_OPT_FLAG(0, "explain", &cfg.explain, false, "print sizes and steps, train nothing"),
+    UM_OPT_FLAG(0, "explain", &cfg.explain, false, "print the plan of the run, train nothing"),
     UM_OPT_SEED(&cfg.common),
     UM_OPT_JOBS(&cfg.common),
     UM_OPT_DEVICE(&cfg.common),
@@ -97,27 +170,67 @@ static bool stop(void *user)
     return um_stop_asked();
 }
 
+static void warn(void *user, const char *text)
+{
+    (void)user;
+    um_warn(&tool, "%s", text);
+}
+
 /* ---- options ---- */
 
-static int parse(char **files)
+static bool is(const char *choice, const char *name)
+{
+    return strcmp(choice, name) == 0;
+}
+
+static int parse_method(void)
+{
+    METHOD.attn_last    = is(cfg.layers, "last");
+    METHOD.attn_student = is(cfg.from, "student");
+    METHOD.keep.random  = is(cfg.mask, "random");
+    METHOD.drop         = is(cfg.as, "drop");
+    METHOD.full         = is(cfg.input, "full");
+    METHOD.local        = is(cfg.negatives, "local");
+    METHOD.same_text    = is(cfg.same_text, "positive");
+    UM_TRY(um_select_parse(cfg.select, &METHOD.select));
+    UM_TRY(um_patches_parse(cfg.patches, &METHOD.patches));
+    UM_TRY(um_tau_parse(cfg.tau_t, &METHOD));
+    return um_temperature_parse(cfg.temperature, &METHOD);
+}
+
+static int parse_start(void)
+{
+    cfg.start.seed        = cfg.o.seed;
+    cfg.start.mgca        = is(cfg.norm, "mgca");
+    cfg.start.proj_linear = is(cfg.proj, "linear");
+    cfg.start.bn_shared   = is(cfg.bn, "shared");
+    cfg.start.head        = um_method_distils(&METHOD);
+    if (cfg.volume && um_size_parse(cfg.volume, 4096, cfg.start.volume) < 0)
+        return um_usage("--volume %s: expected DxHxW, as 48x192x192", cfg.volume);
+    if (cfg.patch3 && um_size_parse(cfg.patch3, 256, cfg.start.patch3) < 0)
+        return um_usage("--patch-3d %s: expected DxHxW, as 4x16x16", cfg.patch3);
+    return UM_OK;
+}
+
+static int parse(void)
 {
     if (!cfg.common.output && !cfg.explain)
         return um_usage("no folder for the run: -o RUN");
-    if (!*files)
-        return um_usage("no stream to train on (from files alone: every epoch reads them again)");
     for (int i = 0; i < UM_MODALITIES; i++)
         cfg.o.batch[i] = cfg.o.batch[i] ? cfg.o.batch[i] : cfg.batch;
     if (cfg.o.batch[UM_2D] < 2 || cfg.o.batch[UM_3D] < 2)
         return um_usage("a batch of one pair has nothing to contrast: at least 2");
-    cfg.o.run             = cfg.common.output;
-    cfg.o.seed            = (uint64_t)cfg.common.seed;
-    cfg.o.precision       = strcmp(cfg.precision, "bf16") == 0 ? UM_BF16 : UM_F32;
-    cfg.o.warmup          = cfg.warmup < 0 ? 0.4 * (double)cfg.o.epochs : cfg.warmup;
-    cfg.start.seed        = cfg.o.seed;
-    cfg.start.mgca        = strcmp(cfg.norm, "mgca") == 0;
-    cfg.start.shapes_only = cfg.explain;
+    if (cfg.warmup > (double)cfg.o.epochs && cfg.o.epochs > 0)
+        return um_usage("--warmup %g of %lld epochs", cfg.warmup, (long long)cfg.o.epochs);
+    cfg.o.run       = cfg.common.output;
+    cfg.o.seed      = (uint64_t)cfg.common.seed;
+    cfg.o.workers   = um_jobs(&cfg.common);
+    cfg.o.mix       = is(cfg.mix, "joint") ? UM_MIX_JOINT : UM_MIX_SEPARATE;
+    cfg.o.precision = is(cfg.precision, "bf16") ? UM_BF16 : UM_F32;
+    cfg.o.warmup    = cfg.warmup < 0 || cfg.o.epochs == 0 ? 0.4 : cfg.warmup / (double)cfg.o.epochs;
     UM_TRY(um_modalities_parse(cfg.modalities, cfg.use));
-    UM_TRY(um_temperature_parse(cfg.temperature, &cfg.o.temperature));
+    UM_TRY(parse_method());
+    UM_TRY(parse_start());
     return um_clip_parse(cfg.clip, &cfg.o.optim);
 }
 
@@ -155,7 +268,7 @@ static void told_step(void *user, const struct um_pretrain_now *now)
 
 static int train(struct um_data *d, struct um_dev *dev, struct um_pool *pool, struct um_model **m)
 {
-    const struct um_pretrain_hooks hooks = { .told = told_step, .stop = stop };
+    const struct um_pretrain_hooks hooks = { .told = told_step, .stop = stop, .warn = warn };
     int                            st;
 
     UM_TRY(count_pieces(d));
@@ -164,12 +277,12 @@ static int train(struct um_data *d, struct um_dev *dev, struct um_pool *pool, st
     st = um_data_scan(d, &(*m)->cfg, cfg.use, pool, told_scan, NULL);
     um_progress_free(cfg.bar);
     if (st < 0 || cfg.explain)
-        return st < 0 ? st : um_pretrain_explain(d, *m, &cfg.o, NULL);
+        return st < 0 ? st : um_pretrain_explain(*m, d, &cfg.o, NULL);
     um_note(&tool, "%s, %lld X-rays, %lld volumes", um_dev_name(dev), (long long)d->train[UM_2D].n,
             (long long)d->train[UM_3D].n);
-    if (d->valid[UM_2D].n + d->valid[UM_3D].n == 0)
+    cfg.o.pool = pool;
+    if (!d->pipe && d->valid[UM_2D].n + d->valid[UM_3D].n == 0)
         um_note(&tool, "no record has split valid: no held-out loss, no best.safetensors");
-    um_stop_on_signal();
     UM_TRY(um_progress_new(&cfg.bar, &tool, "steps"));
     st = um_pretrain_run(*m, d, &cfg.o, &hooks);
     um_progress_free(cfg.bar);
@@ -184,7 +297,8 @@ static int run(char **files)
     struct um_model *m    = NULL;
     int              st;
 
-    UM_TRY(parse(files));
+    UM_TRY(parse());
+    um_stop_on_signal();
     if ((st = um_data_open(&d, files)) >= 0 &&
         (st = um_pool_new(&pool, um_jobs(&cfg.common))) >= 0 &&
         (st = um_dev_open(&dev, cfg.common.device, pool)) >= 0)

@@ -61,6 +61,12 @@ void um_sampler_close(struct um_sampler *s)
     }
 }
 
+void um_sampler_from(struct um_sampler *s, enum um_modality mod, int64_t first)
+{
+    for (int64_t i = 0; i < s->count[mod]; i++)
+        s->order[mod][i] = first + i;
+}
+
 int64_t um_sampler_batches(const struct um_sampler *s, enum um_modality mod)
 {
     return s->count[mod] / s->size[mod];

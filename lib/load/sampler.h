@@ -47,6 +47,10 @@ UM_API UM_RESULT_USED int um_sampler_open(struct um_sampler *s, const int64_t co
                                           bool shuffle, uint64_t seed);
 UM_API void               um_sampler_close(struct um_sampler *s);
 
+/* um_sampler_from - without shuffling: the records of a modality are numbers first, first+1, ...:
+ * what did not fill a batch of another sampler */
+UM_API void um_sampler_from(struct um_sampler *s, enum um_modality mod, int64_t first);
+
 /* whole batches of one modality among the records; steps of an epoch; batches of a step (1; joint:
  * 2, that of X-rays first) */
 UM_API int64_t um_sampler_batches(const struct um_sampler *s, enum um_modality mod);

@@ -88,12 +88,38 @@ struct um_var *um_model_project_text(struct um_nn *nn, struct um_model *m, enum 
     return project(nn, m, &m->heads->text, mod, cls);
 }
 
+/* q [N,N]: equal shares among the reports that are the same; symmetric */
+static float *shared_targets(struct um_nn *nn, int64_t N, const uint64_t *same)
+{
+    float *q = um_nn_host(nn, (size_t)(N * N) * sizeof *q);
+
+    for (int64_t i = 0; q && i < N; i++) {
+        int64_t n = 0;
+
+        for (int64_t j = 0; j < N; j++)
+            n += same[i] == same[j];
+        for (int64_t j = 0; j < N; j++)
+            q[i * N + j] = same[i] == same[j] ? 1.0f / (float)n : 0;
+    }
+    return q;
+}
+
+static int32_t *own_targets(struct um_nn *nn, int64_t N)
+{
+    int32_t *own = um_nn_host(nn, (size_t)N * sizeof *own);
+
+    for (int64_t i = 0; own && i < N; i++)
+        own[i] = (int32_t)i;
+    return own;
+}
+
 /* S = e^theta v r^T;  L = 1/2 (mean_i H(S_i., i) + mean_i H(S_.i, i)) */
 struct um_var *um_model_contrastive(struct um_nn *nn, struct um_model *m, struct um_var *v,
-                                    struct um_var *r)
+                                    struct um_var *r, const uint64_t *same)
 {
     struct um_var *S, *H[2];
-    int32_t       *own;
+    const int32_t *own = NULL;
+    const float   *q   = NULL;
 
     S = um_expscale(nn, um_matmul_nt(nn, v, r), par(nn, m, m->logit_scale));
     if (!S)
@@ -101,12 +127,10 @@ struct um_var *um_model_contrastive(struct um_nn *nn, struct um_model *m, struct
     if (S->dim[0] != S->dim[1] || S->dim[0] < 1)
         return um_nn_fail(nn, UM_ESHAPE, "contrastive: %lld images and %lld reports",
                           (long long)S->dim[0], (long long)S->dim[1]);
-    if (!(own = um_nn_host(nn, (size_t)S->dim[0] * sizeof *own)))
+    if (same ? !(q = shared_targets(nn, S->dim[0], same)) : !(own = own_targets(nn, S->dim[0])))
         return NULL;
-    for (int64_t i = 0; i < S->dim[0]; i++)
-        own[i] = (int32_t)i;
-    H[0] = um_cross_entropy(nn, S, own, false);
-    H[1] = um_cross_entropy(nn, S, own, true);
+    for (int t = 0; t < 2; t++)
+        H[t] = same ? um_cross_entropy_soft(nn, S, q, t) : um_cross_entropy(nn, S, own, t);
     return um_weighted_sum(nn, H, (float[]){ 0.5f, 0.5f }, 2);
 }
 

@@ -74,6 +74,9 @@ struct um_model {
 UM_API UM_RESULT_USED int um_model_new(struct um_model **m, struct um_dev *dev,
                                        const struct um_model_config *cfg);
 UM_API void               um_model_free(struct um_model *m);
+/* um_model_inherit - every parameter of m that `from` has under the same name and in the same shape
+ * takes its values; the others stay as they are */
+UM_API UM_RESULT_USED int um_model_inherit(struct um_model *m, const struct um_model *from);
 /* um_model_teacher - the vision encoder and the distillation head of the student's configuration,
  * without gradients, as a copy of its values (method.md 7.1)
  * um_model_teach - teacher <- (1 - pace) teacher + pace student, pace = 1 - m_t, in float32 */
@@ -135,9 +138,11 @@ UM_API struct um_var *um_model_project_vision(struct um_nn *nn, struct um_model 
                                               enum um_modality mod, struct um_var *cls);
 UM_API struct um_var *um_model_project_text(struct um_nn *nn, struct um_model *m,
                                             enum um_modality mod, struct um_var *cls);
-/* L_vl of section 5.2 (v, r [N,E]); theta is clamped after each update, not here */
+/* L_vl of section 5.2 (v, r [N,E]); theta is clamped after each update, not here. same (host [N],
+ * or NULL): reports of equal numbers are one another's positives, with equal shares of the target
+ */
 UM_API struct um_var *um_model_contrastive(struct um_nn *nn, struct um_model *m, struct um_var *v,
-                                           struct um_var *r);
+                                           struct um_var *r, const uint64_t *same);
 /* after an update: theta <- min(theta, log 100) */
 UM_API UM_RESULT_USED int um_model_clamp(struct um_model *m);
 /* theta as it is now */

@@ -118,6 +118,25 @@ int um_model_new(struct um_model **model, struct um_dev *dev, const struct um_mo
     return new_model(model, dev, cfg, false);
 }
 
+int um_model_inherit(struct um_model *m, const struct um_model *from)
+{
+    const struct um_params  *a = m->ps, *b = from->ps;
+    const struct um_kernels *k = um_dev_kernels(a->dev);
+
+    for (int i = 0; i < a->n; i++) {
+        const struct um_param *p = &a->list[i], *q;
+        const int              j = um_params_find(b, p->name);
+
+        if (j < 0)
+            continue;
+        q = &b->list[j];
+        if (p->ndim != q->ndim || memcmp(p->dim, q->dim, (size_t)p->ndim * sizeof *p->dim) != 0)
+            continue;
+        UM_TRY(k->lerp(a->dev, a->value + p->offset, b->value + q->offset, 1, p->count));
+    }
+    return k->sync(a->dev);
+}
+
 /* ---- the teacher ---- */
 
 int um_model_teacher(struct um_model **teacher, const struct um_model *student)

@@ -36,12 +36,14 @@ int um_adamw_new(struct um_adamw **out, struct um_params *ps, const struct um_ad
 
     if (!o)
         return um_fail(UM_ENOMEM, "out of memory");
-    o->ps     = ps;
-    o->opts   = *opts;
-    o->frozen = calloc(n, sizeof *o->frozen);
-    o->host   = calloc(n, sizeof *o->host);
-    o->span   = calloc(n, sizeof *o->span);
-    if (!o->frozen || !o->host || !o->span)
+    o->ps      = ps;
+    o->opts    = *opts;
+    o->frozen  = calloc(n, sizeof *o->frozen);
+    o->host    = calloc(n, sizeof *o->host);
+    o->span    = calloc(n, sizeof *o->span);
+    o->index   = calloc(n, sizeof *o->index);
+    o->updates = calloc(n, sizeof *o->updates);
+    if (!o->frozen || !o->host || !o->span || !o->index || !o->updates)
         st = um_fail(UM_ENOMEM, "out of memory");
     else if ((st = zeros(ps->dev, block, (void **)&o->m)) >= 0 &&
              (st = zeros(ps->dev, block, (void **)&o->u)) >= 0)
@@ -67,6 +69,8 @@ void um_adamw_free(struct um_adamw *o)
     free(o->frozen);
     free(o->host);
     free(o->span);
+    free(o->index);
+    free(o->updates);
     free(o);
 }
 
@@ -84,18 +88,12 @@ static int spans(struct um_adamw *o)
         const struct um_param *p  = &o->ps->list[i];
         const double           wd = p->decay || o->opts.decay_all ? o->opts.weight_decay : 0;
 
-        if (updated(o, i))
-            o->span[n++] = (struct um_span){ p->offset, p->count, 1, (float)wd };
+        if (!updated(o, i))
+            continue;
+        o->index[n]  = i;
+        o->span[n++] = (struct um_span){ p->offset, p->count, 1, (float)wd };
     }
     return n;
-}
-
-static const char *name_at(const struct um_params *ps, int64_t offset)
-{
-    for (int i = 0; i < ps->n; i++)
-        if (ps->list[i].offset == offset)
-            return ps->list[i].name;
-    return "?";
 }
 
 /* host[i] = |g| of span i; the length of all */
@@ -114,38 +112,51 @@ static int lengths(struct um_adamw *o, int n, double *norm)
         o->host[i] = sqrt(o->host[i]);
         if (!isfinite(o->host[i]))
             return um_fail(UM_ENONFINITE, "the gradient of %s is not finite",
-                           name_at(o->ps, o->span[i].from));
+                           o->ps->list[o->index[i]].name);
     }
     *norm = sqrt(all);
     return UM_OK;
 }
 
-int um_adamw_step(struct um_adamw *o, double lr, struct um_update *done)
+/* the spans from .. to-1, which have had as many updates */
+static int launch(struct um_adamw *o, int from, int to, double lr)
 {
     const struct um_adamw_opts *p   = &o->opts;
     struct um_dev              *dev = o->ps->dev;
-    const int                   n   = spans(o);
 
-    *done = (struct um_update){ 0 };
-    UM_TRY(lengths(o, n, &done->norm));
-    o->updates++;
-    for (int i = 0; i < n && p->clip != UM_CLIP_NONE; i++) {
-        const double len = p->clip == UM_CLIP_GLOBAL ? done->norm : o->host[i];
-
-        if (len > p->max_norm) {
-            o->span[i].gscale = (float)(p->max_norm / len);
-            done->clipped++;
-        }
-    }
     return um_dev_kernels(dev)->adamw(dev, &(struct um_adam){ .w     = o->ps->value,
                                                               .m     = o->m,
                                                               .u     = o->u,
                                                               .g     = o->ps->grad,
-                                                              .span  = o->span,
-                                                              .spans = n,
-                                                              .t     = o->updates,
+                                                              .span  = o->span + from,
+                                                              .spans = to - from,
+                                                              .t     = o->updates[o->index[from]],
                                                               .lr    = (float)lr,
                                                               .b1    = (float)p->beta1,
                                                               .b2    = (float)p->beta2,
                                                               .eps   = (float)p->eps });
+}
+
+int um_adamw_step(struct um_adamw *o, double lr, struct um_update *done)
+{
+    const struct um_adamw_opts *p = &o->opts;
+    const int                   n = spans(o);
+
+    *done = (struct um_update){ 0 };
+    UM_TRY(lengths(o, n, &done->norm));
+    for (int i = 0; i < n; i++) {
+        const double len = p->clip == UM_CLIP_GLOBAL ? done->norm : o->host[i];
+
+        o->updates[o->index[i]]++;
+        if (p->clip != UM_CLIP_NONE && len > p->max_norm) {
+            o->span[i].gscale = (float)(p->max_norm / len);
+            done->clipped++;
+        }
+    }
+    for (int from = 0, to; from < n; from = to) {
+        for (to = from + 1; to < n && o->updates[o->index[to]] == o->updates[o->index[from]];)
+            to++;
+        UM_TRY(launch(o, from, to, lr));
+    }
+    return UM_OK;
 }

@@ -28,13 +28,14 @@ struct um_adamw {
     struct um_params    *ps; /* not owned */
     struct um_adamw_opts opts;
     float               *m, *u;   /* device: the parameters' layout */
-    int64_t              updates; /* n so far */
-    bool                *frozen;  /* [ps->n]: not updated; set by the caller */
+    int64_t             *updates; /* [ps->n]: n of each tensor so far */
+    bool                *frozen;  /* [ps->n]: not updated; set by the caller, at any step */
 
     /* private */
-    struct um_span *span; /* host: the tensors of a step, each with its factor and decay */
-    double         *sums; /* device: for each of these */
-    double         *host; /* the same here */
+    struct um_span *span;  /* host: the tensors of a step, each with its factor and decay */
+    int            *index; /* of each span: its tensor */
+    double         *sums;  /* device: for each of these */
+    double         *host;  /* the same here */
 };
 
 /* um_adamw_new - moments zeroed; ps has values and gradients allocated. um_adamw_free takes NULL.
@@ -51,6 +52,7 @@ struct um_update {
 /* um_adamw_step - one update by ps->grad with learning rate lr
  *
  *     g <- g min(1, c / |g|), |g| of the tensor or of all tensors;   n <- n + 1
+ *     (n is the tensor's own: one that was frozen at first begins at 1 when it is let go)
  *     m <- b1 m + (1 - b1) g;   u <- b2 u + (1 - b2) g^2
  *     w <- w (1 - lr wd) - lr (m / (1 - b1^n)) / (sqrt(u / (1 - b2^n)) + eps)
  *

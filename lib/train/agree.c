@@ -38,6 +38,21 @@ int um_data_agree(const struct um_data *d, const struct um_model_config *cfg)
     return UM_OK;
 }
 
+/* what may be changed of a model however it came to be */
+static void change(const struct um_start *s, struct um_model_config *c)
+{
+    if (s->proj_linear && !c->proj_linear)
+        c->embed *= 4; /* 512 where the perceptron has 128 (5.1) */
+    c->proj_linear = c->proj_linear || s->proj_linear;
+    c->bn_shared   = c->bn_shared || s->bn_shared;
+    c->slice_embed = c->slice_embed || s->slice_embed;
+    c->slice       = s->slice == 0 ? c->slice : s->slice == c->image ? 0 : s->slice;
+    if (s->head && c->prototypes == 0)
+        um_model_preset_head(c);
+    if (s->head && s->prototypes > 0)
+        c->prototypes = s->prototypes;
+}
+
 static int new_model(const struct um_start *s, const struct um_data *d, struct um_dev *dev,
                      struct um_model **m)
 {
@@ -46,12 +61,32 @@ static int new_model(const struct um_start *s, const struct um_data *d, struct u
     UM_TRY(um_model_preset(s->preset, &c));
     UM_TRY(um_data_adopt(d, s->vocab_size, &c));
     c.text_layers = s->text_layers > 0 ? s->text_layers : c.text_layers;
-    c.bn_shared   = s->bn_shared;
-    c.proj_linear = s->proj_linear;
     c.norm_scale  = s->mgca ? 2 : c.norm_scale;
     c.norm_shift  = s->mgca ? -1 : c.norm_shift;
+    if (s->volume[0] > 0)
+        memcpy(c.volume, s->volume, sizeof c.volume);
+    if (s->patch3[0] > 0)
+        memcpy(c.patch3, s->patch3, sizeof c.patch3);
+    change(s, &c);
     UM_TRY(um_model_new(m, dev, &c));
-    return s->shapes_only ? UM_OK : um_model_init(*m, s->seed);
+    return um_model_init(*m, s->seed);
+}
+
+/* loaded weights under a configuration that may have grown */
+static int grown(const struct um_start *s, struct um_dev *dev, struct um_model **m)
+{
+    struct um_model_config c   = (*m)->cfg;
+    struct um_model       *old = *m;
+    int                    st;
+
+    change(s, &c);
+    if (memcmp(&c, &old->cfg, sizeof c) == 0)
+        return UM_OK;
+    *m = NULL;
+    if ((st = um_model_new(m, dev, &c)) >= 0 && (st = um_model_init(*m, s->seed)) >= 0)
+        st = um_model_inherit(*m, old);
+    um_model_free(old);
+    return st;
 }
 
 int um_start_model(const struct um_start *s, const struct um_data *d, struct um_dev *dev,
@@ -61,6 +96,7 @@ int um_start_model(const struct um_start *s, const struct um_data *d, struct um_
     if (s->init && strcmp(s->init, "random") != 0) {
         UM_TRY(um_model_load(m, dev, s->init, NULL));
         UM_TRY(um_data_agree(d, &(*m)->cfg));
+        UM_TRY(grown(s, dev, m));
     } else {
         UM_TRY(new_model(s, d, dev, m));
     }

@@ -22,10 +22,14 @@ struct um_start {
     const char *preset;
     int64_t     vocab_size, text_layers; /* 0: as the data, the preset say */
     bool        mgca;                    /* input -1..1, not 0..1 */
-    bool        bn_shared, proj_linear;
+    int64_t     volume[3], patch3[3];    /* 0: the preset's */
     uint64_t    seed;
-    bool        shapes_only; /* of a new model: no values */
-    double      dropout;     /* of the text encoder; negative: the model's */
+    double      dropout; /* of the text encoder; negative: the model's */
+    /* changes to either; parameters that loaded weights lack begin at random */
+    bool    bn_shared, proj_linear, slice_embed;
+    int64_t slice;      /* side of picked slices; 0: the model's */
+    bool    head;       /* a distillation head, ... */
+    int64_t prototypes; /* ... of so many; 0: the preset's, the model's */
 };
 
 /* um_start_model - a model that agrees with the data. Errors as above, um_model_preset, _load. */

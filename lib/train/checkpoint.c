@@ -134,35 +134,96 @@ int um_checkpoint_prune(const char *run, int64_t keep)
 
 /* ---- writing ---- */
 
-enum { STATES = 4 };
+enum { STATES = 5 };
 
-static const char *const state_name[STATES] = { "state.step", "state.updates", "state.log_bytes",
-                                                "state.best_step" };
+static const char *const state_name[STATES] = { "state.step", "state.skipped", "state.log_bytes",
+                                                "state.valid_bytes", "state.best_step" };
 
 static void state_values(const struct um_state *s, int64_t *v)
 {
-    const int64_t x[STATES] = { s->step, s->updates, s->log_bytes, s->best_step };
+    const int64_t x[STATES] = { s->step, s->skipped, s->log_bytes[0], s->log_bytes[1],
+                                s->best_step };
 
     memcpy(v, x, sizeof x);
 }
 
-static int add_state(struct um_arena *a, const struct um_state *s, struct um_tensor *t)
+/* the tensors of a checkpoint, gathered in the arena */
+struct pile {
+    struct um_arena  *a;
+    struct um_tensor *t;
+    int               n, cap;
+};
+
+static int heap(struct pile *p, const struct um_tensor *t, int n)
 {
-    int64_t *v    = um_alloc_array(a, STATES, sizeof *v);
-    double  *best = um_alloc(a, sizeof *best);
+    if (p->n + n > p->cap) {
+        const int         cap  = 2 * (p->n + n);
+        struct um_tensor *more = um_calloc_array(p->a, cap, sizeof *more);
+
+        if (!more)
+            return UM_ENOMEM;
+        if (p->n)
+            memcpy(more, p->t, (size_t)p->n * sizeof *more);
+        p->t   = more;
+        p->cap = cap;
+    }
+    memcpy(p->t + p->n, t, (size_t)n * sizeof *t);
+    p->n += n;
+    return UM_OK;
+}
+
+static int heap_block(struct pile *p, const struct um_model *m, const float *block,
+                      const char *prefix)
+{
+    struct um_tensor *t;
+    int               n;
+
+    UM_TRY(um_model_tensors(m, block, prefix, p->a, &t, &n));
+    return heap(p, t, n);
+}
+
+static int heap_centres(struct pile *p, const struct um_params *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        const struct um_param *x    = &c->list[i];
+        float                 *host = um_alloc_array(p->a, x->count, sizeof *host);
+        const struct um_tensor t    = {
+               .name = x->name, .dtype = UM_F32, .ndim = 1, .dim = { x->count }, .data = host
+        };
+
+        if (!host)
+            return UM_ENOMEM;
+        UM_TRY(um_dev_kernels(c->dev)->download(c->dev, host, c->value + x->offset,
+                                                (size_t)x->count * sizeof *host));
+        UM_TRY(heap(p, &t, 1));
+    }
+    return UM_OK;
+}
+
+static int heap_state(struct pile *p, const struct um_state *s, const struct um_adamw *o)
+{
+    int64_t         *v    = um_alloc_array(p->a, STATES, sizeof *v);
+    double          *best = um_alloc(p->a, sizeof *best);
+    struct um_tensor t;
 
     if (!v || !best)
         return UM_ENOMEM;
     state_values(s, v);
     *best = s->best;
-    for (int i = 0; i < STATES; i++)
-        t[i] = (struct um_tensor){
+    for (int i = 0; i < STATES; i++) {
+        t = (struct um_tensor){
             .name = state_name[i], .dtype = UM_I64, .ndim = 1, .dim = { 1 }, .data = v + i
         };
-    t[STATES] = (struct um_tensor){
+        UM_TRY(heap(p, &t, 1));
+    }
+    t = (struct um_tensor){
+        .name = "optim.n", .dtype = UM_I64, .ndim = 1, .dim = { o->ps->n }, .data = o->updates
+    };
+    UM_TRY(heap(p, &t, 1));
+    t = (struct um_tensor){
         .name = "state.best", .dtype = UM_F64, .ndim = 1, .dim = { 1 }, .data = best
     };
-    return UM_OK;
+    return heap(p, &t, 1);
 }
 
 /* um.config in front of the caller's pairs */
@@ -183,37 +244,34 @@ static int join_meta(struct um_arena *a, const struct um_model *m, const char *c
     return UM_OK;
 }
 
-static int write_all(const char *run, const struct um_model *m, const struct um_adamw *o,
-                     const struct um_state *s, const char *const *meta, struct um_arena *a)
+static int write_all(const char *run, const struct um_training *t, const struct um_state *s,
+                     const char *const *meta, struct um_arena *a)
 {
-    const float *const block[]  = { m->ps->value, o->m, o->u };
-    static const char *prefix[] = { "", "optim.m.", "optim.v." };
-    struct um_tensor  *t = um_calloc_array(a, 3 * (int64_t)m->ps->n + STATES + 1, sizeof *t), *part;
-    const char       **all;
-    int                n = 0, k;
+    struct pile  p = { .a = a };
+    const char **all;
 
-    if (!t)
-        return UM_ENOMEM;
-    for (int i = 0; i < 3; i++) {
-        UM_TRY(um_model_tensors(m, block[i], prefix[i], a, &part, &k));
-        memcpy(t + n, part, (size_t)k * sizeof *t);
-        n += k;
-    }
-    UM_TRY(add_state(a, s, t + n));
-    UM_TRY(join_meta(a, m, meta, &all));
+    UM_TRY(heap_block(&p, t->m, t->m->ps->value, ""));
+    if (t->teacher)
+        UM_TRY(heap_block(&p, t->teacher, t->teacher->ps->value, "teacher."));
+    if (t->centres)
+        UM_TRY(heap_centres(&p, t->centres));
+    UM_TRY(heap_block(&p, t->m, t->optim->m, "optim.m."));
+    UM_TRY(heap_block(&p, t->m, t->optim->u, "optim.v."));
+    UM_TRY(heap_state(&p, s, t->optim));
+    UM_TRY(join_meta(a, t->m, meta, &all));
     const char *path = name_of(a, run, s->step);
 
-    return path ? um_safetensors_write(path, t, n + STATES + 1, all) : UM_ENOMEM;
+    return path ? um_safetensors_write(path, p.t, p.n, all) : UM_ENOMEM;
 }
 
-int um_checkpoint_write(const char *run, const struct um_model *m, const struct um_adamw *o,
-                        const struct um_state *s, const char *const *meta)
+int um_checkpoint_write(const char *run, const struct um_training *t, const struct um_state *s,
+                        const char *const *meta)
 {
     struct um_arena *a;
     int              st;
 
     UM_TRY(um_arena_new(&a));
-    st = write_all(run, m, o, s, meta, a);
+    st = write_all(run, t, s, meta, a);
     um_arena_free(a);
     return st;
 }
@@ -234,47 +292,73 @@ static int check_meta(const struct um_safetensors *f, const char *const *meta)
     return UM_OK;
 }
 
-static int scalar(const struct um_safetensors *f, const char *name, enum um_dtype dtype, void *to)
+/* n numbers of 8 bytes */
+static int numbers(const struct um_safetensors *f, const char *name, enum um_dtype dtype, int64_t n,
+                   void *to)
 {
     const struct um_tensor *t = um_safetensors_find(f, name);
 
     if (!t)
         return um_fail(UM_EMISSING, "no tensor %s: not a checkpoint", name);
-    if (t->dtype != dtype || t->ndim != 1 || t->dim[0] != 1)
-        return um_fail(UM_ESHAPE, "%s: expected %s [1]", name, um_dtype_name(dtype));
-    memcpy(to, t->data, 8);
+    if (t->dtype != dtype || t->ndim != 1 || t->dim[0] != n)
+        return um_fail(UM_ESHAPE, "%s: expected %s [%lld]", name, um_dtype_name(dtype),
+                       (long long)n);
+    memcpy(to, t->data, 8 * (size_t)n);
     return UM_OK;
 }
 
-static int read_state(const struct um_safetensors *f, struct um_state *s)
+static int read_state(const struct um_safetensors *f, struct um_adamw *o, struct um_state *s)
 {
     int64_t v[STATES];
 
     for (int i = 0; i < STATES; i++) {
-        UM_TRY(scalar(f, state_name[i], UM_I64, &v[i]));
+        UM_TRY(numbers(f, state_name[i], UM_I64, 1, &v[i]));
         if (v[i] < 0)
             return um_fail(UM_ERANGE, "%s: %lld", state_name[i], (long long)v[i]);
     }
-    *s = (struct um_state){ .step = v[0], .updates = v[1], .log_bytes = v[2], .best_step = v[3] };
-    return scalar(f, "state.best", UM_F64, &s->best);
+    *s = (struct um_state){
+        .step = v[0], .skipped = v[1], .log_bytes = { v[2], v[3] }, .best_step = v[4]
+    };
+    UM_TRY(numbers(f, "optim.n", UM_I64, o->ps->n, o->updates));
+    for (int i = 0; i < o->ps->n; i++)
+        if (o->updates[i] < 0 || o->updates[i] > s->step)
+            return um_fail(UM_ERANGE, "optim.n: %lld updates of %s in %lld steps",
+                           (long long)o->updates[i], o->ps->list[i].name, (long long)s->step);
+    return numbers(f, "state.best", UM_F64, 1, &s->best);
 }
 
-static int read_all(const struct um_safetensors *f, struct um_model *m, struct um_adamw *o,
-                    struct um_state *s, const char *const *meta, struct um_arena *a)
+static int read_centres(const struct um_safetensors *f, struct um_params *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        const struct um_param  *p = &c->list[i];
+        const struct um_tensor *t = um_safetensors_find(f, p->name);
+
+        if (!t || t->dtype != UM_F32 || t->ndim != 1 || t->dim[0] != p->count)
+            return um_fail(UM_ESHAPE, "%s: expected float32 [%lld]", p->name, (long long)p->count);
+        UM_TRY(um_dev_kernels(c->dev)->upload(c->dev, c->value + p->offset, t->data,
+                                              (size_t)p->count * sizeof(float)));
+    }
+    return um_dev_kernels(c->dev)->sync(c->dev);
+}
+
+static int read_all(const struct um_safetensors *f, const struct um_training *t, struct um_state *s,
+                    const char *const *meta, struct um_arena *a)
 {
     const char **all;
 
-    UM_TRY(join_meta(a, m, meta, &all));
+    UM_TRY(join_meta(a, t->m, meta, &all));
     UM_TRY(check_meta(f, all));
-    UM_TRY(um_model_restore(m, m->ps->value, "", f));
-    UM_TRY(um_model_restore(m, o->m, "optim.m.", f));
-    UM_TRY(um_model_restore(m, o->u, "optim.v.", f));
-    UM_TRY(read_state(f, s));
-    o->updates = s->updates;
-    return UM_OK;
+    UM_TRY(um_model_restore(t->m, t->m->ps->value, "", f));
+    if (t->teacher)
+        UM_TRY(um_model_restore(t->teacher, t->teacher->ps->value, "teacher.", f));
+    if (t->centres)
+        UM_TRY(read_centres(f, t->centres));
+    UM_TRY(um_model_restore(t->m, t->optim->m, "optim.m.", f));
+    UM_TRY(um_model_restore(t->m, t->optim->u, "optim.v.", f));
+    return read_state(f, t->optim, s);
 }
 
-int um_checkpoint_read(const char *path, struct um_model *m, struct um_adamw *o, struct um_state *s,
+int um_checkpoint_read(const char *path, const struct um_training *t, struct um_state *s,
                        const char *const *meta)
 {
     struct um_safetensors *f = NULL;
@@ -283,7 +367,7 @@ int um_checkpoint_read(const char *path, struct um_model *m, struct um_adamw *o,
 
     UM_TRY(um_arena_new(&a));
     if ((st = um_safetensors_open(&f, path)) >= 0) /* names the path itself */
-        if ((st = read_all(f, m, o, s, meta, a)) < 0)
+        if ((st = read_all(f, t, s, meta, a)) < 0)
             (void)um_context(st, "%s", path);
     um_safetensors_close(f);
     um_arena_free(a);

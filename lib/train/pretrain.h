@@ -1,8 +1,9 @@
-/* pretrain.h - a whole training run: epochs, held-out loss, logs, checkpoints, resuming
+/* pretrain.h - a whole training run: epochs, held-out records, logs, checkpoints, resuming
  *
- * A run is a folder: model.safetensors (after the last step), best.safetensors (lowest held-out
- * loss), ckpt-STEP.safetensors, log.tsv, timing.tsv. All but timing.tsv have the same bytes for the
- * same data, options and seed, however often the run was stopped, killed and resumed.
+ * A run is a folder: model.safetensors (after the last step: student and teacher),
+ * best.safetensors (lowest held-out loss), ckpt-STEP.safetensors, log.tsv, valid.tsv, timing.tsv.
+ * All but timing.tsv have the same bytes for the same data, options, seed and number of ranks,
+ * however often the run was stopped, killed and resumed.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_TRAIN_PRETRAIN_H
@@ -10,26 +11,32 @@
 
 #include "load/data.h"
 #include "train/adamw.h"
+#include "train/method.h"
 
 struct um_pretrain_opts {
-    const char          *run;    /* folder; made if it is not there */
+    const char          *run; /* folder; made if it is not there */
+    struct um_method     method;
     int64_t              epochs; /* 0: the initial weights are written, nothing else */
-    double               warmup; /* epochs */
+    int64_t              steps;  /* all in all; 0: those of the epochs. A pipe needs it. */
+    double               warmup; /* share of the steps */
     double               lr, lr_low;
-    int64_t              batch[UM_MODALITIES];
+    int64_t              batch[UM_MODALITIES]; /* of all parts and ranks together */
+    enum um_mix          mix;
+    int64_t              parts; /* a batch is computed in so many (of each rank) */
     struct um_adamw_opts optim;
-    double               temperature; /* fixed; 0: learned */
     uint64_t             seed;
-    enum um_dtype        precision;  /* of products: UM_F32, UM_BF16 */
-    bool                 recompute;  /* blocks are run again for the backward: less memory */
-    int64_t              every;      /* steps between checkpoints; 0: one after each epoch */
-    int64_t              keep;       /* checkpoints kept */
-    int64_t              stop_after; /* stop as if asked to when that many steps are done; 0: no */
-    bool                 resume;     /* from the newest checkpoint; none there: from the start */
+    enum um_dtype        precision;   /* of products: UM_F32, UM_BF16 */
+    bool                 recompute;   /* blocks are run again for the backward: less memory */
+    bool                 skip;        /* steps whose loss is not finite, instead of stopping */
+    int64_t              valid_every; /* epochs between looks at the held-out records; 0: none */
+    int64_t              every;       /* steps between checkpoints; 0: one after each epoch */
+    int64_t              keep;        /* checkpoints kept */
+    int64_t              stop_after;  /* stop as if asked to when that many steps are done; 0: no */
+    bool                 resume;      /* from the newest checkpoint; none there: from the start */
+    int                  workers;     /* threads that read */
+    struct um_pool      *pool;        /* for measures of the held-out records; may be NULL */
+    int64_t              window;      /* of a pipe: records to draw from; 0: the loader's */
 };
-
-/* um_temperature_parse - "learned" (0) or a number from 0.01; UM_EUSAGE */
-UM_API UM_RESULT_USED int um_temperature_parse(const char *text, double *temperature);
 
 struct um_pretrain_now { /* for a progress line */
     int64_t step, steps; /* done, of */
@@ -40,29 +47,35 @@ struct um_pretrain_now { /* for a progress line */
 struct um_pretrain_hooks {
     void *user;
     void (*told)(void *user, const struct um_pretrain_now *now); /* after each step; may be NULL */
-    bool (*stop)(void *user); /* asked after each step; may be NULL */
+    bool (*stop)(void *user);                   /* asked after each step; may be NULL */
+    void (*warn)(void *user, const char *text); /* what a person should know; may be NULL */
 };
 
-/* steps of an epoch, and of the whole run */
+/* um_pretrain_steps - steps of the whole run, and of an epoch (of a pipe: all) */
 UM_API int64_t um_pretrain_steps(const struct um_data *d, const struct um_pretrain_opts *o,
                                  int64_t *per_epoch);
 
-/* um_pretrain_check - UM_ERANGE: a modality with data does not fill one batch; with the numbers */
+/* um_pretrain_check - before the first step. UM_ERANGE: a modality with data does not fill one
+ * batch, parts do not divide a batch, or what um_method_check() says; with the numbers */
 UM_API UM_RESULT_USED int um_pretrain_check(const struct um_data          *d,
+                                            const struct um_model_config  *cfg,
                                             const struct um_pretrain_opts *o);
 
-/* um_pretrain_explain - numbers of parameters, pairs and steps, as TSV, to a file (path NULL:
- * standard output) */
-UM_API UM_RESULT_USED int um_pretrain_explain(const struct um_data *d, const struct um_model *m,
+/* um_pretrain_explain - the plan of a run, as TSV, to a file (path NULL: standard output): sizes,
+ * parameters, operations, steps, every decision; and, from trial steps of each modality on a few
+ * made-up samples, memory and hours at the speed measured. m is not changed but for its running
+ * statistics. Errors as um_pretrain_run. */
+UM_API UM_RESULT_USED int um_pretrain_explain(struct um_model *m, struct um_data *d,
                                               const struct um_pretrain_opts *o, const char *path);
 
 /* um_pretrain_run - train m, which has its initial values, on scanned data
  *
- * UM_OK: model.safetensors is there. UM_ESTOPPED: hooks->stop or stop_after; a checkpoint is there.
- * UM_EMISMATCH: the folder holds a checkpoint and o->resume is false; or a checkpoint of another
- * configuration, other options or other data, naming what differs. UM_ENONFINITE: the loss or a
- * gradient is not finite: the step and the keys of its records; nothing was updated by it. */
-UM_API UM_RESULT_USED int um_pretrain_run(struct um_model *m, const struct um_data *d,
+ * UM_ESTOPPED: hooks->stop said so (or stop_after was reached); a checkpoint was written and the
+ * same options with `resume` go on from it. UM_EMISMATCH: the folder holds a run and resume was not
+ * asked for, or its checkpoint belongs to another configuration, other data or options (the message
+ * names the first difference), or another process is training there. UM_ENONFINITE: a loss or
+ * gradient is not finite: names the step, the records in the batch, and the last checkpoint. */
+UM_API UM_RESULT_USED int um_pretrain_run(struct um_model *m, struct um_data *d,
                                           const struct um_pretrain_opts  *o,
                                           const struct um_pretrain_hooks *hooks);
 

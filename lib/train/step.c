@@ -1,22 +1,514 @@
-/* step.c - one batch through both encoders */
+/* step.c - a batch at once, or its encoders part by part around one contrast */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "train/step.h"
 
-static struct um_var *pixels(struct um_nn *nn, const struct um_model *m, const struct um_batch *b)
-{
-    const struct um_model_config *c        = &m->cfg;
-    const int64_t                 image[]  = { b->n, 1, c->image, c->image };
-    const int64_t                 volume[] = { b->n, c->volume[0], c->volume[1], c->volume[2] };
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
-    return um_nn_input(nn, UM_F32, 4, b->mod == UM_2D ? image : volume, b->x);
+#include "model/distill.h"
+
+/* sums over the parts of a step, on the device: mean z^t for the centres, mean q for the watch */
+enum { Z_CLS, Z_PATCH, Q_CLS, Q_PATCH, SUMS };
+
+struct um_step {
+    struct um_step_opts o;
+    struct um_looker    looker;
+    struct um_nn       *nn; /* the student's tape */
+    struct um_contrast *contrast;
+    struct um_params   *sums;      /* [SUMS], or NULL */
+    double              weight[2]; /* of samples in the sums so far: [CLS], patches */
+    double              sure[2];   /* sums alike, on the host */
+    struct um_losses    sum;       /* of the batches so far */
+    int64_t             step, epoch;
+    struct um_arena    *arena; /* decisions of a batch */
+};
+
+/* ---- setting up ---- */
+
+void um_step_free(struct um_step *s)
+{
+    if (!s)
+        return;
+    um_nn_free(s->looker.nn);
+    um_nn_free(s->nn);
+    um_contrast_free(s->contrast);
+    um_params_free(s->sums);
+    um_arena_free(s->arena);
+    free(s);
 }
 
-struct um_var *um_step_loss(struct um_nn *nn, struct um_model *m, const struct um_batch *b)
+static int make_sums(struct um_step *s)
 {
-    struct um_var *y = um_model_vision(nn, m, b->mod, pixels(nn, m, b), NULL);
-    struct um_var *h = um_model_text(nn, m, b->n, b->length, b->ids, b->mask);
-    struct um_var *v = um_model_project_vision(nn, m, b->mod, um_slice_tokens(nn, y, 0, 1));
-    struct um_var *r = um_model_project_text(nn, m, b->mod, h);
+    static const char *const name[SUMS] = { "z.cls", "z.patch", "q.cls", "q.patch" };
+    const int64_t            M          = s->o.m->cfg.prototypes;
 
-    return um_model_contrastive(nn, m, v, r);
+    if (!um_method_distils(s->o.method))
+        return UM_OK;
+    if (M < 1 || !s->o.teacher || !s->o.centres)
+        return um_fail(UM_EMISSING, "self-distillation without a head, a teacher or centres");
+    UM_TRY(um_params_new(&s->sums, s->o.m->ps->dev));
+    for (int i = 0; i < SUMS; i++) {
+        const int st = um_params_buffer(s->sums, name[i], M, 0);
+
+        if (st < 0)
+            return st;
+    }
+    return um_params_init(s->sums, 0);
+}
+
+int um_step_new(struct um_step **out, const struct um_step_opts *o)
+{
+    struct um_dev          *dev = o->m->ps->dev;
+    const struct um_nn_opts nn  = { .dtype = o->precision, .recompute = o->recompute };
+    struct um_step         *s   = calloc(1, sizeof *s);
+    int                     st;
+
+    *out = NULL;
+    if (!s)
+        return um_fail(UM_ENOMEM, "out of memory");
+    s->o      = *o;
+    s->looker = (struct um_looker){
+        .m = o->m, .teacher = o->teacher, .method = o->method, .seed = o->seed
+    };
+    if ((st = um_arena_new(&s->arena)) < 0 || (st = um_nn_new(&s->nn, dev, &nn)) < 0 ||
+        (st = um_nn_new(&s->looker.nn, dev, &(struct um_nn_opts){ .dtype = o->precision })) < 0 ||
+        (st = um_contrast_new(&s->contrast, o->m, o->precision, o->most)) < 0 ||
+        (st = make_sums(s)) < 0) {
+        um_step_free(s);
+        return st;
+    }
+    *out = s;
+    return UM_OK;
+}
+
+size_t um_step_peak(const struct um_step *s)
+{
+    return um_nn_peak(s->nn) + um_nn_peak(s->looker.nn);
+}
+
+/* ---- one part through the student ---- */
+
+struct pass {
+    struct um_part part;
+    struct um_view view[UM_VIEWS];
+    struct um_var *seen[UM_VIEWS]; /* the teacher's outputs, in the looker's memory */
+    float         *kept[UM_VIEWS]; /* copies on the host, while other parts are looked at */
+    float         *frozen;         /* texts' vectors that get no gradient, or NULL */
+    /* of the tape in hand */
+    struct um_var *cls, *text; /* [n,C], [n,Ct] */
+    struct um_var *icl, *pcl;  /* [1], or NULL */
+};
+
+static int64_t rows_before(const struct um_part *p)
+{
+    const struct um_batch *b = p->b;
+    int64_t                n = b->rows_before;
+
+    for (int64_t i = 0; i < p->from * b->length; i++)
+        n += b->mask[i] != 0;
+    return n;
+}
+
+static int begin(struct um_step *s, const struct um_part *p, bool grad)
+{
+    UM_TRY(um_nn_begin(s->nn, grad, true, s->o.seed, (uint64_t)s->step));
+    um_nn_place(s->nn, p->b->first + p->from, rows_before(p));
+    return UM_OK;
+}
+
+static struct um_var *text_of(struct um_nn *nn, struct um_model *m, const struct um_part *p)
+{
+    const struct um_batch *b = p->b;
+
+    return um_model_text(nn, m, p->n, b->length, b->ids + p->from * b->length,
+                         b->mask + p->from * b->length);
+}
+
+/* a text encoder that does not learn is run without dropout and without a tape */
+static int freeze(struct um_step *s, struct pass *x)
+{
+    struct um_nn  *nn = s->looker.nn;
+    struct um_var *r;
+
+    if (!s->o.method->freeze_text)
+        return UM_OK;
+    UM_TRY(um_nn_begin(nn, false, false, 0, 0));
+    r = text_of(nn, s->o.m, &x->part);
+    UM_TRY(um_nn_status(nn));
+    if (!(x->frozen =
+              um_alloc_array(s->arena, x->part.n * s->o.m->cfg.text_width, sizeof *x->frozen)))
+        return UM_ENOMEM;
+    return um_nn_read(nn, r, x->frozen);
+}
+
+/* both encoders: y [n,1+T,C] of each view; cls is the first view's, masked or complete */
+static void encode(struct um_step *s, struct pass *x, struct um_var *y[UM_VIEWS])
+{
+    struct um_nn *nn     = s->nn;
+    const bool    masked = x->view[0].masked != NULL, full = masked && s->o.method->full;
+    const int64_t dim[2] = { x->part.n, s->o.m->cfg.text_width };
+
+    y[0]   = um_view_pass(nn, s->o.m, &x->view[0], masked, NULL, false);
+    y[1]   = x->seen[1]
+                 ? um_view_pass(nn, s->o.m, &x->view[1], x->view[1].masked != NULL, NULL, false)
+                 : NULL;
+    x->cls = um_slice_tokens(
+        nn, full ? um_view_pass(nn, s->o.m, &x->view[0], false, NULL, false) : y[0], 0, 1);
+    x->text =
+        x->frozen ? um_nn_input(nn, UM_F32, 2, dim, x->frozen) : text_of(nn, s->o.m, &x->part);
+}
+
+/* ---- self-distillation of a part ---- */
+
+/* sum <- the mean over samples so far; w of them come now, after `before` */
+static int add_mean(struct um_step *s, int which, const struct um_var *x, double before, double w)
+{
+    const struct um_param *p = &s->sums->list[which];
+
+    return um_dev_kernels(s->sums->dev)
+        ->lerp(s->sums->dev, s->sums->value + p->offset, x->data, (float)(w / (before + w)),
+               p->count);
+}
+
+static int add_up(struct um_step *s, const struct um_distilled *d, double w)
+{
+    for (int i = 0; i < 2; i++) {
+        float sure;
+
+        if (!d->zmean[i])
+            continue;
+        UM_TRY(add_mean(s, Z_CLS + i, d->zmean[i], s->weight[i], w));
+        UM_TRY(add_mean(s, Q_CLS + i, d->qmean[i], s->weight[i], w));
+        UM_TRY(um_nn_read(s->nn, d->sure[i], &sure));
+        s->sure[i] += w * (double)sure;
+        s->weight[i] += w;
+    }
+    return UM_OK;
+}
+
+/* losses of each view, their mean; with two views [CLS] answers the other view */
+static int distil(struct um_step *s, struct pass *x, struct um_var *const y[UM_VIEWS])
+{
+    const struct um_method *o    = s->o.method;
+    const int               n    = x->seen[1] ? 2 : 1;
+    const float             half = 1.0f / (float)n;
+    struct um_var          *icl[UM_VIEWS], *pcl[UM_VIEWS], *t[UM_VIEWS];
+
+    for (int i = 0; i < n; i++)
+        t[i] = um_view_pick(s->nn, &x->view[i], x->seen[i]);
+    for (int i = 0; i < n; i++) {
+        const struct um_distill_opts opts = { .tau_s    = (float)o->tau_s,
+                                              .tau_t    = (float)um_method_tau(o, s->epoch),
+                                              .which    = o->patches == UM_PATCH_MASKED
+                                                              ? x->view[i].masked
+                                                              : NULL,
+                                              .cls      = t[n - 1 - i],
+                                              .cls_only = !um_method_patches(o) };
+        struct um_distilled          d;
+
+        um_model_distill(s->nn, s->o.m, y[i], s->o.teacher, t[i], s->o.centres, &opts, &d);
+        UM_TRY(um_nn_status(s->nn));
+        UM_TRY(add_up(s, &d, (double)x->part.n));
+        icl[i] = d.icl;
+        pcl[i] = d.pcl;
+    }
+    x->icl = um_weighted_sum(s->nn, icl, (float[]){ half, half }, n);
+    x->pcl = pcl[0] ? um_weighted_sum(s->nn, pcl, (float[]){ half, half }, n) : NULL;
+    return um_nn_status(s->nn);
+}
+
+/* L's parts to the host, of n samples out of N, into the sums */
+static int note(struct um_step *s, const struct pass *x, double share)
+{
+    float v;
+
+    if (x->icl) {
+        UM_TRY(um_nn_read(s->nn, x->icl, &v));
+        s->sum.icl += share * (double)v;
+    }
+    if (x->pcl) {
+        UM_TRY(um_nn_read(s->nn, x->pcl, &v));
+        s->sum.pcl += share * (double)v;
+    }
+    return UM_OK;
+}
+
+/* ---- a batch at once ---- */
+
+/* the sum of up to four terms with their weights; those that are NULL are left out */
+static struct um_var *total(struct um_nn *nn, struct um_var *const *term, const float *w, int n)
+{
+    struct um_var *have[4];
+    float          weight[4];
+    int            k = 0;
+
+    for (int i = 0; i < n; i++)
+        if (term[i] && w[i] != 0) {
+            have[k]     = term[i];
+            weight[k++] = w[i];
+        }
+    return um_weighted_sum(nn, have, weight, k);
+}
+
+static int finite(const struct um_losses *l)
+{
+    const double x = l->vl + l->icl + l->pcl;
+
+    if (!isfinite(x))
+        return um_fail(UM_ENONFINITE, "the loss is %g (vl %g, icl %g, pcl %g)", x, l->vl, l->icl,
+                       l->pcl);
+    return UM_OK;
+}
+
+static int run_whole(struct um_step *s, const struct um_batch *b)
+{
+    const struct um_method *o = s->o.method;
+    struct pass             x = { .part = { b, 0, b->n } };
+    struct um_var          *y[UM_VIEWS], *v, *r, *vl;
+    float                   loss;
+
+    UM_TRY(freeze(s, &x));
+    UM_TRY(um_look(&s->looker, &x.part, s->step, true, s->arena, x.view, x.seen));
+    UM_TRY(begin(s, &x.part, true));
+    encode(s, &x, y);
+    if (x.seen[0])
+        UM_TRY(distil(s, &x, y));
+    v  = um_model_project_vision(s->nn, s->o.m, b->mod, x.cls);
+    r  = um_model_project_text(s->nn, s->o.m, b->mod, x.text);
+    vl = um_contrast_loss(s->nn, s->o.m, v, r, o->same_text ? b->text : NULL, 1);
+    UM_TRY(um_nn_status(s->nn));
+    UM_TRY(um_nn_read(s->nn, vl, &loss));
+    s->sum.vl += (double)loss;
+    UM_TRY(note(s, &x, 1));
+    UM_TRY(finite(&s->sum));
+    struct um_var *const term[] = { vl, x.icl, x.pcl };
+    const float          w[]    = { 1, (float)o->lambda_icl, (float)o->lambda_pcl };
+
+    return um_nn_backward(s->nn, total(s->nn, term, w, 3));
+}
+
+/* ---- a batch in parts ---- */
+
+/* x's value is of no interest, its gradient is g [count] */
+static struct um_var *pulled(struct um_nn *nn, struct um_var *x, const float *g, int64_t count)
+{
+    const int64_t dim[2] = { 1, count };
+
+    return um_matmul_nt(nn, um_reshape(nn, x, 2, dim), um_nn_input(nn, UM_F32, 2, dim, g));
+}
+
+/* decisions about a part, and its vectors: cls, text [n,..] */
+static int first_pass(struct um_step *s, struct pass *x, float *cls, float *text)
+{
+    const int64_t  C = s->o.m->cfg.width;
+    struct um_var *y[UM_VIEWS];
+
+    UM_TRY(freeze(s, x));
+    UM_TRY(um_look(&s->looker, &x->part, s->step, true, s->arena, x->view, x->seen));
+    for (int i = 0; i < UM_VIEWS && x->seen[i]; i++) {
+        x->kept[i] = um_alloc_array(s->arena, x->part.n * (1 + x->view[i].T) * C, sizeof(float));
+        if (!x->kept[i])
+            return UM_ENOMEM;
+        UM_TRY(um_nn_read(s->looker.nn, x->seen[i], x->kept[i]));
+    }
+    UM_TRY(begin(s, &x->part, false));
+    encode(s, x, y);
+    UM_TRY(um_nn_status(s->nn));
+    UM_TRY(um_nn_read(s->nn, x->cls, cls));
+    return um_nn_read(s->nn, x->text, text);
+}
+
+/* again with a tape, to which the contrast's gradients are handed */
+static int second_pass(struct um_step *s, struct pass *x, const float *dcls, const float *dtext,
+                       double share)
+{
+    const struct um_method *o = s->o.method;
+    const int64_t           n = x->part.n, C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width;
+    struct um_var          *y[UM_VIEWS];
+    const float w[] = { 1, 1, (float)(share * o->lambda_icl), (float)(share * o->lambda_pcl) };
+
+    UM_TRY(begin(s, &x->part, true));
+    for (int i = 0; i < UM_VIEWS && x->kept[i]; i++)
+        x->seen[i] =
+            um_nn_input(s->nn, UM_F32, 3, (int64_t[]){ n, 1 + x->view[i].T, C }, x->kept[i]);
+    encode(s, x, y);
+    if (x->seen[0])
+        UM_TRY(distil(s, x, y));
+    struct um_var *const term[] = { pulled(s->nn, x->cls, dcls, n * C),
+                                    x->frozen ? NULL : pulled(s->nn, x->text, dtext, n * Ct),
+                                    x->icl, x->pcl };
+
+    UM_TRY(um_nn_status(s->nn));
+    UM_TRY(note(s, x, share));
+    UM_TRY(finite(&s->sum));
+    return um_nn_backward(s->nn, total(s->nn, term, w, 4));
+}
+
+/* memory of a split batch: the vectors of all samples and their gradients */
+struct vectors {
+    float *cls, *text, *dcls, *dtext;
+};
+
+static int make_vectors(struct um_step *s, int64_t N, struct vectors *v)
+{
+    const int64_t C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width;
+
+    v->cls   = um_alloc_array(s->arena, N * C, sizeof(float));
+    v->dcls  = um_alloc_array(s->arena, N * C, sizeof(float));
+    v->text  = um_alloc_array(s->arena, N * Ct, sizeof(float));
+    v->dtext = um_alloc_array(s->arena, N * Ct, sizeof(float));
+    return v->cls && v->dcls && v->text && v->dtext ? UM_OK : UM_ENOMEM;
+}
+
+static int run_parts(struct um_step *s, const struct um_batch *b)
+{
+    const int64_t  C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width, parts = s->o.parts;
+    const int64_t  each = b->n / parts;
+    struct pass   *x    = um_calloc_array(s->arena, parts, sizeof *x);
+    struct vectors v;
+
+    if (!x)
+        return UM_ENOMEM;
+    UM_TRY(make_vectors(s, b->N, &v));
+    for (int64_t i = 0; i < parts; i++) {
+        const int64_t at = b->first + i * each;
+
+        x[i].part = (struct um_part){ b, i * each, each };
+        UM_TRY(first_pass(s, &x[i], v.cls + at * C, v.text + at * Ct));
+    }
+    struct um_contrast_batch c = { .mod    = b->mod,
+                                   .N      = b->N,
+                                   .cls    = v.cls,
+                                   .text   = v.text,
+                                   .same   = s->o.method->same_text ? b->text : NULL,
+                                   .blocks = 1,
+                                   .dcls   = v.dcls,
+                                   .dtext  = v.dtext };
+
+    UM_TRY(um_contrast_learn(s->contrast, &c));
+    s->sum.vl += (double)c.loss;
+    UM_TRY(finite(&s->sum));
+    for (int64_t i = 0; i < parts; i++) {
+        const int64_t at = b->first + i * each;
+
+        UM_TRY(
+            second_pass(s, &x[i], v.dcls + at * C, v.dtext + at * Ct, (double)each / (double)b->N));
+    }
+    return UM_OK;
+}
+
+/* ---- the step ---- */
+
+/* entropy of the mean q, [M] on the device */
+static int spread_of(struct um_step *s, int which, double *h)
+{
+    const struct um_param *p = &s->sums->list[which];
+    float                 *q = um_alloc_array(s->arena, p->count, sizeof *q);
+
+    if (!q)
+        return UM_ENOMEM;
+    UM_TRY(
+        um_dev_kernels(s->sums->dev)
+            ->download(s->sums->dev, q, s->sums->value + p->offset, (size_t)p->count * sizeof *q));
+    *h = 0;
+    for (int64_t i = 0; i < p->count; i++)
+        *h -= q[i] > 0 ? (double)q[i] * log((double)q[i]) : 0;
+    return UM_OK;
+}
+
+int um_step_begin(struct um_step *s, int64_t step, int64_t epoch)
+{
+    s->step  = step;
+    s->epoch = epoch;
+    s->sum   = (struct um_losses){ 0 };
+    memset(s->weight, 0, sizeof s->weight);
+    memset(s->sure, 0, sizeof s->sure);
+    return um_params_zero_grad(s->o.m->ps);
+}
+
+int um_step_add(struct um_step *s, const struct um_batch *b)
+{
+    um_arena_reset(s->arena);
+    return s->o.parts > 1 ? run_parts(s, b) : run_whole(s, b);
+}
+
+int um_step_end(struct um_step *s, struct um_losses *out)
+{
+    const struct um_method *o = s->o.method;
+
+    *out      = s->sum;
+    out->loss = out->vl;
+    if (um_method_distils(o))
+        out->loss += o->lambda_icl * out->icl;
+    if (um_method_patches(o))
+        out->loss += o->lambda_pcl * out->pcl;
+    out->icl = um_method_distils(o) ? out->icl : NAN;
+    out->pcl = um_method_patches(o) ? out->pcl : NAN;
+    for (int i = 0; i < 2; i++) {
+        out->sure[i] = out->spread[i] = NAN;
+        if (!(s->weight[i] > 0))
+            continue;
+        out->sure[i] = s->sure[i] / s->weight[i];
+        UM_TRY(spread_of(s, Q_CLS + i, &out->spread[i]));
+    }
+    return UM_OK;
+}
+
+int um_step_follow(struct um_step *s, double momentum)
+{
+    struct um_var  z[2]    = { { .data = NULL }, { .data = NULL } };
+    struct um_var *zmean[] = { NULL, NULL };
+
+    if (s->o.teacher)
+        UM_TRY(um_model_teach(s->o.teacher, s->o.m, 1 - momentum));
+    for (int i = 0; i < 2; i++)
+        if (s->weight[i] > 0) {
+            z[i].data = s->sums->value + s->sums->list[Z_CLS + i].offset;
+            zmean[i]  = &z[i];
+        }
+    return s->sums ? um_model_follow(s->o.centres, zmean) : UM_OK;
+}
+
+/* ---- held-out batches ---- */
+
+static int judge_part(struct um_step *s, const struct um_part *p, float *cls, float *text)
+{
+    struct um_view view[UM_VIEWS];
+    struct um_var *y, *r;
+
+    UM_TRY(um_look(&s->looker, p, 0, false, s->arena, view, NULL));
+    UM_TRY(um_nn_begin(s->nn, false, false, 0, 0));
+    y = um_slice_tokens(s->nn, um_view_pass(s->nn, s->o.m, &view[0], false, NULL, false), 0, 1);
+    r = text_of(s->nn, s->o.m, p);
+    UM_TRY(um_nn_status(s->nn));
+    UM_TRY(um_nn_read(s->nn, y, cls));
+    return um_nn_read(s->nn, r, text);
+}
+
+int um_step_judge(struct um_step *s, const struct um_batch *b, double *loss, float *v, float *r)
+{
+    const int64_t  C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width;
+    const int64_t  each = (b->n + s->o.parts - 1) / s->o.parts;
+    struct vectors x;
+
+    um_arena_reset(s->arena);
+    UM_TRY(make_vectors(s, b->N, &x));
+    for (int64_t i = 0; i < b->n; i += each) {
+        const struct um_part p = { b, i, b->n - i < each ? b->n - i : each };
+
+        UM_TRY(judge_part(s, &p, x.cls + (b->first + i) * C, x.text + (b->first + i) * Ct));
+    }
+    struct um_contrast_batch c = { .mod    = b->mod,
+                                   .N      = b->N,
+                                   .cls    = x.cls,
+                                   .text   = x.text,
+                                   .same   = s->o.method->same_text ? b->text : NULL,
+                                   .blocks = 1,
+                                   .v      = v,
+                                   .r      = r };
+
+    UM_TRY(um_contrast_judge(s->contrast, &c));
+    *loss = (double)c.loss;
+    return UM_OK;
 }

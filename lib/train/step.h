@@ -1,13 +1,61 @@
-/* step.h - the loss of one batch: L_vl of section 5.2 */
-/* SPDX-License-Identifier: Apache-2.0 */
+/* step.h - one step of the method: what the teacher sees, the student's losses, their gradients
+ * (method.md 5 to 7)
+ *
+ *     L = L_vl + lambda_1 L_icl + lambda_2 L_pcl
+ *
+ * A batch may be computed in parts and by several processes: loss, gradients, statistics and
+ * centres are those of the whole, up to rounding. SPDX-License-Identifier: Apache-2.0
+ */
 #ifndef UM_TRAIN_STEP_H
 #define UM_TRAIN_STEP_H
 
-#include "load/loader.h"
-#include "model/model.h"
+#include "train/contrast.h"
+#include "train/view.h"
 
-/* um_step_loss - image and text of a batch through the model to L_vl [1], on a tape begun by the
- * caller. NULL: see um_nn_status(). */
-UM_API struct um_var *um_step_loss(struct um_nn *nn, struct um_model *m, const struct um_batch *b);
+struct um_step_opts {
+    struct um_model        *m;       /* with gradients allocated (um_params_grad) */
+    struct um_model        *teacher; /* NULL unless um_method_teaches() */
+    struct um_params       *centres; /* NULL unless um_method_distils() */
+    const struct um_method *method;
+    enum um_dtype           precision;
+    bool                    recompute; /* blocks run again for the backward */
+    uint64_t                seed;
+    int64_t                 parts; /* of this process's share of a batch */
+    int64_t                 most;  /* samples of the largest global batch */
+};
+
+struct um_step; /* contexts, sums over parts, memory */
+
+UM_API UM_RESULT_USED int um_step_new(struct um_step **s, const struct um_step_opts *o);
+UM_API void               um_step_free(struct um_step *s); /* takes NULL */
+
+struct um_losses {
+    double loss, vl, icl, pcl; /* NaN: not there */
+    double sure[2];            /* mean entropy of the teacher's q at [CLS], over patches */
+    double spread[2];          /* entropy of mean q alike */
+};
+
+/* A step is one batch, or with a joint mix one of each modality, whose losses are added.
+ *
+ * um_step_begin - the model's gradients are zeroed
+ * um_step_add   - a batch: its gradients are added to the model's
+ * um_step_end   - the losses of all of it
+ *
+ * UM_ENONFINITE: a loss is not finite; the gradients are worthless then, and running statistics
+ * may be. */
+UM_API UM_RESULT_USED int um_step_begin(struct um_step *s, int64_t step, int64_t epoch);
+UM_API UM_RESULT_USED int um_step_add(struct um_step *s, const struct um_batch *b);
+UM_API UM_RESULT_USED int um_step_end(struct um_step *s, struct um_losses *out);
+
+/* um_step_follow - after the update: teacher and centres follow (7.1, 7.3) */
+UM_API UM_RESULT_USED int um_step_follow(struct um_step *s, double momentum);
+
+/* um_step_judge - L_vl of a held-out batch by running statistics, without masks, and the vectors
+ * v, r [N,E] (host, or NULL): a volume with its slices, as in training */
+UM_API UM_RESULT_USED int um_step_judge(struct um_step *s, const struct um_batch *b, double *loss,
+                                        float *v, float *r);
+
+/* bytes of device memory that activations needed at most so far */
+UM_API size_t um_step_peak(const struct um_step *s);
 
 #endif

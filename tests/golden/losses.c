@@ -13,7 +13,7 @@ static int run_clip(struct gold *g)
     UM_TRY(um_nn_begin(g->nn, true, true, 0, 0));
     v = um_model_project_vision(g->nn, g->m, UM_3D, gold_input(g, "cls"));
     r = um_model_project_text(g->nn, g->m, UM_3D, gold_input(g, "text"));
-    L = um_model_contrastive(g->nn, g->m, v, r);
+    L = um_model_contrastive(g->nn, g->m, v, r, NULL);
     UM_TRY(gold_judge_var(g, "vectors/v", v));
     UM_TRY(gold_judge_var(g, "vectors/r", r));
     UM_TRY(gold_judge_var(g, "loss/vl", L));

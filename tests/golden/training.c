@@ -160,7 +160,7 @@ static int losses(struct run *r, int64_t k, struct um_var *L[3], struct um_disti
     h    = um_model_text(nn, m, ids->dim[0], ids->dim[1], ids->data, mask->data);
     L[0] = um_model_contrastive(nn, m,
                                 um_model_project_vision(nn, m, mod, um_slice_tokens(nn, y, 0, 1)),
-                                um_model_project_text(nn, m, mod, h));
+                                um_model_project_text(nn, m, mod, h), NULL);
     um_model_distill(nn, m, y, r->teacher, um_model_vision(nn, r->teacher, mod, in, NULL),
                      r->centres, &o, d);
     L[1] = d->icl;

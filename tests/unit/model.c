@@ -264,7 +264,7 @@ static double contrastive(struct um_nn *nn, struct um_model *m, const float *v, 
 
     OK(um_nn_begin(nn, false, false, 0, 0));
     L = um_model_contrastive(nn, m, um_nn_input(nn, UM_F32, 2, (int64_t[]){ n, e }, v),
-                             um_nn_input(nn, UM_F32, 2, (int64_t[]){ n, e }, r));
+                             um_nn_input(nn, UM_F32, 2, (int64_t[]){ n, e }, r), NULL);
     OK(um_nn_status(nn));
     OK(um_nn_read(nn, L, &x));
     return (double)x;
@@ -469,7 +469,7 @@ static void a_training_step_descends(void **state)
         v = um_slice_tokens(nn, um_model_vision(nn, m, UM_3D, v, NULL), 0, 1);
         r = um_model_text(nn, m, 4, 2, id, NULL);
         r = um_model_project_text(nn, m, UM_3D, r);
-        L = um_model_contrastive(nn, m, um_model_project_vision(nn, m, UM_3D, v), r);
+        L = um_model_contrastive(nn, m, um_model_project_vision(nn, m, UM_3D, v), r, NULL);
         OK(um_nn_status(nn));
         OK(um_nn_read(nn, L, &loss[k]));
         if (k == 1)
@@ -664,7 +664,7 @@ static float step_of(bool recompute, float *grad, size_t *peak, float *attn)
         v = um_nn_input(nn, UM_F32, 4, (int64_t[]){ 2, 8, 32, 32 }, x);
         v = um_slice_tokens(nn, um_model_vision(nn, m, UM_3D, v, a->data), 0, 1);
         r = um_model_project_text(nn, m, UM_3D, um_model_text(nn, m, 2, 4, id, on));
-        L = um_model_contrastive(nn, m, um_model_project_vision(nn, m, UM_3D, v), r);
+        L = um_model_contrastive(nn, m, um_model_project_vision(nn, m, UM_3D, v), r, NULL);
         OK(um_nn_backward(nn, L));
         OK(um_nn_read(nn, L, &loss));
         OK(um_nn_read(nn, a, attn));
