@@ -103,7 +103,7 @@ static const struct um_model_config presets[] = {
       .text_positions = 128,
       .embed          = 64,
       .proj_hidden    = 256,
-      HEAD(1024, 256, 64),
+      HEAD(512, 256, 64),
       COMMON },
     { .preset         = "vit-ti",
       .width          = 192,

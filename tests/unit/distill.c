@@ -359,7 +359,7 @@ static void losses_are_the_definition(void **state)
 
 /* points 8 and 9: logits of 0 give log M; student = teacher with one temperature and no centre the
  * mean entropy of q, to which qmean's rows add up */
-static void losses_of_known_cases(void **state)
+static void check_8_and_9_known_losses(void **state)
 {
     const struct um_distill_opts one = { .tau_s = 0.1f, .tau_t = 0.1f };
     static float                 z[N * M];
@@ -516,7 +516,7 @@ int main(void)
         cmocka_unit_test(rows_have_no_length_and_logits_are_cosines),
         cmocka_unit_test(a_frozen_context_sees_each_models_prototypes),
         cmocka_unit_test(losses_are_the_definition),
-        cmocka_unit_test(losses_of_known_cases),
+        cmocka_unit_test(check_8_and_9_known_losses),
         cmocka_unit_test(centres_follow_the_teacher),
         cmocka_unit_test(gradients_match_differences),
         cmocka_unit_test(misfits_are_named),

@@ -84,7 +84,7 @@ static double distance(const float *a, const float *b, int64_t n)
 
 /* ---- counts ---- */
 
-static void parameter_counts(void **state)
+static void check_1_parameter_counts(void **state)
 {
     struct um_model_config cfg;
     struct um_model       *m;
@@ -221,7 +221,7 @@ static void bad_configurations_are_refused(void **state)
 /* ---- section 12 ---- */
 
 /* point 4: over a sequence, [CLS]'s share included, Eq. 1 sums to 1 */
-static void attention_sums_to_one(void **state)
+static void check_4_attention_sums_to_one(void **state)
 {
     struct um_model *m  = preset("tiny", 3);
     struct um_nn    *nn = context(UM_F32);
@@ -271,7 +271,7 @@ static double contrastive(struct um_nn *nn, struct um_model *m, const float *v, 
 }
 
 /* point 5 */
-static void contrastive_loss_known_values(void **state)
+static void check_5_contrastive_loss(void **state)
 {
     const float      eye[16]  = { 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1 };
     const float      same[16] = { 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0 };
@@ -296,7 +296,7 @@ static void contrastive_loss_known_values(void **state)
 }
 
 /* point 11: a volume constant along z embeds in every slab as its slice does */
-static void inflated_kernel_embeds_slices(void **state)
+static void check_11_inflated_kernel_embeds_slices(void **state)
 {
     struct um_model *m  = preset("phantom", 9);
     struct um_nn    *nn = context(UM_F32);
@@ -709,13 +709,13 @@ static void steps_allocate_once_and_recompute_exactly(void **state)
 int main(void)
 {
     const struct CMUnitTest all[] = {
-        cmocka_unit_test(parameter_counts),
+        cmocka_unit_test(check_1_parameter_counts),
         cmocka_unit_test(decay_is_for_matrices),
         cmocka_unit_test(configuration_goes_both_ways),
         cmocka_unit_test(bad_configurations_are_refused),
-        cmocka_unit_test(attention_sums_to_one),
-        cmocka_unit_test(contrastive_loss_known_values),
-        cmocka_unit_test(inflated_kernel_embeds_slices),
+        cmocka_unit_test(check_4_attention_sums_to_one),
+        cmocka_unit_test(check_5_contrastive_loss),
+        cmocka_unit_test(check_11_inflated_kernel_embeds_slices),
         cmocka_unit_test(grids_are_resized_bicubically),
         cmocka_unit_test(text_ignores_what_is_masked),
         cmocka_unit_test(input_is_scaled_as_configured),
