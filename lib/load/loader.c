@@ -2,9 +2,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "load/loader.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "load/loader_int.h"
 #include "stream/message.h"
@@ -155,6 +157,11 @@ static int check_pipe(const struct um_loader *l)
 
 static int start(struct um_loader *l)
 {
+    if (l->o.data->pipe) {
+        if (pipe(l->wake) != 0)
+            return um_fail_errno("pipe");
+        um_reader_wake(l->o.data->reader, &l->wake[0]);
+    }
     if (!(l->thread = calloc((size_t)l->o.workers, sizeof *l->thread)))
         return um_fail(UM_ENOMEM, "out of memory");
     for (; l->nthread < l->o.workers; l->nthread++)
@@ -183,14 +190,15 @@ int um_loader_open(struct um_loader **out, const struct um_loader_opts *opts)
 
     if (!l)
         return um_fail(UM_ENOMEM, "out of memory");
-    l->o         = *opts;
-    l->o.ranks   = opts->ranks > 0 ? opts->ranks : 1;
-    l->o.window  = opts->window > 0 ? opts->window : WINDOW;
-    l->o.workers = opts->workers < 1 || opts->data->pipe ? 1 : opts->workers;
-    l->o.workers = l->o.workers > MOST_WORKERS ? MOST_WORKERS : l->o.workers;
-    l->per_step  = um_sampler_per_step(opts->sampler);
-    l->nslot     = l->per_step == 1 ? 3 : 4; /* a step in use, the others ahead */
-    l->total     = (opts->to - opts->from) * l->per_step;
+    l->wake[0] = l->wake[1] = -1;
+    l->o                    = *opts;
+    l->o.ranks              = opts->ranks > 0 ? opts->ranks : 1;
+    l->o.window             = opts->window > 0 ? opts->window : WINDOW;
+    l->o.workers            = opts->workers < 1 || opts->data->pipe ? 1 : opts->workers;
+    l->o.workers            = l->o.workers > MOST_WORKERS ? MOST_WORKERS : l->o.workers;
+    l->per_step             = um_sampler_per_step(opts->sampler);
+    l->nslot                = l->per_step == 1 ? 3 : 4; /* a step in use, the others ahead */
+    l->total                = (opts->to - opts->from) * l->per_step;
     init_locks(l);
     if ((st = check_pipe(l)) < 0 || (st = reserve(l)) < 0 || (st = start(l)) < 0) {
         um_loader_close(l);
@@ -198,6 +206,15 @@ int um_loader_open(struct um_loader **out, const struct um_loader_opts *opts)
     }
     *out = l;
     return UM_OK;
+}
+
+/* the thread that may be waiting for a pipe */
+static void wake(const struct um_loader *l)
+{
+    const char byte = 0;
+
+    while (l->wake[1] >= 0 && write(l->wake[1], &byte, 1) < 0 && errno == EINTR)
+        ;
 }
 
 void um_loader_close(struct um_loader *l)
@@ -208,8 +225,14 @@ void um_loader_close(struct um_loader *l)
     l->stop = true;
     pthread_cond_broadcast(&l->given_cond);
     pthread_mutex_unlock(&l->lock);
+    wake(l);
     for (int i = 0; i < l->nthread; i++)
         pthread_join(l->thread[i], NULL);
+    if (l->wake[0] >= 0) {
+        um_reader_wake(l->o.data->reader, NULL);
+        (void)close(l->wake[0]);
+        (void)close(l->wake[1]);
+    }
     for (int i = 0; i < l->nslot && l->slot; i++) {
         struct um_slot *s = &l->slot[i];
 

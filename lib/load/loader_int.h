@@ -36,6 +36,8 @@ struct um_loader {
     int64_t         begun; /* batches that have a slot */
     int64_t         given; /* batches the caller is done with */
 
+    int wake[2]; /* of a pipe's reader: closing the loader writes into it */
+
     int64_t taken; /* batches handed to the caller, who alone looks at these two */
     double  waited;
 

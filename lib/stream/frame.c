@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -111,6 +112,20 @@ void um_inflate_seek(struct um_inflate *f, int64_t at, int64_t end)
     f->used = f->in.n = 0;
 }
 
+/* until read() will not wait; UM_ESTOPPED: until we are not to read any more */
+static int wait_input(const struct um_inflate *f)
+{
+    struct pollfd p[2] = { { .fd = f->fd, .events = POLLIN }, { .events = POLLIN } };
+
+    if (!f->wake || f->at >= 0)
+        return UM_OK;
+    p[1].fd = *f->wake;
+    while (poll(p, 2, -1) < 0)
+        if (errno != EINTR)
+            return um_fail_errno("poll");
+    return p[1].revents ? um_fail(UM_ESTOPPED, "stopped while waiting for input") : UM_OK;
+}
+
 /* more bytes behind those that are there; f->eof when there are none */
 static int fill(struct um_inflate *f)
 {
@@ -125,6 +140,7 @@ static int fill(struct um_inflate *f)
     UM_TRY(um_buf_need(&f->in, want));
     if (f->at >= 0 && f->end - f->at < (int64_t)want)
         want = (size_t)(f->end - f->at);
+    UM_TRY(wait_input(f));
     do {
         got = f->at < 0 ? read(f->fd, f->in.p + f->in.n, want)
                         : pread(f->fd, f->in.p + f->in.n, want, f->at);

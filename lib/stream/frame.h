@@ -25,6 +25,7 @@ struct um_inflate {
     int64_t       at, end;
     uint64_t      pos; /* bytes consumed, from the first one */
     bool          eof;
+    const int    *wake; /* a descriptor: as soon as it has something to read, we give up; or NULL */
     struct um_buf in;
     size_t        used; /* of in */
     struct um_buf out;  /* content of the last frame */

@@ -91,6 +91,11 @@ int um_reader_rename(struct um_reader *r, const char *name)
     return UM_OK;
 }
 
+void um_reader_wake(struct um_reader *r, const int *fd)
+{
+    r->in.wake = fd;
+}
+
 static int cut(void)
 {
     return um_fail(UM_EFORMAT, "cut");

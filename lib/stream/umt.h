@@ -26,6 +26,10 @@ UM_API void               um_reader_close(struct um_reader *r); /* takes NULL */
 /* the name that messages say, instead of the path */
 UM_API UM_RESULT_USED int um_reader_rename(struct um_reader *r, const char *name);
 
+/* um_reader_wake - from now on give up with UM_ESTOPPED when *fd has something to read: so that
+ * another thread can end a wait for a pipe. NULL: no more. *fd is the caller's. */
+UM_API void um_reader_wake(struct um_reader *r, const int *fd);
+
 /* um_reader_next - the next thing in the stream.
  *   UM_NEXT_RECORD (1)  *rec, allocated in `arena`, valid until the arena is reset
  *   UM_NEXT_PART   (2)  a new part begins: um_reader_header() is its header (always comes first)
