@@ -179,11 +179,6 @@ int um_data_open(struct um_data **out, char **files)
 
 /* ---- reading one ---- */
 
-const char *um_data_key(const struct um_data *d, const struct um_item *item)
-{
-    return um_index_key(d->file[item->file], item->record);
-}
-
 int64_t um_data_values(const struct um_data *d, enum um_modality mod)
 {
     const struct um_model_config *c = &d->cfg;
@@ -205,5 +200,6 @@ int um_data_read(const struct um_data *d, const struct um_item *item, enum um_mo
         return um_fail(UM_EMISMATCH, "%s: record %s: changed while it was being trained on",
                        d->path[item->file], rec->key);
     um_record_sample(&d->cfg, rec, item, mod, draw, s);
+    s->key = rec->key;
     return UM_OK;
 }

@@ -82,6 +82,8 @@ struct um_sample {
     uint8_t *mask;   /* [length] */
     int64_t  length; /* ids to hand out: no more than are stored */
     uint64_t text;   /* out: hash of ids and mask, padding left out: the same for equal texts */
+
+    const char *key; /* out: of um_data_read; as long as its arena has it */
 };
 
 /* um_data_read - one record of a file, once scanned. Thread safe; arena is the caller's, for the
@@ -90,7 +92,6 @@ UM_API UM_RESULT_USED int um_data_read(const struct um_data *d, const struct um_
                                        enum um_modality mod, const struct um_draw *draw,
                                        struct um_arena *arena, struct um_sample *s);
 
-UM_API const char *um_data_key(const struct um_data *d, const struct um_item *item);
 /* floats of one x */
 UM_API int64_t um_data_values(const struct um_data *d, enum um_modality mod);
 

@@ -64,7 +64,7 @@ static int read_one(struct um_loader *l, struct um_slot *s, int64_t i, struct um
     um_arena_reset(arena);
     UM_TRY(um_data_read(d, item, s->batch.mod, &draw, arena, &to));
     s->batch.text[i] = to.text;
-    um_loader_note(s, i, item, um_data_key(d, item));
+    um_loader_note(s, i, item, to.key);
     return UM_OK;
 }
 

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "load/loader_int.h"
-#include "stream/message.h"
 
 enum { MOST_WORKERS = 256, WINDOW = 1024, ASK_MS = 100 };
 

@@ -34,6 +34,15 @@ static int scan_one(void *arg, int64_t task, int worker)
     return st < 0 ? um_context(st, "%s: record %s", sc->d->path[file], rec->key) : UM_OK;
 }
 
+static int other_length(const struct um_data *d, const struct um_seen *s)
+{
+    char key[UM_MAX_KEY + 1];
+
+    UM_TRY(um_index_key(d->file[s->item.file], s->item.record, key));
+    return um_fail(UM_ESHAPE, "%s: record %s: %lld ids where the records before have %lld",
+                   d->path[s->item.file], key, (long long)s->ids, (long long)d->length);
+}
+
 /* in the order of the files: lists, the one length of ids, the digest */
 static int gather(const struct scan *sc, int64_t n)
 {
@@ -45,9 +54,7 @@ static int gather(const struct scan *sc, int64_t n)
         if (s->part != UM_PART_TRAIN && s->part != UM_PART_VALID)
             continue;
         if (d->length && s->ids != d->length)
-            return um_fail(UM_ESHAPE, "%s: record %s: %lld ids where the records before have %lld",
-                           d->path[s->item.file], um_data_key(d, &s->item), (long long)s->ids,
-                           (long long)d->length);
+            return other_length(d, s);
         d->length = s->ids;
         UM_TRY(um_items_add(s->part == UM_PART_TRAIN ? &d->train[s->mod] : &d->valid[s->mod],
                             &s->item));

@@ -276,11 +276,11 @@ static int input_of(const struct um_feed *f, int64_t i)
     return lo;
 }
 
-const char *um_feed_key(const struct um_feed *f, int64_t i)
+int um_feed_key(struct um_feed *f, int64_t i, char key[UM_MAX_KEY + 1])
 {
     const struct input *in = &f->in[input_of(f, i)];
 
-    return um_index_key(in->ix, i - in->first);
+    return um_index_key(in->ix, i - in->first, key);
 }
 
 int um_feed_read(struct um_feed *f, int64_t i, struct um_arena *arena, struct um_record **rec,

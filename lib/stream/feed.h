@@ -27,7 +27,7 @@ UM_API UM_RESULT_USED int um_feed_next(struct um_feed *f, struct um_arena *arena
                                        struct um_record **rec, int *input);
 /* records 0..n-1 of all files, in order, when `random` */
 UM_API int64_t            um_feed_count(const struct um_feed *f);
-UM_API const char        *um_feed_key(const struct um_feed *f, int64_t i);
+UM_API UM_RESULT_USED int um_feed_key(struct um_feed *f, int64_t i, char key[UM_MAX_KEY + 1]);
 UM_API UM_RESULT_USED int um_feed_read(struct um_feed *f, int64_t i, struct um_arena *arena,
                                        struct um_record **rec, int *input);
 

@@ -39,46 +39,61 @@ int um_merge_open(struct um_merge **merge, const char *path, enum um_unmatched u
     return UM_OK;
 }
 
-static int64_t partner(struct um_merge *m, const char *key)
+/* 1 and the number of the record with that key, or 0 */
+static int partner(struct um_merge *m, const char *key, int64_t *i)
 {
-    const int64_t i = um_index_find(m->ix, key, 0);
+    const int found = um_index_find(m->ix, key, 0, i);
 
-    if (i >= 0)
-        m->met[i] = true;
-    return i;
+    if (found > 0)
+        m->met[*i] = true;
+    return found;
 }
 
-void um_merge_seen(struct um_merge *m, const char *key)
+int um_merge_seen(struct um_merge *m, const char *key)
 {
-    if (m)
-        (void)partner(m, key);
+    int64_t i;
+
+    return m ? partner(m, key, &i) : 0;
 }
 
 int um_merge_record(struct um_merge *m, struct um_arena *a, struct um_record *rec)
 {
-    const int64_t     i = m ? partner(m, rec->key) : -1;
     struct um_record *from;
+    int64_t           i;
 
     if (!m)
         return 1;
-    if (i < 0 && m->unmatched == UM_UNMATCHED_ERROR)
+    const int found = partner(m, rec->key, &i);
+    UM_TRY(found);
+    if (!found && m->unmatched == UM_UNMATCHED_ERROR)
         return um_fail(UM_EMISSING, "record %s: %s has no such key", rec->key, m->path);
-    if (i < 0)
+    if (!found)
         return m->unmatched == UM_UNMATCHED_KEEP;
     UM_TRY(um_index_read(m->ix, i, a, &from));
     UM_TRY(um_record_merge(a, rec, from));
     return 1;
 }
 
+/* the first record that nobody asked for */
+static int unmet(struct um_merge *m)
+{
+    char key[UM_MAX_KEY + 1];
+
+    for (int64_t i = 0; i < um_index_count(m->ix); i++) {
+        if (m->met[i])
+            continue;
+        UM_TRY(um_index_key(m->ix, i, key));
+        return um_fail(UM_EMISSING, "%s: record %s has no partner", m->path, key);
+    }
+    return UM_OK;
+}
+
 int um_merge_close(struct um_merge *m, int st)
 {
     if (!m)
         return st;
-    if (m->unmatched == UM_UNMATCHED_ERROR && m->met)
-        for (int64_t i = 0; i < um_index_count(m->ix) && st >= 0; i++)
-            if (!m->met[i])
-                st = um_fail(UM_EMISSING, "%s: record %s has no partner", m->path,
-                             um_index_key(m->ix, i));
+    if (m->unmatched == UM_UNMATCHED_ERROR && m->met && st >= 0)
+        st = unmet(m);
     um_index_close(m->ix);
     free(m->met);
     free(m);

@@ -17,8 +17,9 @@ UM_API UM_RESULT_USED int um_merge_open(struct um_merge **m, const char *path,
  * um_record_merge. NULL m: 1 */
 UM_API UM_RESULT_USED int um_merge_record(struct um_merge *m, struct um_arena *a,
                                           struct um_record *rec);
-/* um_merge_seen - a record of that key was there, though it is not wanted. Takes NULL */
-UM_API void um_merge_seen(struct um_merge *m, const char *key);
+/* um_merge_seen - a record of that key was there, though it is not wanted. Takes NULL. <0: the
+ * index could not be read */
+UM_API UM_RESULT_USED int um_merge_seen(struct um_merge *m, const char *key);
 /* um_merge_close - UM_EMISSING if st >= 0 and a record of the file never had a partner, and that is
  * an error. Returns st or its own error. Takes NULL */
 UM_API UM_RESULT_USED int um_merge_close(struct um_merge *m, int st);

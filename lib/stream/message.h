@@ -16,7 +16,6 @@
 
 #define UM_MAX_NEST 32
 #define UM_MAX_VALUES (1 << 20)
-#define UM_MAX_KEY 1024
 #define UM_MAX_NAME 255
 #define UM_TENSOR_MAX ((uint64_t)UINT32_MAX)                     /* bytes of a tensor */
 #define UM_FRAME_MAX (((uint64_t)1 << 32) + ((uint64_t)1 << 26)) /* bytes of a frame's content */

@@ -25,7 +25,7 @@ static int in_order(struct um_pick *p, struct um_arena *arena)
 
             UM_TRY(go > 0 ? p->each(p->user, rec, input) : go);
         } else {
-            um_merge_seen(p->merge, rec->key);
+            UM_TRY(um_merge_seen(p->merge, rec->key));
         }
         um_arena_reset(arena);
     }
@@ -38,19 +38,21 @@ static int choose(struct um_pick *p, struct um_arena *arena, int64_t *number, do
 {
     *n = 0;
     for (int64_t i = 0; i < um_feed_count(p->feed); i++) {
-        const char       *key = um_feed_key(p->feed, i);
         struct um_record *rec;
-        int               go = um_select_key(p->select, i, key), input;
+        char              key[UM_MAX_KEY + 1];
+        int               input;
 
+        UM_TRY(um_feed_key(p->feed, i, key));
+        int go = um_select_key(p->select, i, key);
         if (!go)
-            um_merge_seen(p->merge, key);
+            UM_TRY(um_merge_seen(p->merge, key));
         if (go && (p->meta || p->merge)) {
             UM_TRY(um_feed_read(p->feed, i, arena, &rec, &input));
             UM_TRY(go = complete(p, arena, rec));
             um_arena_reset(arena);
         }
         if (go) {
-            draw[*n]       = um_select_draw(p->seed, um_feed_key(p->feed, i));
+            draw[*n]       = um_select_draw(p->seed, key);
             number[(*n)++] = i;
         }
     }

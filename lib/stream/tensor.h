@@ -78,6 +78,8 @@ UM_API UM_RESULT_USED int um_value_copy(struct um_arena *a, const struct um_valu
 UM_API bool               um_value_equal(const struct um_value *a,
                                          const struct um_value *b); /* floats: same bits */
 
+#define UM_MAX_KEY 1024 /* bytes of a key, without its NUL */
+
 /* one record: key unique within its part, 1..1024 bytes of UTF-8 without control characters */
 struct um_record {
     const char       *key;

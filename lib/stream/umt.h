@@ -1,8 +1,8 @@
 /* umt.h - reading and writing tensor streams (.umt); the format is umt(5)
  *
  * A stream is one or more parts; a part is a header, records, a trailer, and (in files) an index.
- * One record is in memory at a time; memory does not grow with the stream but for the index (16
- * bytes and the key a record).
+ * One record is in memory at a time; memory does not grow with the stream but for what tells keys
+ * that come twice (22 to 43 bytes a record) and the writer's index (16 bytes and the key).
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_STREAM_UMT_H
@@ -50,12 +50,12 @@ UM_API int64_t um_reader_size(const struct um_reader *r);
 
 /* Random access by the index (regular files whose every part has one).
  * um_index_open UM_EUNSUPPORTED: no index ("written to a pipe: um-cat makes one").
- * Records are numbered 0..n-1 over all parts in file order. */
+ * Records are numbered 0..n-1 over all parts in file order. The index stays in the file: in memory
+ * are 8 bytes to 32 records. UM_EFORMAT from any of the calls: damaged, or changed meanwhile. */
 struct um_index;
 UM_API UM_RESULT_USED int     um_index_open(struct um_index **ix, const char *path);
 UM_API void                   um_index_close(struct um_index *ix);
 UM_API int64_t                um_index_count(const struct um_index *ix);
-UM_API const char            *um_index_key(const struct um_index *ix, int64_t i);
 UM_API const struct um_value *um_index_header(const struct um_index *ix,
                                               int64_t                i); /* of i's part */
 /* parts, and the header of each: a part without records has one too */
@@ -64,8 +64,12 @@ UM_API const struct um_value *um_index_part_header(const struct um_index *ix, in
 /* thread safe: any number of threads may read at once (pread), each with its own arena */
 UM_API UM_RESULT_USED int um_index_read(struct um_index *ix, int64_t i, struct um_arena *arena,
                                         struct um_record **rec);
-/* first record with that key from `from` on, or -1 */
-UM_API int64_t um_index_find(const struct um_index *ix, const char *key, int64_t from);
+/* the key of record i; thread safe */
+UM_API UM_RESULT_USED int um_index_key(struct um_index *ix, int64_t i, char key[UM_MAX_KEY + 1]);
+/* um_index_find - the first record with that key from `from` on: 1 and *i, or 0. The first search
+ * reads all keys; from then on 16 to 32 bytes a record are in memory. Thread safe. */
+UM_API UM_RESULT_USED int um_index_find(struct um_index *ix, const char *key, int64_t from,
+                                        int64_t *i);
 
 /* ---- writing ---- */
 

@@ -48,12 +48,15 @@ static void by_index(const char *path, struct um_arena *a)
 {
     struct um_index  *ix;
     struct um_record *rec;
+    char              key[UM_MAX_KEY + 1];
+    int64_t           found;
 
     if (um_index_open(&ix, path) < 0)
         return;
     for (int64_t i = 0; i < um_index_count(ix); i++) {
-        (void)um_index_find(ix, um_index_key(ix, i), 0);
-        if (um_index_read(ix, i, a, &rec) == UM_OK && strcmp(rec->key, um_index_key(ix, i)) != 0)
+        if (um_index_key(ix, i, key) < 0 || um_index_find(ix, key, 0, &found) != 1)
+            abort();
+        if (um_index_read(ix, i, a, &rec) == UM_OK && strcmp(rec->key, key) != 0)
             abort();
         um_arena_reset(a);
     }

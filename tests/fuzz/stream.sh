@@ -25,7 +25,7 @@ trap 'rm -rf "$work"' EXIT
 
 read -ra packages <<<"$(pkg-config --cflags --libs libzstd libxxhash libutf8proc)"
 sources=("$top"/lib/base/*.c)
-for s in frame index ledger message reader tensor value writer; do sources+=("$top/lib/stream/$s.c"); done
+for s in frame index index_entry index_find ledger message reader tensor value writer; do sources+=("$top/lib/stream/$s.c"); done
 flags=(-std=c11 -g -I"$top/lib" -D_POSIX_C_SOURCE=200809L -DUM_VERSION='"fuzz"')
 
 ${CC:-cc} -O2 "${flags[@]}" -o "$work/damage" "$top/tests/fuzz/damage.c" "${sources[@]}" \

@@ -287,7 +287,8 @@ static void random_access(void **state)
     struct um_index *ix;
     struct reading   job[4];
     pthread_t        thread[4];
-    char             key[64];
+    char             key[64], got[UM_MAX_KEY + 1];
+    int64_t          found;
 
     (void)state;
     write_stream(at("a.umt"), 3, 11, 1, true, false);
@@ -298,12 +299,14 @@ static void random_access(void **state)
         double part;
 
         (void)snprintf(key, sizeof key, "p%d/s\xc3\xa9%d", i / 3, i);
-        assert_string_equal(um_index_key(ix, i), key);
-        assert_int_equal(um_index_find(ix, key, 0), i);
-        assert_int_equal(um_index_find(ix, key, i + 1), -1);
+        OK(um_index_key(ix, i, got));
+        assert_string_equal(got, key);
+        assert_int_equal(um_index_find(ix, key, 0, &found), 1);
+        assert_int_equal(found, i);
+        assert_int_equal(um_index_find(ix, key, i + 1, &found), 0);
         assert_true(um_map_num(um_index_header(ix, i), "part", &part) && (int)part == i / 11);
     }
-    assert_int_equal(um_index_find(ix, "p", 0), -1);
+    assert_int_equal(um_index_find(ix, "p", 0, &found), 0);
     for (int t = 0; t < 4; t++) {
         job[t] = (struct reading){ .ix = ix, .n = 33, .step = 1 + 3 * t };
         assert_int_equal(pthread_create(&thread[t], NULL, read_some, &job[t]), 0);
@@ -321,6 +324,47 @@ static void random_access(void **state)
     spill(at("b.umt"), "", 0);
     assert_int_equal(um_index_open(&ix, at("b.umt")), UM_EFORMAT);
     assert_int_equal(um_index_open(&ix, dir), UM_EUNSUPPORTED);
+}
+
+/* many entries a part: they are read from the file where they are needed, and must be what they
+ * were when it was opened */
+static void a_long_index(void **state)
+{
+    enum { N = 150, HALF = N / 2 };
+    struct um_index  *ix;
+    struct um_arena  *a;
+    struct um_record *rec;
+    char              key[64], got[UM_MAX_KEY + 1];
+    int64_t           found;
+
+    (void)state;
+    OK(um_arena_new(&a));
+    write_stream(at("a.umt"), 2, HALF, 1, false, false);
+    OK(um_index_open(&ix, at("a.umt")));
+    assert_int_equal(um_index_count(ix), N);
+    for (int k = 0, i = 0; k < N; k++, i = (i + 37) % N) { /* in leaps: another block each time */
+        (void)snprintf(key, sizeof key, "p%d/s\xc3\xa9%d", i / 3, i);
+        OK(um_index_key(ix, i, got));
+        assert_string_equal(got, key);
+        assert_int_equal(um_index_find(ix, key, 0, &found), 1);
+        assert_int_equal(found, i);
+        OK(um_index_read(ix, i, a, &rec));
+        assert_true(same_record(rec, make_record(a, i, false)));
+        um_arena_reset(a);
+    }
+    assert_int_equal(um_index_find(ix, "p0/s", 0, &found), 0);
+    struct stat sb;
+    const int   fd = open(at("a.umt"), O_RDWR);
+    assert_int_equal(fstat(fd, &sb), 0);
+    assert_int_equal(pwrite(fd, "!", 1, sb.st_size - 40 - 3), 1); /* in the last key */
+    OK(um_index_key(ix, N - 33, got));
+    assert_int_equal(um_index_key(ix, N - 2, got), UM_EFORMAT);
+    assert_non_null(strstr(um_errmsg(), "a.umt: the index has changed since it was opened"));
+    assert_int_equal(um_index_read(ix, N - 2, a, &rec), UM_EFORMAT);
+    (void)close(fd);
+    um_index_close(ix);
+    assert_int_equal(um_index_open(&ix, at("a.umt")), UM_EFORMAT);
+    um_arena_free(a);
 }
 
 /* ---- damage ---- */
@@ -680,6 +724,7 @@ int main(void)
         cmocka_unit_test(packed_gives_the_same_bytes),
         cmocka_unit_test(joined_by_cat),
         cmocka_unit_test(random_access),
+        cmocka_unit_test(a_long_index),
         cmocka_unit_test(no_flipped_bit_gives_other_values),
         cmocka_unit_test(no_cut_is_taken_for_the_whole),
         cmocka_unit_test(lost_doubled_and_moved_frames_show),
