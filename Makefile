@@ -6,6 +6,7 @@
 #   make install    prefix=/usr/local DESTDIR=        make info       what was found
 #   make static     tools that need no libum.so       make clean      remove $(BUILD)
 #   make cuda       the plug-in for GPUs (part of all where nvcc is found)
+#   make mpi        the plug-in for many processes (part of all where mpicc is found)
 #
 # SAN=1 address and undefined sanitizers, SAN=thread the thread sanitizer; V=1 shows the commands.
 
@@ -47,6 +48,11 @@ PKGS    := $(MSGPACK) libzstd libjpeg libpng libdeflate jansson libutf8proc libx
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS)) -isystem /usr/include/nifti
 PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS)) -lnifti2 -lznz -ldnnl -lpthread -lm -ldl
 NVCC    ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc /usr/local/cuda/bin/nvcc) $(shell command -v nvcc 2>/dev/null))
+MPICC   ?= $(shell command -v mpicc 2>/dev/null)
+# what its wrapper adds: Open MPI, MPICH and Intel MPI all know -show; their headers are not ours to warn about
+MPI_SHOW   := $(if $(MPICC),$(shell $(MPICC) -show 2>/dev/null))
+MPI_CFLAGS := $(patsubst -I%,-isystem %,$(filter -I%,$(MPI_SHOW)))
+MPI_LIBS   := $(filter -L% -l% -Wl%,$(MPI_SHOW))
 ISAS    := $(if $(filter x86_64,$(ARCH)),sse2 avx2 avx512 avx512bf16,generic)
 
 ISA_sse2    := -DUM_ISA=sse2
@@ -55,8 +61,8 @@ ISA_avx512  := -DUM_ISA=avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma 
 ISA_avx512bf16 := $(subst UM_ISA=avx512,UM_ISA=avx512bf16,$(ISA_avx512)) -mavx512bf16
 ISA_generic := -DUM_ISA=generic
 
-# what the library and the plug-in must agree on, as one number (kernels/plugin.h)
-ABI_H    := $(addprefix kernels/,kernels.h backend.h plugin.h) $(addprefix lib/base/,dtype.h pool.h status.h)
+# what the library and its plug-ins must agree on, as one number (kernels/plugin.h)
+ABI_H    := $(addprefix kernels/,kernels.h backend.h plugin.h) $(addprefix lib/base/,dtype.h pool.h status.h) lib/ranks/plugin.h
 ABI      := $(shell cat $(ABI_H) | cksum | cut -d ' ' -f 1)
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Werror
 SANFLAGS := $(if $(filter 1,$(SAN)),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DUM_POISON,$(if $(filter thread,$(SAN)),-fsanitize=thread -DUM_POISON))
@@ -67,7 +73,8 @@ LINK     := $(SANFLAGS) $(LDFLAGS)
 
 # ---- what is built: found, never listed -------------------------------------------------------------
 
-LIB_C    := $(wildcard lib/*/*.c kernels/*.c) $(filter-out %/cpu.c,$(wildcard kernels/*/*.c))
+MPI_C    := lib/ranks/mpi.c
+LIB_C    := $(filter-out $(MPI_C),$(wildcard lib/*/*.c)) $(wildcard kernels/*.c) $(filter-out %/cpu.c,$(wildcard kernels/*/*.c))
 LIB_CXX  := $(wildcard lib/*/*.cpp)
 CPU_C    := $(wildcard kernels/*/cpu.c)
 TOOL_C   := $(wildcard tools/um-*.c)
@@ -75,6 +82,7 @@ UNIT_C   := $(wildcard tests/unit/*.c)
 OPS_C    := $(wildcard tests/ops/*.c)
 GOLDEN_C := $(wildcard tests/golden/*.c)
 BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+RANKS_C  := $(wildcard tests/ranks/*.c)
 CUDA_CU  := $(wildcard kernels/*.cu kernels/*/*.cu)
 MAN      := $(wildcard man/*.[1-9])
 
@@ -84,8 +92,8 @@ STATIC   := $(TOOL_C:tools/%.c=$(BUILD)/static/%)
 UNITS    := $(UNIT_C:tests/unit/%.c=$(BUILD)/unit/%)
 SONAME   := libum.so.$(SOMAJOR)
 
-.PHONY: all lib tools static nvcc cuda check units check-all tidy demo bench install uninstall info clean
-all: $(TOOLS) $(BUILD)/um.pc $(if $(filter demo check bench,$(MAKECMDGOALS)),,cuda)
+.PHONY: all lib tools static nvcc cuda mpi check units check-all tidy demo bench install uninstall info clean
+all: $(TOOLS) $(BUILD)/um.pc mpi $(if $(filter demo check bench,$(MAKECMDGOALS)),,cuda)
 lib: $(BUILD)/libum.so $(BUILD)/libum.a
 tools: $(TOOLS)
 static: $(STATIC)
@@ -119,7 +127,7 @@ $(BUILD)/libum.so: $(BUILD)/$(SONAME)
 $(BUILD)/libum.a: $(LIB_O)
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $(LIB_O)
 
-$(BUILD)/kernels/plugin.o $(BUILD)/kernels/cuda.cu.o: $(ABI_H)
+$(BUILD)/kernels/plugin.o $(BUILD)/kernels/cuda.cu.o $(BUILD)/lib/ranks/ranks.o $(BUILD)/lib/ranks/mpi.o: $(ABI_H)
 
 # the CUDA plug-in: built when nvcc is there; programs open it only when they find a GPU
 CUDA_ARCHS ?= 80 90 100
@@ -133,6 +141,12 @@ $(BUILD)/%.cu.o: %.cu
 $(BUILD)/libum-cuda.so: $(CUDA_O) $(BUILD)/libum.so
 	$(call say,LINK,$@)$(NVCC) -shared -o $@ $(CUDA_O) -L$(BUILD) -lum -lcublasLt -Xlinker -z,defs,-rpath,'$$ORIGIN',-rpath,$(dir $(NVCC))../lib64
 
+# the MPI plug-in: built when mpicc is there; programs open it only when more than one process was started
+mpi: $(if $(MPI_SHOW),$(BUILD)/libum-mpi.so)
+$(BUILD)/lib/ranks/mpi.o: OURS += $(MPI_CFLAGS)
+$(BUILD)/libum-mpi.so: $(MPI_C:%.c=$(BUILD)/%.o)
+	$(call say,LINK,$@)$(CC) $(LINK) -shared -Wl,-z,defs -o $@ $< $(MPI_LIBS)
+
 $(BUILD)/um-%: $(BUILD)/tools/um-%.o $(BUILD)/libum.so
 	$(call say,LINK,$@)$(CC) $(LINK) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $< -L$(BUILD) -lum -lm
 $(BUILD)/static/um-%: $(BUILD)/tools/um-%.o $(BUILD)/libum.a
@@ -141,6 +155,10 @@ $(BUILD)/static/um-%: $(BUILD)/tools/um-%.o $(BUILD)/libum.a
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libum.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(if $(LIB_CXX),$(CXX),$(CC)) $(LINK) -o $@ $(filter %.o,$^) $(BUILD)/libum.a $(PKG_LIBS) -lcmocka
+# started by mpirun, so with the shared library, which finds its plug-in
+$(BUILD)/ranks/%: $(BUILD)/tests/ranks/%.o $(BUILD)/libum.so
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(LINK) -Wl,-rpath,'$$ORIGIN/..' -o $@ $< -L$(BUILD) -lum -lm
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libum.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(if $(LIB_CXX),$(CXX),$(CC)) $(LINK) -o $@ $< $(BUILD)/libum.a $(PKG_LIBS)
@@ -149,7 +167,7 @@ $(BUILD)/unit/golden: $(GOLDEN_C:%.c=$(BUILD)/%.o)
 
 $(BUILD)/um.pc: Makefile
 	@mkdir -p $(@D)
-	$(Q)printf '%s\n' 'prefix=$(prefix)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
+	$(Q)printf '%s\n' 'prefix=$(prefix)' 'libdir=$${prefix}/lib' 'plugindir=$${libdir}' 'includedir=$${prefix}/include' '' \
 	  'Name: um' 'Description: vision-language pre-training on X-rays and CT, as Unix tools' 'Version: $(VERSION)' \
 	  'Requires.private: $(PKGS)' 'Libs: -L$${libdir} -lum' 'Cflags: -I$${includedir}/um' > $@
 
@@ -160,13 +178,13 @@ HEADERS := $(wildcard lib/*/*.h kernels/*.h kernels/*/*.h)
 install: all
 	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include/um
 	install -m 755 $(TOOLS) $(D)/bin/
-	install -m 755 $(BUILD)/$(SONAME) $(wildcard $(BUILD)/libum-cuda.so) $(D)/lib/
+	install -m 755 $(BUILD)/$(SONAME) $(wildcard $(BUILD)/libum-cuda.so $(BUILD)/libum-mpi.so) $(D)/lib/
 	ln -sf $(SONAME) $(D)/lib/libum.so
 	install -m 644 $(BUILD)/um.pc $(D)/lib/pkgconfig/
 	for h in $(HEADERS); do t=$${h#lib/}; install -d $(D)/include/um/$${t%/*} && install -m 644 $$h $(D)/include/um/$$t || exit 1; done
 	for m in $(MAN); do s=$${m##*.}; install -d $(D)/share/man/man$$s && install -m 644 $$m $(D)/share/man/man$$s/ || exit 1; done
 uninstall:
-	rm -f $(TOOLS:$(BUILD)/%=$(D)/bin/%) $(D)/lib/$(SONAME) $(D)/lib/libum.so $(D)/lib/libum-cuda.so $(D)/lib/pkgconfig/um.pc $(foreach m,$(notdir $(MAN)),$(D)/share/man/man$(lastword $(subst ., ,$(m)))/$(m))
+	rm -f $(TOOLS:$(BUILD)/%=$(D)/bin/%) $(D)/lib/$(SONAME) $(D)/lib/libum.so $(D)/lib/libum-cuda.so $(D)/lib/libum-mpi.so $(D)/lib/pkgconfig/um.pc $(foreach m,$(notdir $(MAN)),$(D)/share/man/man$(lastword $(subst ., ,$(m)))/$(m))
 	rm -rf $(D)/include/um
 
 info:
@@ -174,6 +192,7 @@ info:
 	@echo 'compiler   $(shell $(CC) --version | head -n 1)'
 	@for p in $(PKGS); do printf '%-10s %s\n' $$p "$$($(PKG_CONFIG) --modversion $$p 2>/dev/null || echo missing)"; done
 	@echo 'CUDA       $(if $(NVCC),$(NVCC): $(shell $(NVCC) --version 2>/dev/null | sed -n 's/.*release //p'),not found: the CPU alone)'
+	@echo 'MPI        $(if $(MPI_SHOW),$(MPICC): $(MPI_LIBS),not found: one process)'
 	@echo 'tools      $(notdir $(TOOLS))'
 
 clean:
@@ -189,7 +208,7 @@ PYTHON ?= python3
 bench: tools $(BENCH)
 	$(Q)BUILD=$(BUILD) PYTHON=$(PYTHON) tests/bench/run.sh "$(BENCH_ONLY)"
 
-units: $(UNITS) $(BENCH)
+units: $(UNITS) $(BENCH) mpi $(RANKS_C:tests/ranks/%.c=$(BUILD)/ranks/%)
 
 check: tools units
 	$(Q)BUILD=$(BUILD) SAN=$(SAN) tests/run.sh
@@ -199,10 +218,10 @@ check-all:
 	$(Q)MAKE='$(MAKE)' BUILD=$(BUILD) tests/check-all.sh
 
 # clang-tidy, a stamp per file, so that only what changed is read again
-TIDY := $(addprefix $(BUILD)/tidy/,$(LIB_C) $(CPU_C) $(TOOL_C) $(UNIT_C))
+TIDY := $(addprefix $(BUILD)/tidy/,$(LIB_C) $(CPU_C) $(TOOL_C) $(UNIT_C) $(RANKS_C) $(if $(MPI_SHOW),$(MPI_C)))
 tidy: $(TIDY:%=%.ok)
 $(BUILD)/tidy/%.ok: % .clang-tidy
 	@mkdir -p $(@D)
-	$(call say,TIDY,$<)clang-tidy --quiet $< -- -std=c11 $(OURS) $(if $(filter %/cpu.c,$<),$(ISA_$(lastword $(filter-out avx512%,$(ISAS))))) 2>/dev/null && touch $@
+	$(call say,TIDY,$<)clang-tidy --quiet $< -- -std=c11 $(OURS) $(if $(filter $(MPI_C),$<),$(MPI_CFLAGS)) $(if $(filter %/cpu.c,$<),$(ISA_$(lastword $(filter-out avx512%,$(ISAS))))) 2>/dev/null && touch $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

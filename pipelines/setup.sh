@@ -6,7 +6,8 @@ set -eu
 
 build='libc6-dev pkg-config libzstd-dev libjpeg-dev libpng-dev libnifti-dev
        libdeflate-dev libjansson-dev libutf8proc-dev libxxhash-dev libdnnl-dev'
-check='libcmocka-dev bats zstd mandoc python3 python3-zstandard python3-msgpack python3-numpy'
+check='libcmocka-dev bats zstd mandoc python3 python3-zstandard python3-msgpack python3-numpy
+       libopenmpi-dev openmpi-bin'
 all='gcc g++ clang clang-format clang-tidy shellcheck valgrind'
 
 case ${1:-build} in

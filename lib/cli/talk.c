@@ -118,8 +118,9 @@ int um_exit(const struct um_tool *tool, int st)
     um_cli_status_line(NULL);
     if (st >= 0 || st == UM_EPIPE)
         return 0;
-    if (st == UM_EUSAGE)
+    if (st == UM_EUSAGE && *um_errmsg())
         (void)um_fail(st, "%s; see %s --help", um_errmsg(), tool->name);
-    um_cli_line(tool->name, um_errmsg());
+    if (*um_errmsg()) /* else another process of this job says it */
+        um_cli_line(tool->name, um_errmsg());
     return st == UM_EUSAGE ? 2 : st == UM_ESTOPPED ? 75 : 1;
 }

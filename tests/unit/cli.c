@@ -209,6 +209,15 @@ static int exit_for(void *arg)
     return um_exit(&tool, *(int *)arg);
 }
 
+static int exit_silently(void *arg)
+{
+    const struct um_opt  none[] = { UM_OPT_END };
+    const struct um_tool tool   = { "um-test", "", NULL, NULL, none, NULL };
+
+    um_seterrmsg(""); /* another process says it */
+    return um_exit(&tool, *(int *)arg);
+}
+
 static void exit_codes(void **state)
 {
     static const int t[][2] = { { UM_OK, 0 },     { 1, 0 },          { UM_EPIPE, 0 },
@@ -221,6 +230,10 @@ static void exit_codes(void **state)
 
         assert_int_equal(s.code, t[i][1]);
         assert_int_equal(lines(s.err), t[i][1] != 0);
+        const struct seen none = in_child(exit_silently, &st);
+
+        assert_int_equal(none.code, t[i][1]);
+        assert_string_equal(none.err, "");
         if (st == UM_EFORMAT) /* nothing in a message moves the cursor or breaks the line */
             assert_string_equal(s.err, "um-test: file ??[31m: gone\n");
     }
