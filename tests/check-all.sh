@@ -59,7 +59,7 @@ formatted() {
 }
 
 scripts() {
-    git ls-files '*.sh' .ci/run | xargs shellcheck
+    git ls-files '*.sh' '*.slurm' .ci/run | xargs shellcheck
 }
 
 valgrind_units() {
