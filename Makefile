@@ -33,7 +33,7 @@ SHELL     := /bin/sh
 .DEFAULT_GOAL := all
 ifneq ($(filter demo check check-all bench,$(MAKECMDGOALS)),)
   ifeq ($(UM_NO_SETUP),)
-    SETUP := $(shell ./pipelines/setup.sh $(if $(filter check-all,$(MAKECMDGOALS)),all,$(if $(filter check bench,$(MAKECMDGOALS)),check,build)) >&2 || echo failed)
+    SETUP := $(shell ./pipelines/setup.sh $(if $(filter check-all,$(MAKECMDGOALS)),all,$(if $(filter check bench,$(MAKECMDGOALS)),check,demo)) >&2 || echo failed)
     ifneq ($(SETUP),)
       $(error packages are missing: see the message above)
     endif

@@ -56,6 +56,7 @@ train=(um-train --preset phantom --norm mgca --batch 32 --lr 5e-4 --warmup 1 --t
     --lambda-icl 0 --lambda-pcl 0 --select none --seed "$seed" -j "$threads")
 rm -rf "$dir/run" "$dir/random"
 "${train[@]}" --epochs "$epochs" -o "$dir/run" "$dir/xray.umt" "$dir/ct.umt"
+if command -v gnuplot >/dev/null; then um-plot -o "$dir/curves.png" "$dir/run"; fi
 "${train[@]}" --epochs 0 -q -o "$dir/random" "$dir/xray.umt" "$dir/ct.umt"
 
 say "um-encode, um-probe: a linear probe on frozen embeddings, random weights beside pre-trained"
@@ -87,4 +88,5 @@ awk -F '\t' 'NR == 2 {
     printf "  %-32s %5.1f %%\n", "the best slab, same for everyone", 100 * $5
 }' "$dir/hits.tsv" >>"$dir/table.txt"
 cat "$dir/table.txt"
-printf '\npictures: %s; %d s in all\n' "$dir/xray.png $dir/ct.png $dir/slices.png" $((SECONDS - start))
+pictures=("$dir"/*.png)
+printf '\npictures: %s; %d s in all\n' "${pictures[*]}" $((SECONDS - start))

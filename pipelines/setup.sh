@@ -1,19 +1,21 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # setup.sh - install what the build or the tests need, and nothing when all is there
-# usage: setup.sh build|check|all
+# usage: setup.sh build|demo|check|all
 set -eu
 
 build='libc6-dev pkg-config libzstd-dev libjpeg-dev libpng-dev libnifti-dev
        libdeflate-dev libjansson-dev libutf8proc-dev libxxhash-dev libdnnl-dev'
+demo='gnuplot-nox'
 check='libcmocka-dev bats zstd mandoc python3 python3-zstandard python3-msgpack python3-numpy
        libopenmpi-dev openmpi-bin'
 all='gcc g++ clang clang-format clang-tidy shellcheck valgrind'
 
 case ${1:-build} in
 build) want=$build ;;
-check) want="$build $check" ;;
-all) want="$build $check $all" ;;
+demo) want="$build $demo" ;;
+check) want="$build $demo $check" ;;
+all) want="$build $demo $check $all" ;;
 *) sed -n 's/^# usage/usage/p' "$0" >&2; exit 2 ;;
 esac
 
