@@ -10,11 +10,13 @@
 
 #include "cli/flow.h"
 #include "eval/features.h"
+#include "model/slice.h"
 
 static struct config {
     struct um_common common;
-    const char      *weights, *init, *precision;
-    int64_t          vocab, batch;
+    const char      *weights, *init, *precision, *use;
+    int64_t          vocab, batch, slices;
+    bool             spread;
 
     struct um_features     want;
     struct um_pool        *pool;
@@ -24,7 +26,7 @@ static struct config {
     struct um_encode_item *items; /* of the group in hand */
     struct um_flow_item   *group;
     char                   digest[33];
-} cfg = { .common = UM_COMMON_INIT, .precision = "f32", .batch = 16 };
+} cfg = { .common = UM_COMMON_INIT, .precision = "f32", .use = "student", .batch = 16 };
 
 enum { WINDOW = 4 }; /* batches that are looked over for records of one kind */
 
@@ -34,6 +36,10 @@ static const struct um_opt opts[] = {
                "random weights of this size instead, by --seed"),
     UM_OPT_INT(0, "vocab", "N", &cfg.vocab, 0, 1 << 24, true,
                "with --init: size of the vocabulary; 0: the preset's"),
+    UM_OPT_CHOICE(0, "use", "student|teacher", &cfg.use, true, "which network of the weights"),
+    UM_OPT_INT(0, "with-slices", "K", &cfg.slices, 0, UM_SLICE_MAX, true,
+               "encode a volume with the K slices that its attention picks; 0: alone"),
+    UM_OPT_FLAG(0, "spread", &cfg.spread, true, "the middle slice of each of the K best slabs"),
     UM_OPT_FLAG(0, "attention", &cfg.want.attention, true, "add attention: Eq. 1 of [CLS]"),
     UM_OPT_FLAG(0, "tokens", &cfg.want.tokens, true, "add tokens: the last layer's, without [CLS]"),
     UM_OPT_FLAG(0, "text", &cfg.want.text, true, "add text_cls and text_embedding of ids"),
@@ -116,8 +122,12 @@ static int open_model(void)
 {
     struct um_model_config c;
 
-    if (cfg.weights)
-        return um_model_load(&cfg.model, cfg.dev, cfg.weights, cfg.digest);
+    if (cfg.weights) {
+        UM_TRY(um_model_load(&cfg.model, cfg.dev, cfg.weights, NULL));
+        if (strcmp(cfg.use, "teacher") == 0)
+            UM_TRY(um_model_use_teacher(cfg.model, cfg.weights));
+        return um_model_digest(cfg.model, cfg.digest);
+    }
     UM_TRY(um_model_preset(cfg.init, &c));
     c.vocab = cfg.vocab > 0 ? cfg.vocab : c.vocab;
     UM_TRY(um_model_new(&cfg.model, cfg.dev, &c));
@@ -136,7 +146,11 @@ static int open_all(void)
     um_note(&tool, "%s; model %s, %s", um_dev_name(cfg.dev), cfg.model->cfg.preset, cfg.digest);
     if (!(cfg.items = calloc((size_t)(WINDOW * cfg.batch), sizeof *cfg.items)))
         return um_fail(UM_ENOMEM, "out of memory");
-    return um_encoder_new(&cfg.encoder, cfg.model, dt, cfg.batch);
+    const struct um_encoder_opts eo = {
+        .dtype = dt, .batch = cfg.batch, .slices = cfg.slices, .spread = cfg.spread
+    };
+
+    return um_encoder_new(&cfg.encoder, cfg.model, &eo);
 }
 
 static int run(char **files)
@@ -151,6 +165,8 @@ static int run(char **files)
 
     if (!cfg.weights == !cfg.init)
         return um_usage("either -m FILE or --init PRESET");
+    if (cfg.init && strcmp(cfg.use, "student") != 0)
+        return um_usage("--use teacher goes with -m: random weights have none");
     if (cfg.vocab > 0 && !cfg.init)
         return um_usage("--vocab goes with --init: a model file has its own");
     if ((st = open_all()) >= 0)

@@ -8,21 +8,28 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/hash.h"
+#include "base/philox.h"
 #include "cli/flow.h"
 #include "model/slice.h"
 
 static struct config {
     struct um_common common;
     int64_t          k, size;
+    const char      *rule;
+    enum um_select   select;
     bool             spread, scores;
     atomic_bool      warned; /* of a K that cuts a slab */
-} cfg = { .common = UM_COMMON_INIT, .k = 4, .size = 224 };
+} cfg = { .common = UM_COMMON_INIT, .rule = "attention", .k = 4, .size = 224 };
 
 static const struct um_opt opts[] = {
     UM_OPT_INT('k', "slices", "N", &cfg.k, 1, UM_SLICE_MAX, true, "slices to keep per volume"),
+    UM_OPT_CHOICE(0, "select", "attention|random|uniform|middle", &cfg.rule, true,
+                  "which ones; the others to compare with"),
     UM_OPT_FLAG(0, "spread", &cfg.spread, true, "the middle slice of each of the N best slabs"),
     UM_OPT_INT(0, "slice-size", "N", &cfg.size, 1, 4096, true, "side of a slice, in pixels"),
     UM_OPT_FLAG(0, "scores", &cfg.scores, true, "write the scores of all slices, and no slices"),
+    UM_OPT_SEED(&cfg.common),
     UM_OPT_OUTPUT(&cfg.common),
     UM_OPT_JOBS(&cfg.common),
     UM_OPT_LEVEL(&cfg.common),
@@ -118,6 +125,8 @@ static void remark(const struct um_record *rec, const struct um_tensor *score, i
     const float *x     = score->data;
     bool         equal = true;
 
+    if (cfg.select != UM_SELECT_ATTENTION)
+        return;
     if (!cfg.spread && !cfg.scores && cfg.k % slab && !atomic_exchange(&cfg.warned, true))
         um_warn(&tool,
                 "%lld slices cut a slab of %lld, whose scores are equal: the first of it are kept",
@@ -134,6 +143,7 @@ static int select_slices(void *user, int worker, struct um_arena *a, struct um_r
     const struct um_tensor *volume, *attention;
     struct um_tensor        score;
     struct um_slice        *best = um_alloc_array(a, cfg.k, sizeof *best);
+    struct um_rng           rng;
     int64_t                 slab;
 
     (void)user, (void)worker;
@@ -146,7 +156,9 @@ static int select_slices(void *user, int worker, struct um_arena *a, struct um_r
         return emit_scores(a, rec, &score, e);
     if (!best)
         return UM_ENOMEM;
-    UM_TRY(um_slice_select(&score, slab, cfg.k, cfg.spread, best));
+    rng = um_rng_at((uint64_t)cfg.common.seed, UM_RNG_SLICE, um_hash64(rec->key, strlen(rec->key)),
+                    0);
+    UM_TRY(um_slice_pick(cfg.select, volume->dim[0], slab, cfg.k, cfg.spread, &score, &rng, best));
     for (int64_t i = 0; i < cfg.k; i++)
         UM_TRY(emit_slice(a, rec, volume, &best[i], e));
     return UM_OK;
@@ -159,5 +171,7 @@ int main(int argc, char **argv)
          .tool = &tool, .common = &cfg.common, .files = files, .map = select_slices
     };
 
-    return um_exit(&tool, um_flow_run(&flow));
+    const int st = um_select_parse(cfg.rule, &cfg.select);
+
+    return um_exit(&tool, st < 0 ? st : um_flow_run(&flow));
 }

@@ -138,6 +138,8 @@ static const struct um_opt opts[] = {
                 "run blocks again for the backward: less memory"),
     UM_OPT_FLAG(0, "skip-nonfinite", &cfg.o.skip, true,
                 "pass over steps whose loss is not finite, counted, instead of stopping"),
+    UM_OPT_FLAG(0, "log-batches", &cfg.o.batches, false,
+                "write batches.tsv: every record of every step, and its slices"),
     UM_OPT_INT(0, "validate-every", "EPOCHS", &cfg.o.valid_every, 0, 1e6, true,
                "looks at the held-out records; 0: none"),
     UM_OPT_INT(0, "checkpoint-every", "STEPS", &cfg.o.every, 0, 1e12, false, "0: after each epoch"),

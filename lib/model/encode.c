@@ -5,27 +5,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/sequence.h"
+#include "model/slice.h"
+
 struct um_encoder {
     struct um_model              *m;
     struct um_nn                 *nn;
-    int64_t                       batch, n; /* n: items picked */
+    struct um_encoder_opts        o;
+    int64_t                       n; /* items picked */
     const struct um_encode_item **pick;
 };
 
-int um_encoder_new(struct um_encoder **ep, struct um_model *m, enum um_dtype dtype, int64_t batch)
+int um_encoder_new(struct um_encoder **ep, struct um_model *m, const struct um_encoder_opts *opts)
 {
-    struct um_encoder *e = calloc(1, sizeof *e);
+    const int64_t      most = opts->spread ? um_model_slabs(&m->cfg) : m->cfg.volume[0];
+    struct um_encoder *e;
     int                st;
 
     *ep = NULL;
-    if (!e || !(e->pick = calloc((size_t)batch, sizeof *e->pick))) {
+    if (opts->slices > most)
+        return um_fail(UM_ERANGE, "%lld slices: a volume of this model has %lld %s",
+                       (long long)opts->slices, (long long)most, opts->spread ? "slabs" : "slices");
+    e = calloc(1, sizeof *e);
+    if (!e || !(e->pick = calloc((size_t)opts->batch, sizeof *e->pick))) {
         free(e);
         return um_fail(UM_ENOMEM, "out of memory");
     }
-    e->m     = m;
-    e->batch = batch;
+    e->m = m;
+    e->o = *opts;
     if ((st = um_nn_new(&e->nn, m->ps->dev,
-                        &(struct um_nn_opts){ .dtype = dtype, .frozen = true })) < 0) {
+                        &(struct um_nn_opts){ .dtype = opts->dtype, .frozen = true })) < 0) {
         um_encoder_free(e);
         return st;
     }
@@ -101,12 +110,55 @@ static struct um_var *pictures(struct um_encoder *e, enum um_modality mod)
     return x ? um_nn_input(e->nn, UM_F32, 4, dim, x) : NULL;
 }
 
+/* pictures with the slices that their attention [n,1+T] picks */
+static int cut_slices(struct um_encoder *e, const float *attn, struct um_sequence *s)
+{
+    const struct um_model_config *c = &e->m->cfg;
+    const int64_t    K = e->o.slices, side = um_model_slice_side(c), S = um_model_slabs(c);
+    const int64_t    T = um_model_tokens(c, UM_3D), dim[4] = { e->n * K, 1, side, side };
+    struct um_slice *best = um_nn_host(e->nn, (size_t)K * sizeof *best);
+    int32_t         *z    = um_nn_host(e->nn, (size_t)(e->n * K) * sizeof *z);
+    float           *x    = um_nn_host(e->nn, (size_t)(e->n * K * side * side) * sizeof *x);
+    struct um_arena *a;
+    int              st = UM_OK;
+
+    if (!best || !z || !x)
+        return um_nn_status(e->nn);
+    UM_TRY(um_arena_new(&a));
+    for (int64_t i = 0; i < e->n && st >= 0; i++) {
+        const struct um_tensor w = { .dtype = UM_F32,
+                                     .ndim  = 2,
+                                     .dim   = { S, T / S },
+                                     .data  = (float *)(uintptr_t)(attn + i * (1 + T) + 1) };
+        const struct um_tensor v = { .dtype = UM_F32,
+                                     .ndim  = 3,
+                                     .dim   = { c->volume[0], c->volume[1], c->volume[2] },
+                                     .data  = (float *)(uintptr_t)e->pick[i]->picture };
+        struct um_tensor       score, im;
+
+        um_arena_reset(a);
+        if ((st = um_slice_score(a, &w, c->volume[0], &score)) >= 0)
+            st = um_slice_select(&score, c->volume[0] / S, K, e->o.spread, best);
+        for (int64_t k = 0; k < K && st >= 0; k++) {
+            z[i * K + k] = (int32_t)best[k].z;
+            if ((st = um_slice_image(a, &v, best[k].z, side, &im)) >= 0)
+                memcpy(x + (i * K + k) * side * side, im.data, (size_t)(side * side) * sizeof *x);
+        }
+    }
+    um_arena_free(a);
+    s->z      = z;
+    s->slices = st >= 0 ? um_nn_input(e->nn, UM_F32, 4, dim, x) : NULL;
+    return st;
+}
+
 static int vision(struct um_encoder *e, enum um_modality mod)
 {
-    const int64_t  T = 1 + um_model_tokens(&e->m->cfg, mod), C = e->m->cfg.width;
-    const float   *cls, *emb, *tok = NULL, *att = NULL;
-    bool           tokens = false, attention = false;
-    struct um_var *y, *a, *v;
+    const int64_t      T = 1 + um_model_tokens(&e->m->cfg, mod), C = e->m->cfg.width;
+    const bool         pairs = mod == UM_3D && e->o.slices > 0;
+    const float       *cls, *emb, *tok = NULL, *att = NULL;
+    bool               tokens = false, attention = pairs;
+    struct um_var     *x, *y, *a, *v;
+    struct um_sequence s = { .image = NULL };
 
     for (int64_t i = 0; i < e->n; i++) {
         tokens    = tokens || e->pick[i]->tokens;
@@ -114,11 +166,20 @@ static int vision(struct um_encoder *e, enum um_modality mod)
     }
     UM_TRY(um_nn_begin(e->nn, false, false, 0, 0));
     a = attention ? um_nn_zeros(e->nn, UM_F32, 2, (int64_t[]){ e->n, T }) : NULL;
-    y = um_model_vision(e->nn, e->m, mod, pictures(e, mod), a ? a->data : NULL);
+    x = pictures(e, mod);
+    y = um_model_vision(e->nn, e->m, mod, x, a ? a->data : NULL);
+    UM_TRY(um_nn_status(e->nn));
+    if (attention && !(att = fetch(e, a)))
+        return um_nn_status(e->nn) < 0 ? um_nn_status(e->nn) : UM_EIO;
+    if (pairs) {
+        s.volume = x;
+        UM_TRY(cut_slices(e, att, &s));
+        y = um_slice_tokens(e->nn, um_model_sequence(e->nn, e->m, &s), 0, T);
+    }
     v = um_slice_tokens(e->nn, y, 0, 1);
     UM_TRY(um_nn_status(e->nn));
     if (!(cls = fetch(e, v)) || !(emb = fetch(e, um_model_project_vision(e->nn, e->m, mod, v))) ||
-        (tokens && !(tok = fetch(e, y))) || (attention && !(att = fetch(e, a))))
+        (tokens && !(tok = fetch(e, y))))
         return um_nn_status(e->nn) < 0 ? um_nn_status(e->nn) : UM_EIO;
     for (int64_t i = 0; i < e->n; i++) {
         hand_back(e->pick[i]->cls, cls, i, C, 0);
@@ -177,7 +238,7 @@ static int pass(struct um_encoder *e, const struct um_encode_item *it, int64_t n
         if (done[i] || !(texts ? it[i].ids != NULL : it[i].picture != NULL))
             continue;
         e->n = 0;
-        for (int64_t j = i; j < n && e->n < e->batch; j++)
+        for (int64_t j = i; j < n && e->n < e->o.batch; j++)
             if (!done[j] && alike(&it[i], &it[j], texts)) {
                 e->pick[e->n++] = &it[j];
                 done[j]         = true;

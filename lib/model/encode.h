@@ -24,9 +24,18 @@ struct um_encode_item {
     float           *text_cls, *text_embedding; /* [Ct], [E]: with ids, not NULL */
 };
 
-/* um_encoder_new - m stays the caller's. batch >= 1: the most items at once. */
+struct um_encoder_opts {
+    enum um_dtype dtype;
+    int64_t       batch;  /* >= 1: the most items at once */
+    int64_t       slices; /* of a volume that are encoded with it, by its own attention; 0: none */
+    bool          spread; /* the middle ones of the best slabs (um_slice_select) */
+};
+
+/* um_encoder_new - m stays the caller's. With slices, cls, embedding and tokens (those of the
+ * volume) are of the pair, attention is of the volume alone, by which the slices were picked.
+ * UM_ERANGE: more slices than a volume has. */
 UM_API UM_RESULT_USED int um_encoder_new(struct um_encoder **e, struct um_model *m,
-                                         enum um_dtype dtype, int64_t batch);
+                                         const struct um_encoder_opts *opts);
 UM_API void               um_encoder_free(struct um_encoder *e); /* takes NULL */
 /* um_encoder_run - fills the outputs of n items; an error (of the device, of memory) leaves all of
  * them undefined. Inputs must have passed um_encode_check_ids. */

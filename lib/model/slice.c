@@ -90,6 +90,24 @@ int um_slice_select(const struct um_tensor *score, int64_t slab, int64_t k, bool
     return UM_OK;
 }
 
+static const char *const select_name[] = { "none", "attention", "random", "uniform", "middle" };
+
+const char *um_select_name(enum um_select select)
+{
+    return select_name[select];
+}
+
+int um_select_parse(const char *text, enum um_select *select)
+{
+    for (int i = 0; i < (int)(sizeof select_name / sizeof *select_name); i++)
+        if (strcmp(text, select_name[i]) == 0) {
+            *select = (enum um_select)i;
+            return UM_OK;
+        }
+    return um_fail(UM_EUSAGE, "--select %s: expected attention, random, uniform, middle or none",
+                   text);
+}
+
 /* k of depth by chance: each is taken with what is left to take over what is left (Knuth's S) */
 static void sample(int64_t depth, int64_t k, struct um_rng *rng, struct um_slice *best)
 {

@@ -56,6 +56,10 @@ enum um_select {
     UM_SELECT_UNIFORM,
     UM_SELECT_MIDDLE
 };
+/* none, attention, random, uniform, middle; UM_EUSAGE */
+UM_API UM_RESULT_USED int um_select_parse(const char *text, enum um_select *select);
+UM_API const char        *um_select_name(enum um_select select);
+
 struct um_rng;
 UM_API UM_RESULT_USED int um_slice_pick(enum um_select rule, int64_t depth, int64_t slab, int64_t k,
                                         bool spread, const struct um_tensor *score,

@@ -134,15 +134,16 @@ int um_checkpoint_prune(const char *run, int64_t keep)
 
 /* ---- writing ---- */
 
-enum { STATES = 5 };
+enum { STATES = 6 };
 
-static const char *const state_name[STATES] = { "state.step", "state.skipped", "state.log_bytes",
-                                                "state.valid_bytes", "state.best_step" };
+static const char *const state_name[STATES] = { "state.step",          "state.skipped",
+                                                "state.log_bytes",     "state.valid_bytes",
+                                                "state.batches_bytes", "state.best_step" };
 
 static void state_values(const struct um_state *s, int64_t *v)
 {
-    const int64_t x[STATES] = { s->step, s->skipped, s->log_bytes[0], s->log_bytes[1],
-                                s->best_step };
+    const int64_t x[STATES] = { s->step,         s->skipped,      s->log_bytes[0],
+                                s->log_bytes[1], s->log_bytes[2], s->best_step };
 
     memcpy(v, x, sizeof x);
 }
@@ -317,7 +318,7 @@ static int read_state(const struct um_safetensors *f, struct um_adamw *o, struct
             return um_fail(UM_ERANGE, "%s: %lld", state_name[i], (long long)v[i]);
     }
     *s = (struct um_state){
-        .step = v[0], .skipped = v[1], .log_bytes = { v[2], v[3] }, .best_step = v[4]
+        .step = v[0], .skipped = v[1], .log_bytes = { v[2], v[3], v[4] }, .best_step = v[5]
     };
     UM_TRY(numbers(f, "optim.n", UM_I64, o->ps->n, o->updates));
     for (int i = 0; i < o->ps->n; i++)

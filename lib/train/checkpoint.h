@@ -17,7 +17,7 @@
 struct um_state {
     int64_t step;                  /* steps done: the position in the data follows from it */
     int64_t skipped;               /* of them without an update: not finite */
-    int64_t log_bytes[UM_RUNLOGS]; /* of log.tsv and valid.tsv at that moment */
+    int64_t log_bytes[UM_RUNLOGS]; /* of the run's logs at that moment */
     double  best;                  /* lowest held-out loss so far; infinity: none yet */
     int64_t best_step;             /* where it was */
 };

@@ -65,19 +65,6 @@ int um_temperature_parse(const char *text, struct um_method *m)
     return um_fail(UM_EUSAGE, "--temperature %s: expected learned, or a number from 0.01", text);
 }
 
-static const char *const select_name[] = { "none", "attention", "random", "uniform", "middle" };
-
-int um_select_parse(const char *text, enum um_select *select)
-{
-    for (int i = 0; i < (int)(sizeof select_name / sizeof *select_name); i++)
-        if (strcmp(text, select_name[i]) == 0) {
-            *select = (enum um_select)i;
-            return UM_OK;
-        }
-    return um_fail(UM_EUSAGE, "--select %s: expected attention, random, uniform, middle or none",
-                   text);
-}
-
 int um_tau_parse(const char *text, struct um_method *m)
 {
     const char *at     = text;
@@ -152,7 +139,7 @@ int um_method_describe(const struct um_method *m, struct um_arena *a, const char
 {
     const char *const pair[2 * UM_METHOD_PAIRS] = {
         "train.select",
-        select_name[m->select],
+        um_select_name(m->select),
         "train.slices",
         um_sprintf(a, "%lld", (long long)m->slices),
         "train.spread",

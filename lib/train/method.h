@@ -51,10 +51,8 @@ UM_API bool um_method_pairs(const struct um_method *m, enum um_modality mod);
 UM_API double um_method_tau(const struct um_method *m, int64_t epoch);
 
 /* parsers of options; UM_EUSAGE with what is expected
- *     learned | X from 0.01          attention | random | uniform | middle | none
- *     FROM[:TO:EPOCHS]               all | masked | none */
+ *     learned | X from 0.01;   FROM[:TO:EPOCHS];   all | masked | none */
 UM_API UM_RESULT_USED int um_temperature_parse(const char *text, struct um_method *m);
-UM_API UM_RESULT_USED int um_select_parse(const char *text, enum um_select *select);
 UM_API UM_RESULT_USED int um_tau_parse(const char *text, struct um_method *m);
 UM_API UM_RESULT_USED int um_patches_parse(const char *text, enum um_patch_loss *patches);
 

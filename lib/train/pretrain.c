@@ -278,7 +278,18 @@ static void freeze(struct trainer *t)
     }
 }
 
-static struct um_step_opts step_opts(const struct trainer *t)
+/* a part's records and slices, on request */
+static int note_part(void *user, const struct um_part *p, const struct um_view *v)
+{
+    const struct trainer *t = user;
+
+    for (int64_t i = 0; i < p->n; i++)
+        UM_TRY(um_runlog_record(t->log, t->state.step, mod_name(p->b->mod), p->b->key[p->from + i],
+                                v->K > 0 ? v->z + i * v->K : NULL, v->K));
+    return UM_OK;
+}
+
+static struct um_step_opts step_opts(struct trainer *t)
 {
     const struct um_pretrain_opts *o = t->o;
 
@@ -290,6 +301,8 @@ static struct um_step_opts step_opts(const struct trainer *t)
                                   .recompute = o->recompute,
                                   .seed      = o->seed,
                                   .parts     = o->parts,
+                                  .chosen    = o->batches && t->log ? note_part : NULL,
+                                  .user      = t,
                                   .most      = o->batch[UM_2D] > o->batch[UM_3D] ? o->batch[UM_2D]
                                                                                  : o->batch[UM_3D] };
 }
@@ -347,7 +360,7 @@ static int take_up(struct trainer *t)
                            (long long)t->state.step, (long long)t->steps);
         t->saved = t->state.step;
     }
-    UM_TRY(um_runlog_open(&t->log, t->o->run, t->state.log_bytes));
+    UM_TRY(um_runlog_open(&t->log, t->o->run, t->o->batches, t->state.log_bytes));
     return um_checkpoint_prune(t->o->run, t->o->keep);
 }
 

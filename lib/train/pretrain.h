@@ -28,6 +28,7 @@ struct um_pretrain_opts {
     enum um_dtype        precision;   /* of products: UM_F32, UM_BF16 */
     bool                 recompute;   /* blocks are run again for the backward: less memory */
     bool                 skip;        /* steps whose loss is not finite, instead of stopping */
+    bool                 batches;     /* batches.tsv: every record of every step */
     int64_t              valid_every; /* epochs between looks at the held-out records; 0: none */
     int64_t              every;       /* steps between checkpoints; 0: one after each epoch */
     int64_t              keep;        /* checkpoints kept */

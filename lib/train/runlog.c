@@ -12,15 +12,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOG, VALID, TIMING, FILES };
+enum { LOG, VALID, BATCHES, TIMING, FILES };
 
-static const char *const name[FILES] = { "log.tsv", "valid.tsv", "timing.tsv" };
+static const char *const name[FILES] = { "log.tsv", "valid.tsv", "batches.tsv", "timing.tsv" };
 
 static const char *const columns[FILES] = {
     "step\tepoch\tmodality\tloss\tvl\ticl\tpcl\tlr\tmomentum\ttemperature\tgrad_norm\tclipped\t"
     "entropy_cls\tentropy_patch\tentropy_mean_cls\tentropy_mean_patch\tbatch\n",
     "step\tepoch\tset\tpairs\tloss\ti2t_r1\ti2t_r5\ti2t_r10\ti2t_median\tt2i_r1\tt2i_r5\tt2i_r10\t"
     "t2i_median\ti2t_r1_strict\tt2i_r1_strict\ttrue_distance\trandom_distance\tcross_r1\n",
+    "step\tmodality\tkey\tslices\n",
     "step\tepoch\tseconds\tsteps_per_s\tpairs_per_s\tload_wait_s\twait_share\tmax_rss_mb\n"
 };
 
@@ -72,7 +73,7 @@ static int open_one(struct um_runlog *l, int i, int64_t bytes)
     return st;
 }
 
-static int open_all(struct um_runlog *l, const char *run, const int64_t *bytes)
+static int open_all(struct um_runlog *l, const char *run, bool batches, const int64_t *bytes)
 {
     struct stat sb;
 
@@ -81,13 +82,15 @@ static int open_all(struct um_runlog *l, const char *run, const int64_t *bytes)
             (int)sizeof l->path[i])
             return um_fail(UM_ERANGE, "%s: too long a name", run);
     for (int i = 0; i < UM_RUNLOGS; i++)
-        UM_TRY(open_one(l, i, bytes[i]));
+        if (i != BATCHES || batches)
+            UM_TRY(open_one(l, i, bytes[i]));
     /* times of a run that was killed stay: they belong to no checkpoint */
     return open_one(l, TIMING,
                     bytes[LOG] && stat(l->path[TIMING], &sb) == 0 ? (int64_t)sb.st_size : 0);
 }
 
-int um_runlog_open(struct um_runlog **out, const char *run, const int64_t bytes[UM_RUNLOGS])
+int um_runlog_open(struct um_runlog **out, const char *run, bool batches,
+                   const int64_t bytes[UM_RUNLOGS])
 {
     struct um_runlog *l = calloc(1, sizeof *l);
     int               st;
@@ -95,7 +98,7 @@ int um_runlog_open(struct um_runlog **out, const char *run, const int64_t bytes[
     if (!l)
         return um_fail(UM_ENOMEM, "out of memory");
     l->last = now();
-    if ((st = open_all(l, run, bytes)) < 0)
+    if ((st = open_all(l, run, batches, bytes)) < 0)
         return um_runlog_close(l, st);
     *out = l;
     return UM_OK;
@@ -131,6 +134,18 @@ int um_runlog_valid(struct um_runlog *l, const struct um_validline *x)
                         x->cross_1));
 }
 
+int um_runlog_record(struct um_runlog *l, int64_t step, const char *modality, const char *key,
+                     const int32_t *z, int64_t n)
+{
+    int st = fprintf(l->f[BATCHES], "%lld\t%s\t%s\t", (long long)step, modality, key);
+
+    for (int64_t i = 0; i < n && st >= 0; i++)
+        st = fprintf(l->f[BATCHES], "%s%d", i ? "," : "", z[i]);
+    if (st >= 0)
+        st = fputs(n > 0 ? "\n" : "nan\n", l->f[BATCHES]);
+    return st < 0 ? um_fail_errno("%s", l->path[BATCHES]) : UM_OK;
+}
+
 int um_runlog_timing(struct um_runlog *l, int64_t step, int64_t epoch, int64_t pairs, double waited)
 {
     const double  t = now(), s = t - l->last, w = waited - l->waited, per = s > 0 ? 1 / s : 0;
@@ -152,6 +167,9 @@ int um_runlog_sync(struct um_runlog *l, int64_t bytes[UM_RUNLOGS])
     for (int i = 0; i < UM_RUNLOGS; i++) {
         struct stat sb;
 
+        bytes[i] = 0;
+        if (!l->f[i])
+            continue;
         if (fflush(l->f[i]) != 0 || fsync(fileno(l->f[i])) != 0 || fstat(fileno(l->f[i]), &sb) != 0)
             return um_fail_errno("%s", l->path[i]);
         bytes[i] = sb.st_size;

@@ -142,6 +142,12 @@ static int freeze(struct um_step *s, struct pass *x)
     return um_nn_read(nn, r, x->frozen);
 }
 
+static int look(struct um_step *s, struct pass *x)
+{
+    UM_TRY(um_look(&s->looker, &x->part, s->step, true, s->arena, x->view, x->seen));
+    return s->o.chosen ? s->o.chosen(s->o.user, &x->part, x->view) : UM_OK;
+}
+
 /* both encoders: y [n,1+T,C] of each view; cls is the first view's, masked or complete */
 static void encode(struct um_step *s, struct pass *x, struct um_var *y[UM_VIEWS])
 {
@@ -269,7 +275,7 @@ static int run_whole(struct um_step *s, const struct um_batch *b)
     float                   loss;
 
     UM_TRY(freeze(s, &x));
-    UM_TRY(um_look(&s->looker, &x.part, s->step, true, s->arena, x.view, x.seen));
+    UM_TRY(look(s, &x));
     UM_TRY(begin(s, &x.part, true));
     encode(s, &x, y);
     if (x.seen[0])
@@ -305,7 +311,7 @@ static int first_pass(struct um_step *s, struct pass *x, float *cls, float *text
     struct um_var *y[UM_VIEWS];
 
     UM_TRY(freeze(s, x));
-    UM_TRY(um_look(&s->looker, &x->part, s->step, true, s->arena, x->view, x->seen));
+    UM_TRY(look(s, x));
     for (int i = 0; i < UM_VIEWS && x->seen[i]; i++) {
         x->kept[i] = um_alloc_array(s->arena, x->part.n * (1 + x->view[i].T) * C, sizeof(float));
         if (!x->kept[i])

@@ -22,6 +22,9 @@ struct um_step_opts {
     uint64_t                seed;
     int64_t                 parts; /* of this process's share of a batch */
     int64_t                 most;  /* samples of the largest global batch */
+    /* told of each part once slices and masks are chosen; may be NULL */
+    int (*chosen)(void *user, const struct um_part *p, const struct um_view *v);
+    void *user;
 };
 
 struct um_step; /* contexts, sums over parts, memory */
