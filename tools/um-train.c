@@ -30,7 +30,6 @@ static struct config {
     struct um_progress     *bar;
 } cfg = { .common      = UM_COMMON_INIT,
           .start       = { .preset = "vit-b", .dropout = -1 },
-          .modalities  = "2d,3d",
           .clip        = "3",
           .temperature = "learned",
           .precision   = "f32",
@@ -230,7 +229,7 @@ static int parse(void)
     cfg.o.mix       = is(cfg.mix, "joint") ? UM_MIX_JOINT : UM_MIX_SEPARATE;
     cfg.o.precision = is(cfg.precision, "bf16") ? UM_BF16 : UM_F32;
     cfg.o.warmup    = cfg.warmup < 0 || cfg.o.epochs == 0 ? 0.4 : cfg.warmup / (double)cfg.o.epochs;
-    UM_TRY(um_modalities_parse(cfg.modalities, cfg.use));
+    UM_TRY(um_modalities_parse(cfg.modalities ? cfg.modalities : "2d,3d", cfg.use));
     UM_TRY(parse_method());
     UM_TRY(parse_start());
     return um_clip_parse(cfg.clip, &cfg.o.optim);
@@ -278,6 +277,8 @@ static int train(struct um_data *d, struct um_dev *dev, struct um_pool *pool, st
     UM_TRY(um_progress_new(&cfg.bar, &tool, "records"));
     st = um_data_scan(d, &(*m)->cfg, cfg.use, pool, told_scan, NULL);
     um_progress_free(cfg.bar);
+    if (st >= 0 && cfg.modalities)
+        st = um_data_demand(d, cfg.use);
     if (st < 0 || cfg.explain)
         return st < 0 ? st : um_pretrain_explain(*m, d, &cfg.o, NULL);
     um_note(&tool, "%s, %lld X-rays, %lld volumes", um_dev_name(dev), (long long)d->train[UM_2D].n,

@@ -78,6 +78,7 @@ def main():
         "no-ids": lambda: change(p, "ids", lambda a: None),
         "big-id": lambda: change(p, "ids", lambda a: a + 60),
         "no-mask": lambda: change(p, "ids_mask", lambda a: a * 0),
+        "no-cls": lambda: change(p, "ids_mask", lambda a: a * (np.arange(len(a)) > 0).astype(np.uint8)),
         "nan": lambda: change(p, "volume", nan_at),
         "both": lambda: change(p, "image", lambda a: np.zeros((1, 36, 36), np.uint8)),
         "neither": lambda: change(p, "volume", lambda a: None),

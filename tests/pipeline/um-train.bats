@@ -147,17 +147,21 @@ fails() { # MESSAGE command...: exit 1, one line
 }
 
 @test "records that do not fit are named before the first step" {
-    for kind in no-ids big-id no-mask nan both neither shape small split test empty; do make_pairs "$kind"; done
+    for kind in no-ids big-id no-mask no-cls nan both neither shape small split test empty labels; do
+        make_pairs "$kind"
+    done
     fails 'record 3d/3: `ids` missing: run um-tokenize' tiny r no-ids.umt
     fails 'record 3d/3: ids: ' tiny r big-id.umt
     fails 'outside the vocabulary of 64' tiny r big-id.umt
     fails 'record 3d/3: ids_mask: no id is real' tiny r no-mask.umt
+    fails 'record 3d/3: ids_mask: the first id, [CLS], is left out' tiny r no-cls.umt
     fails 'record 3d/3: volume: element 0 is not finite' tiny r nan.umt
     fails 'record 3d/3: both `image` and `volume`' tiny r both.umt
     fails 'record 3d/3: neither `image` nor `volume`: run um-preprocess' tiny r neither.umt
     fails 'record 3d/3: volume: preset tiny takes [8,32,32], got [4,32,32]' tiny r shape.umt
     fails 'record 2d/0: image: [1,20,36] is too small for the 32 x 32 of preset tiny' tiny r small.umt
     fails 'record 2d/0: split "dev": expected train, valid or test' tiny r split.umt
+    fails 'record f0: neither `image` nor `volume`: run um-preprocess' tiny r labels.umt
     fails 'nothing to train on: 84 records' tiny r test.umt
     fails 'nothing to train on: 0 records' tiny r empty.umt
     [ ! -e r ]
@@ -168,6 +172,8 @@ fails() { # MESSAGE command...: exit 1, one line
     fails 'window.umt: part 1: window -1000,400 HU where the parts before have -1000,1000 HU' tiny r pairs.umt window.umt
     fails 'vocab.umt: part 1: vocabulary ' tiny r pairs.umt vocab.umt
     fails '30 X-rays to train on do not fill a batch of 31: give a smaller --batch-2d' tiny r --batch-2d 31 pairs.umt
+    fails 'no volume to train on, and they were asked for: 60 X-rays and 0 volumes' tiny r --modalities 2d,3d xray.umt
+    fails 'nothing to train on' tiny r --modalities 3d xray.umt
     fails 'vocabulary has 64 pieces, not 65' tiny r --vocab-size 65 pairs.umt
     fails 'nosuch.umt' tiny r nosuch.umt
     "$PY" "$PAIRS" pairs >noindex.umt
@@ -181,6 +187,32 @@ fails() { # MESSAGE command...: exit 1, one line
     fails 'standard input: empty' um-train --preset tiny -o r --steps 3 </dev/null
     touch file
     fails 'file' tiny file pairs.umt
+}
+
+piped() { # FILE RUN [OPTION...]
+    local file=$1
+    shift
+    cat "$file" | tiny "$@"
+}
+
+@test "from a pipe: the same bytes for any -j; what does not fit is named" {
+    for kind in pairs no-ids test; do make_pairs "$kind"; done
+    piped pairs.umt one --steps 6 -j 1
+    piped pairs.umt two --steps 6 -j 3
+    for f in model.safetensors log.tsv; do cmp "one/$f" "two/$f"; done
+    [ "$(awk 'NR > 1 { printf "%s ", $3 }' one/log.tsv)" = '2d 3d 2d 3d 2d 3d ' ]
+    mkfifo named
+    cat pairs.umt >named &
+    tiny three --steps 6 named
+    cmp one/log.tsv three/log.tsv
+    fails 'standard input: record 3d/3: `ids` missing: run um-tokenize' piped no-ids.umt four --steps 6
+    fails 'standard input: nothing to train on' piped test.umt five --steps 6
+    fails 'standard input: its 30 X-rays and 30 volumes to train on do not fill a batch' \
+        piped pairs.umt six --steps 6 --batch 31
+    fails 'a window of 15 records does not hold the 16 of the batches' piped pairs.umt seven --steps 6 --window 15
+    run tiny eight pairs.umt - </dev/null
+    [ "$status" = 2 ]
+    [[ $output == *'standard input: a pipe is read alone, not together with files'* ]]
 }
 
 @test "--init goes on from weights, and holds the streams against them" {
