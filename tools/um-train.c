@@ -281,8 +281,8 @@ static int train(struct um_data *d, struct um_dev *dev, struct um_pool *pool, st
         st = um_data_demand(d, cfg.use);
     if (st < 0 || cfg.explain)
         return st < 0 ? st : um_pretrain_explain(*m, d, &cfg.o, NULL);
-    um_note(&tool, "%s, %lld X-rays, %lld volumes", um_dev_name(dev), (long long)d->train[UM_2D].n,
-            (long long)d->train[UM_3D].n);
+    um_note(&tool, "%s, %s, %lld X-rays, %lld volumes", um_ranks_name(cfg.o.ranks),
+            um_dev_name(dev), (long long)d->train[UM_2D].n, (long long)d->train[UM_3D].n);
     cfg.o.pool = pool;
     if (!d->pipe && d->valid[UM_2D].n + d->valid[UM_3D].n == 0)
         um_note(&tool, "no record has split valid: no held-out loss, no best.safetensors");
@@ -302,6 +302,9 @@ static int run(char **files)
 
     UM_TRY(parse());
     um_stop_on_signal();
+    UM_TRY(um_ranks_open(&cfg.o.ranks));
+    if (um_ranks_rank(cfg.o.ranks) > 0)
+        cfg.common.quiet = true; /* one of them talks */
     if ((st = um_data_open(&d, files)) >= 0 &&
         (st = um_pool_new(&pool, um_jobs(&cfg.common))) >= 0 &&
         (st = um_dev_open(&dev, cfg.common.device, pool)) >= 0)
@@ -316,5 +319,8 @@ static int run(char **files)
 int main(int argc, char **argv)
 {
     (void)signal(SIGPIPE, SIG_IGN); /* losing the terminal must not lose the run */
-    return um_exit(&tool, run(um_args(&tool, argc, argv)));
+    const int st   = run(um_args(&tool, argc, argv));
+    const int code = um_exit(&tool, um_ranks_blame(cfg.o.ranks, st));
+
+    return um_ranks_close(cfg.o.ranks, st, code);
 }

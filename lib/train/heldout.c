@@ -37,6 +37,15 @@ static int held_new(struct held *h, int64_t n, int64_t E)
     return h->v && h->r && h->text && h->patient ? UM_OK : um_fail(UM_ENOMEM, "out of memory");
 }
 
+/* a number of each record of the whole batch */
+static int collect(struct trainer *t, const struct um_batch *b, const uint64_t *own, uint64_t *all)
+{
+    memcpy(all + b->first, own, (size_t)b->n * sizeof *all);
+    if (b->n == b->N)
+        return UM_OK;
+    return um_ranks_gather(t->o->ranks, all + b->first, (size_t)b->n * sizeof *all, all);
+}
+
 static int take(struct trainer *t, struct held *h, const struct um_batch *b, bool counts)
 {
     const int64_t E = t->now.m->cfg.embed;
@@ -46,8 +55,8 @@ static int take(struct trainer *t, struct held *h, const struct um_batch *b, boo
     if (!isfinite(loss))
         return um_fail(UM_ENONFINITE, "held-out loss is %g after step %lld", loss,
                        (long long)t->state.step);
-    memcpy(h->text + h->n, b->text, (size_t)b->n * sizeof *h->text);
-    memcpy(h->patient + h->n, b->patient, (size_t)b->n * sizeof *h->patient);
+    UM_TRY(collect(t, b, b->text, h->text + h->n));
+    UM_TRY(collect(t, b, b->patient, h->patient + h->n));
     h->n += b->N;
     if (counts) {
         h->sum += loss * (double)b->N;
@@ -62,6 +71,8 @@ static int pass(struct trainer *t, enum um_modality mod, int64_t first, int64_t 
 {
     const int64_t          count[] = { mod == UM_2D ? n : 0, mod == UM_3D ? n : 0 };
     const int64_t          sizes[] = { size, size };
+    const int              R       = um_ranks_size(t->o->ranks);
+    const bool             shared  = size % R == 0; /* else every rank does all of it */
     const struct um_batch *b;
     struct um_loader      *l = NULL;
     struct um_sampler      s;
@@ -74,6 +85,8 @@ static int pass(struct trainer *t, enum um_modality mod, int64_t first, int64_t 
                                        .sampler = &s,
                                        .centre  = true,
                                        .workers = t->o->workers,
+                                       .rank    = shared ? um_ranks_rank(t->o->ranks) : 0,
+                                       .ranks   = shared ? R : 1,
                                        .to      = um_sampler_steps(&s) };
 
     st = um_loader_open(&l, &lo);

@@ -31,6 +31,7 @@ int64_t um_pretrain_steps(const struct um_data *d, const struct um_pretrain_opts
 static int check_batches(const struct um_data *d, const struct um_pretrain_opts *o)
 {
     static const char *const what[] = { "X-rays", "volumes" }, *const opt[] = { "2d", "3d" };
+    const int64_t R = um_ranks_size(o->ranks);
 
     for (int m = 0; m < UM_MODALITIES; m++) {
         if (!d->pipe && d->train[m].n == 0 && o->mix == UM_MIX_JOINT)
@@ -40,9 +41,12 @@ static int check_batches(const struct um_data *d, const struct um_pretrain_opts 
                            "%lld %s to train on do not fill a batch of %lld: give a "
                            "smaller --batch-%s",
                            (long long)d->train[m].n, what[m], (long long)o->batch[m], opt[m]);
-        if ((d->pipe || d->train[m].n > 0) && o->batch[m] % o->parts)
-            return um_fail(UM_ERANGE, "--accumulate %lld does not divide a batch of %lld %s",
-                           (long long)o->parts, (long long)o->batch[m], what[m]);
+        if ((d->pipe || d->train[m].n > 0) && o->batch[m] % (o->parts * R))
+            return um_fail(UM_ERANGE,
+                           "a batch of %lld %s does not divide into %lld rank%s x %lld part%s "
+                           "(--accumulate)",
+                           (long long)o->batch[m], what[m], (long long)R, R == 1 ? "" : "s",
+                           (long long)o->parts, o->parts == 1 ? "" : "s");
     }
     return UM_OK;
 }
@@ -60,7 +64,12 @@ int um_pretrain_check(const struct um_data *d, const struct um_model_config *cfg
     return um_method_check(&o->method, cfg, use);
 }
 
-/* ---- what is written ---- */
+/* ---- what is written, by one rank ---- */
+
+static bool writes(const struct trainer *t)
+{
+    return um_ranks_rank(t->o->ranks) == 0;
+}
 
 int trainer_save_model(struct trainer *t, const char *name)
 {
@@ -68,17 +77,25 @@ int trainer_save_model(struct trainer *t, const char *name)
 
     if (snprintf(path, sizeof path, "%s/%s.safetensors", t->o->run, name) >= PATH_BYTES)
         return um_fail(UM_ERANGE, "%s: too long a name", t->o->run);
-    return um_model_save_run(t->now.m, t->now.teacher, t->meta, path);
+    return um_ranks_agree(t->o->ranks,
+                          writes(t) ? um_model_save_run(t->now.m, t->now.teacher, t->meta, path)
+                                    : UM_OK);
+}
+
+static int write_checkpoint(struct trainer *t)
+{
+    UM_TRY(um_runlog_sync(t->log, t->state.log_bytes));
+    UM_TRY(um_checkpoint_write(t->o->run, &t->now, &t->state, t->meta));
+    return um_checkpoint_prune(t->o->run, t->o->keep);
 }
 
 static int save(struct trainer *t)
 {
     if (t->saved == t->state.step)
         return UM_OK;
-    UM_TRY(um_runlog_sync(t->log, t->state.log_bytes));
-    UM_TRY(um_checkpoint_write(t->o->run, &t->now, &t->state, t->meta));
+    UM_TRY(um_ranks_agree(t->o->ranks, writes(t) ? write_checkpoint(t) : UM_OK));
     t->saved = t->state.step;
-    return um_checkpoint_prune(t->o->run, t->o->keep);
+    return UM_OK;
 }
 
 /* ---- one step ---- */
@@ -195,7 +212,7 @@ static int step(struct trainer *t, const struct um_batch *b)
     UM_TRY(st);
     UM_TRY(um_runlog_line(t->log, &line));
     t->state.step++;
-    if (t->hooks->told)
+    if (t->hooks->told && writes(t))
         t->hooks->told(t->hooks->user,
                        &(struct um_pretrain_now){ t->state.step, t->steps, line.loss, t->held });
     return UM_OK;
@@ -213,9 +230,21 @@ static bool time_to_look(const struct trainer *t, bool epoch_end, bool last)
 static int stopped(struct trainer *t)
 {
     UM_TRY(save(t));
-    return um_fail(UM_ESTOPPED,
-                   "stopped after step %lld of %lld with a checkpoint: --resume goes on",
-                   (long long)t->state.step, (long long)t->steps);
+    return um_ranks_agree(
+        t->o->ranks,
+        um_fail(UM_ESTOPPED, "stopped after step %lld of %lld with a checkpoint: --resume goes on",
+                (long long)t->state.step, (long long)t->steps));
+}
+
+/* a signal may reach one rank alone */
+static int asked_to_stop(struct trainer *t)
+{
+    int64_t stop = t->state.step == t->o->stop_after;
+
+    if (t->hooks->stop && t->hooks->stop(t->hooks->user))
+        stop = 1;
+    UM_TRY(um_ranks_max(t->o->ranks, &stop, 1));
+    return stop ? stopped(t) : UM_OK;
 }
 
 /* after a step: held-out records, timing, checkpoint, a wish to stop */
@@ -233,9 +262,7 @@ static int between(struct trainer *t)
     }
     if (last || (t->o->every > 0 ? n % t->o->every == 0 : epoch_end))
         UM_TRY(save(t));
-    if (last || ((!t->hooks->stop || !t->hooks->stop(t->hooks->user)) && n != t->o->stop_after))
-        return UM_OK;
-    return stopped(t);
+    return last ? UM_OK : asked_to_stop(t);
 }
 
 static int loop(struct trainer *t)
@@ -301,6 +328,7 @@ static struct um_step_opts step_opts(struct trainer *t)
                                   .recompute = o->recompute,
                                   .seed      = o->seed,
                                   .parts     = o->parts,
+                                  .ranks     = o->ranks,
                                   .chosen    = o->batches && t->log ? note_part : NULL,
                                   .user      = t,
                                   .most      = o->batch[UM_2D] > o->batch[UM_3D] ? o->batch[UM_2D]
@@ -342,7 +370,7 @@ static int begin(struct trainer *t)
 }
 
 /* the folder as it is found: empty, or a run to go on with */
-static int take_up(struct trainer *t)
+static int find_run(struct trainer *t)
 {
     char *path;
 
@@ -360,8 +388,27 @@ static int take_up(struct trainer *t)
                            (long long)t->state.step, (long long)t->steps);
         t->saved = t->state.step;
     }
+    return UM_OK;
+}
+
+static int open_logs(struct trainer *t)
+{
     UM_TRY(um_runlog_open(&t->log, t->o->run, t->o->batches, t->state.log_bytes));
     return um_checkpoint_prune(t->o->run, t->o->keep);
+}
+
+/* all ranks look before one of them changes anything, and see the same data */
+static int take_up(struct trainer *t)
+{
+    char digest[UM_HASH_HEX];
+    int  st = find_run(t);
+
+    memcpy(digest, t->d->digest, sizeof digest);
+    UM_TRY(um_ranks_bcast(t->o->ranks, digest, sizeof digest, 0));
+    if (st >= 0 && memcmp(digest, t->d->digest, sizeof digest) != 0)
+        st = um_fail(UM_EMISMATCH, "this rank sees other data than rank 0");
+    UM_TRY(um_ranks_agree(t->o->ranks, st));
+    return um_ranks_agree(t->o->ranks, writes(t) ? open_logs(t) : UM_OK);
 }
 
 /* a pipe that ends early has trained on all there was */
@@ -390,6 +437,8 @@ static int train(struct trainer *t)
                                        .from    = t->state.step,
                                        .to      = t->steps,
                                        .workers = t->o->workers,
+                                       .rank    = um_ranks_rank(t->o->ranks),
+                                       .ranks   = um_ranks_size(t->o->ranks),
                                        .window  = t->o->window,
                                        .stop    = t->hooks->stop,
                                        .user    = t->hooks->user };
@@ -423,8 +472,8 @@ int um_pretrain_run(struct um_model *m, struct um_data *d, const struct um_pretr
     struct trainer t = { .now = { .m = m }, .d = d, .o = o, .hooks = hooks };
     int            st;
 
-    if ((st = um_pretrain_check(d, &m->cfg, o)) >= 0 && (st = begin(&t)) >= 0 &&
-        (st = take_up(&t)) >= 0)
+    if ((st = um_ranks_agree(o->ranks, um_pretrain_check(d, &m->cfg, o))) >= 0 &&
+        (st = begin(&t)) >= 0 && (st = take_up(&t)) >= 0)
         st = train(&t);
     return end(&t, st);
 }

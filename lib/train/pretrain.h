@@ -10,6 +10,7 @@
 #define UM_TRAIN_PRETRAIN_H
 
 #include "load/data.h"
+#include "ranks/ranks.h"
 #include "train/adamw.h"
 #include "train/method.h"
 
@@ -23,6 +24,7 @@ struct um_pretrain_opts {
     int64_t              batch[UM_MODALITIES]; /* of all parts and ranks together */
     enum um_mix          mix;
     int64_t              parts; /* a batch is computed in so many (of each rank) */
+    struct um_ranks     *ranks; /* processes that share each batch; NULL: one */
     struct um_adamw_opts optim;
     uint64_t             seed;
     enum um_dtype        precision;   /* of products: UM_F32, UM_BF16 */

@@ -112,6 +112,8 @@ static int done(struct um_runlog *l, int i, int n)
 
 int um_runlog_line(struct um_runlog *l, const struct um_logline *x)
 {
+    if (!l)
+        return UM_OK;
     return done(l, LOG,
                 fprintf(l->f[LOG],
                         "%lld\t%lld\t%s\t%.9g\t%.9g\t%.9g\t%.9g\t%.17g\t%.17g\t%.9g\t%.9g\t%lld\t"
@@ -124,6 +126,8 @@ int um_runlog_line(struct um_runlog *l, const struct um_logline *x)
 
 int um_runlog_valid(struct um_runlog *l, const struct um_validline *x)
 {
+    if (!l)
+        return UM_OK;
     return done(l, VALID,
                 fprintf(l->f[VALID],
                         "%lld\t%lld\t%s\t%lld\t%.9g\t%.6g\t%.6g\t%.6g\t%.6g\t%.6g\t%.6g\t%.6g\t"
@@ -148,6 +152,8 @@ int um_runlog_record(struct um_runlog *l, int64_t step, const char *modality, co
 
 int um_runlog_timing(struct um_runlog *l, int64_t step, int64_t epoch, int64_t pairs, double waited)
 {
+    if (!l)
+        return UM_OK;
     const double  t = now(), s = t - l->last, w = waited - l->waited, per = s > 0 ? 1 / s : 0;
     struct rusage r = { 0 };
 

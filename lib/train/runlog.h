@@ -46,6 +46,7 @@ enum { UM_RUNLOGS = 3 };
  * has it. */
 UM_API UM_RESULT_USED int um_runlog_open(struct um_runlog **l, const char *run, bool batches,
                                          const int64_t bytes[UM_RUNLOGS]);
+/* each takes NULL and then does nothing: of several processes one writes */
 UM_API UM_RESULT_USED int um_runlog_line(struct um_runlog *l, const struct um_logline *line);
 UM_API UM_RESULT_USED int um_runlog_valid(struct um_runlog *l, const struct um_validline *line);
 /* a record of a step, with the n rows of its slices */

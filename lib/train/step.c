@@ -347,7 +347,6 @@ static int second_pass(struct um_step *s, struct pass *x, const float *dcls, con
 
     UM_TRY(um_nn_status(s->nn));
     UM_TRY(note(s, x, share));
-    UM_TRY(finite(&s->sum));
     return um_nn_backward(s->nn, total(s->nn, term, w, 4));
 }
 
@@ -367,41 +366,149 @@ static int make_vectors(struct um_step *s, int64_t N, struct vectors *v)
     return v->cls && v->dcls && v->text && v->dtext ? UM_OK : UM_ENOMEM;
 }
 
+/* every rank's n rows of `each` floats, in place */
+static int gather(struct um_step *s, const struct um_batch *b, float *x, int64_t each)
+{
+    return um_ranks_gather(s->o.ranks, x + b->first * each, (size_t)(b->n * each) * sizeof *x, x);
+}
+
+/* hashes of the reports of the whole batch, where equal ones are positives; else NULL */
+static int all_texts(struct um_step *s, const struct um_batch *b, uint64_t **all)
+{
+    *all = NULL;
+    if (!s->o.method->same_text)
+        return UM_OK;
+    if (!(*all = um_alloc_array(s->arena, b->N, sizeof **all)))
+        return UM_ENOMEM;
+    memcpy(*all + b->first, b->text, (size_t)b->n * sizeof **all);
+    return b->n == b->N
+               ? UM_OK
+               : um_ranks_gather(s->o.ranks, *all + b->first, (size_t)b->n * sizeof **all, *all);
+}
+
+static int first_passes(struct um_step *s, const struct um_batch *b, struct pass *x,
+                        const struct vectors *v)
+{
+    const int64_t C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width, each = b->n / s->o.parts;
+
+    for (int64_t i = 0; i < s->o.parts; i++) {
+        const int64_t at = b->first + i * each;
+
+        x[i].part = (struct um_part){ b, i * each, each };
+        UM_TRY(first_pass(s, &x[i], v->cls + at * C, v->text + at * Ct));
+    }
+    return UM_OK;
+}
+
+static int second_passes(struct um_step *s, const struct um_batch *b, struct pass *x,
+                         const struct vectors *v)
+{
+    const int64_t C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width, each = b->n / s->o.parts;
+
+    for (int64_t i = 0; i < s->o.parts; i++) {
+        const int64_t at = b->first + i * each;
+
+        UM_TRY(second_pass(s, &x[i], v->dcls + at * C, v->dtext + at * Ct,
+                           (double)each / (double)b->N));
+    }
+    return UM_OK;
+}
+
+/* all ranks contrast the same vectors, so that each has the whole gradient of its own samples */
 static int run_parts(struct um_step *s, const struct um_batch *b)
 {
-    const int64_t  C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width, parts = s->o.parts;
-    const int64_t  each = b->n / parts;
-    struct pass   *x    = um_calloc_array(s->arena, parts, sizeof *x);
+    const int64_t  C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width;
+    struct pass   *x = um_calloc_array(s->arena, s->o.parts, sizeof *x);
     struct vectors v;
+    uint64_t      *texts;
 
     if (!x)
         return UM_ENOMEM;
     UM_TRY(make_vectors(s, b->N, &v));
-    for (int64_t i = 0; i < parts; i++) {
-        const int64_t at = b->first + i * each;
-
-        x[i].part = (struct um_part){ b, i * each, each };
-        UM_TRY(first_pass(s, &x[i], v.cls + at * C, v.text + at * Ct));
-    }
+    UM_TRY(um_ranks_agree(s->o.ranks, first_passes(s, b, x, &v)));
+    UM_TRY(gather(s, b, v.cls, C));
+    UM_TRY(gather(s, b, v.text, Ct));
+    UM_TRY(all_texts(s, b, &texts));
     struct um_contrast_batch c = { .mod    = b->mod,
                                    .N      = b->N,
                                    .cls    = v.cls,
                                    .text   = v.text,
-                                   .same   = s->o.method->same_text ? b->text : NULL,
-                                   .blocks = 1,
+                                   .same   = texts,
+                                   .blocks = s->o.method->local ? um_ranks_size(s->o.ranks) : 1,
                                    .dcls   = v.dcls,
                                    .dtext  = v.dtext };
 
     UM_TRY(um_contrast_learn(s->contrast, &c));
     s->sum.vl += (double)c.loss;
     UM_TRY(finite(&s->sum));
-    for (int64_t i = 0; i < parts; i++) {
-        const int64_t at = b->first + i * each;
+    return um_ranks_agree(s->o.ranks, second_passes(s, b, x, &v));
+}
 
-        UM_TRY(
-            second_pass(s, &x[i], v.dcls + at * C, v.dtext + at * Ct, (double)each / (double)b->N));
+/* ---- sums over ranks ---- */
+
+/* n floats on the device become their sum over ranks, times scale */
+static int sum_floats(struct um_step *s, float *x, int64_t n, float scale)
+{
+    struct um_dev           *dev  = s->o.m->ps->dev;
+    const struct um_kernels *k    = um_dev_kernels(dev);
+    const size_t             size = (size_t)n * sizeof *x;
+    float                   *host = malloc(size + 1);
+    int                      st;
+
+    if (!host)
+        return um_fail(UM_ENOMEM, "out of memory");
+    if ((st = k->sync(dev)) >= 0 && (st = k->download(dev, host, x, size)) >= 0 &&
+        (st = um_ranks_sum(s->o.ranks, host, n)) >= 0) {
+        for (int64_t i = 0; i < n && scale != 1; i++)
+            host[i] *= scale;
+        st = k->upload(dev, x, host, size);
+    }
+    free(host);
+    return st;
+}
+
+/* projections and theta have the gradient of the whole batch on every rank: one rank's is enough */
+static int drop_shared_gradients(struct um_step *s)
+{
+    struct um_params *ps = s->o.m->ps;
+
+    for (int i = 0; i < ps->n && um_ranks_rank(s->o.ranks) > 0; i++) {
+        const struct um_param *p = &ps->list[i];
+
+        if (!p->buffer &&
+            (strncmp(p->name, "proj.", 5) == 0 || strcmp(p->name, "logit_scale") == 0))
+            UM_TRY(um_dev_kernels(ps->dev)->zero(ps->dev, ps->grad + p->offset,
+                                                 (size_t)p->count * sizeof(float)));
     }
     return UM_OK;
+}
+
+/* the means of all ranks, which have as many samples each */
+static int mean_over_ranks(struct um_step *s)
+{
+    const float each = 1.0f / (float)um_ranks_size(s->o.ranks);
+
+    for (int i = 0; i < SUMS; i++) {
+        const struct um_param *p = &s->sums->list[i];
+
+        if (s->weight[i % 2] > 0)
+            UM_TRY(sum_floats(s, s->sums->value + p->offset, p->count, each));
+    }
+    return UM_OK;
+}
+
+static int reduce(struct um_step *s)
+{
+    struct um_params *ps     = s->o.m->ps;
+    double            part[] = { s->sum.icl, s->sum.pcl, s->sure[0], s->sure[1] };
+
+    UM_TRY(um_ranks_sum_double(s->o.ranks, part, 4));
+    s->sum.icl = part[0], s->sum.pcl = part[1];
+    for (int i = 0; i < 2; i++)
+        s->sure[i] = part[2 + i] / um_ranks_size(s->o.ranks);
+    UM_TRY(drop_shared_gradients(s));
+    UM_TRY(sum_floats(s, ps->grad, ps->total, 1));
+    return s->sums ? mean_over_ranks(s) : UM_OK;
 }
 
 /* ---- the step ---- */
@@ -436,13 +543,16 @@ int um_step_begin(struct um_step *s, int64_t step, int64_t epoch)
 int um_step_add(struct um_step *s, const struct um_batch *b)
 {
     um_arena_reset(s->arena);
-    return s->o.parts > 1 ? run_parts(s, b) : run_whole(s, b);
+    return s->o.parts > 1 || um_ranks_size(s->o.ranks) > 1 ? run_parts(s, b) : run_whole(s, b);
 }
 
 int um_step_end(struct um_step *s, struct um_losses *out)
 {
     const struct um_method *o = s->o.method;
 
+    if (um_ranks_size(s->o.ranks) > 1)
+        UM_TRY(reduce(s));
+    UM_TRY(finite(&s->sum));
     *out      = s->sum;
     out->loss = out->vl;
     if (um_method_distils(o))
@@ -497,19 +607,27 @@ int um_step_judge(struct um_step *s, const struct um_batch *b, double *loss, flo
     const int64_t  C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width;
     const int64_t  each = (b->n + s->o.parts - 1) / s->o.parts;
     struct vectors x;
+    uint64_t      *texts;
+    int            st = UM_OK;
 
     um_arena_reset(s->arena);
     UM_TRY(make_vectors(s, b->N, &x));
-    for (int64_t i = 0; i < b->n; i += each) {
+    for (int64_t i = 0; i < b->n && st >= 0; i += each) {
         const struct um_part p = { b, i, b->n - i < each ? b->n - i : each };
 
-        UM_TRY(judge_part(s, &p, x.cls + (b->first + i) * C, x.text + (b->first + i) * Ct));
+        st = judge_part(s, &p, x.cls + (b->first + i) * C, x.text + (b->first + i) * Ct);
     }
+    UM_TRY(um_ranks_agree(s->o.ranks, st));
+    if (b->n < b->N) {
+        UM_TRY(gather(s, b, x.cls, C));
+        UM_TRY(gather(s, b, x.text, Ct));
+    }
+    UM_TRY(all_texts(s, b, &texts));
     struct um_contrast_batch c = { .mod    = b->mod,
                                    .N      = b->N,
                                    .cls    = x.cls,
                                    .text   = x.text,
-                                   .same   = s->o.method->same_text ? b->text : NULL,
+                                   .same   = texts,
                                    .blocks = 1,
                                    .v      = v,
                                    .r      = r };

@@ -9,6 +9,7 @@
 #ifndef UM_TRAIN_STEP_H
 #define UM_TRAIN_STEP_H
 
+#include "ranks/ranks.h"
 #include "train/contrast.h"
 #include "train/view.h"
 
@@ -21,6 +22,7 @@ struct um_step_opts {
     bool                    recompute; /* blocks run again for the backward */
     uint64_t                seed;
     int64_t                 parts; /* of this process's share of a batch */
+    struct um_ranks        *ranks; /* processes that share each batch; NULL: one */
     int64_t                 most;  /* samples of the largest global batch */
     /* told of each part once slices and masks are chosen; may be NULL */
     int (*chosen)(void *user, const struct um_part *p, const struct um_view *v);
@@ -38,7 +40,10 @@ struct um_losses {
     double spread[2];          /* entropy of mean q alike */
 };
 
-/* A step is one batch, or with a joint mix one of each modality, whose losses are added.
+/* Of several ranks all call these together, with the same batches; every one has the same gradients
+ * and losses in the end.
+ *
+ * A step is one batch, or with a joint mix one of each modality, whose losses are added.
  *
  * um_step_begin - the model's gradients are zeroed
  * um_step_add   - a batch: its gradients are added to the model's

@@ -1,0 +1,85 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# um-train under mpirun: the loss curve of one process, the same bytes when stopped, clean ends
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return 1
+    . "$BATS_TEST_DIRNAME/mpi.sh"
+    need_mpi
+    "${UM_PYTHON:-/usr/bin/python3}" "$BATS_TEST_DIRNAME/pairs.py" pairs 120 | um-cat -q -o pairs.umt
+}
+
+ranks() { # N RUN [OPTION...]
+    local n=$1 run=$2
+    shift 2
+    mpirun -np "$n" um-train -q -j 1 --preset tiny --epochs 2 --batch 16 --lr 1e-3 -o "$run" "$@" pairs.umt
+}
+
+# FILE FILE TOLERANCE: the same steps, and every number of them within TOLERANCE of the other's, the
+# length of the gradient within ten times that
+curves() {
+    awk -F '\t' -v tol="$3" 'NR == FNR { line[FNR] = $0; n = FNR; next }
+        FNR == 1 { if ($0 != line[1]) bad = 1; next }
+        {
+            split(line[FNR], a, "\t")
+            for (i = 1; i <= NF; i++) {
+                d = $i - a[i]; d = d < 0 ? -d : d; s = a[i] < 0 ? -a[i] : a[i]
+                if (i == 3 || i == NF || $i == "nan" ? $i != a[i] : !(d <= (i == 11 ? 10 : 1) * tol * s)) { print FNR, i, $i, a[i]; bad = 1 }
+            }
+        }
+        END { exit bad || FNR != n || n < 3 }' "$1" "$2"
+}
+
+@test "check 6: one, two and four ranks, and ranks with parts: the loss curve of one" {
+    um-train -q -j 1 --preset tiny --epochs 2 --batch 16 --lr 1e-3 -o one pairs.umt
+    ranks 2 two
+    ranks 4 four
+    ranks 2 parts --accumulate 2
+    for run in two four parts; do curves one/log.tsv $run/log.tsv 1e-4; done
+    ranks 2 again # the same number of ranks: the same bytes
+    for f in log.tsv valid.tsv model.safetensors best.safetensors; do cmp two/$f again/$f; done
+}
+
+@test "equal reports, local negatives, joint steps under two ranks" {
+    for options in '--same-text positive' '--mix joint'; do
+        rm -rf one two
+        # shellcheck disable=SC2086 # words
+        um-train -q -j 1 --preset tiny --epochs 2 --batch 16 --lr 1e-3 $options -o one pairs.umt
+        # shellcheck disable=SC2086
+        ranks 2 two $options
+        curves one/log.tsv two/log.tsv 1e-4
+    done
+    # half the negatives: about log 2 less to lose at the first step
+    rm -rf one
+    um-train -q -j 1 --preset tiny --epochs 2 --batch 16 --lr 1e-3 -o one pairs.umt
+    ranks 2 local --negatives local
+    awk -F '\t' 'NR == FNR { if (FNR == 2) one = $5; next } FNR == 2 { print one, $5; d = one - $5; exit !(d > 0.3 && d < 1.5) }' \
+        one/log.tsv local/log.tsv
+}
+
+@test "stopped under ranks, and resumed: the same bytes; one line, one log" {
+    ranks 2 whole
+    run --separate-stderr ranks 2 cut --stop-after 5
+    [ "$status" = 75 ]
+    [ "$(grep -c '^um-train: stopped after step 5' <<<"$stderr")" = 1 ]
+    ranks 2 cut --resume
+    for f in log.tsv valid.tsv model.safetensors; do cmp whole/$f cut/$f; done
+}
+
+@test "what all ranks refuse is said once; a killed rank ends the run and leaves the checkpoint" {
+    run --separate-stderr ranks 3 three
+    [ "$status" = 1 ]
+    [ "$(grep -c 'a batch of 16 X-rays does not divide into 3 ranks x 1 part' <<<"$stderr")" = 1 ]
+    mpirun -np 2 um-train -q -j 1 --preset tiny --epochs 100000 --batch 16 --checkpoint-every 2 -o dead pairs.umt \
+        >out 2>&1 &
+    pid=$!
+    while ! find dead -name 'ckpt-*.safetensors' 2>/dev/null | grep -q .; do sleep 0.1; done
+    pkill -9 -n -f -- '--checkpoint-every 2 -o dead' # the youngest: a rank, not mpirun
+    status=0
+    wait "$pid" || status=$?
+    [ "$status" != 0 ]
+    newest=$(find dead -name 'ckpt-*.safetensors' | sort | tail -n 1)
+    um-encode -q -m "$newest" pairs.umt | um-show --keys - | wc -l # it is whole
+}
