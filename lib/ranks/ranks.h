@@ -17,10 +17,11 @@
  *
  * Collective: all ranks call the same functions in the same order with the same sizes, from the
  * thread that opened (MPI_THREAD_FUNNELED). A rank that cannot go on must not just return: the
- * others would wait for it for ever. There are two ways to fail: together   where every rank
- * arrives, um_ranks_agree() makes one rank's failure everybody's alone      anywhere else the rank
- * takes its error up to main, which ends the whole job um_ranks_close() tells them apart. How a
- * program looks:
+ * others would wait for it for ever. There are two ways to fail. Together: where every rank
+ * arrives, um_ranks_agree() makes one rank's failure everybody's. Alone: anywhere else the rank
+ * takes its error up to main, which ends the whole job. um_ranks_close() tells them apart.
+ *
+ * How a program looks:
  *
  *     static struct um_ranks *ranks;
  *
@@ -47,6 +48,12 @@
  *
  *         return um_ranks_close(ranks, st, code); // no return after a failure alone
  *     }
+ *
+ * What a trainer sums: gradients and means that come from this rank's records alone, each record
+ * weighed by its share of the whole batch. What every rank computes alike from gathered features
+ * (the contrastive loss, the gradients of the heads above them) is the same everywhere already and
+ * must not be summed. Decisions about the course of a run are made from what is alike on all ranks:
+ * a loss that one rank alone finds not finite goes through um_ranks_agree() first.
  *
  * Logs, progress and files are rank 0's. Memory is the host's.
  * SPDX-License-Identifier: Apache-2.0
