@@ -19,7 +19,7 @@ static struct config {
     struct um_common common;
     const char      *vocab, *modalities, *clip, *temperature, *precision, *norm;
     const char      *mix, *select, *layers, *from, *mask, *as, *patches, *input, *tau_t;
-    const char      *negatives, *same_text, *proj, *bn, *volume, *patch3;
+    const char      *negatives, *same_text, *proj, *bn, *volume, *patch3, *centres;
     int64_t          batch;
     double           warmup;
     bool             explain;
@@ -47,6 +47,7 @@ static struct config {
           .same_text   = "negative",
           .proj        = "mlp",
           .bn          = "separate",
+          .centres     = "shared",
           .batch       = 144,
           .warmup      = -1,
           .o           = { .method      = UM_METHOD_INIT,
@@ -119,6 +120,8 @@ static const struct um_opt opts[] = {
                "of the distillation head; 0: the preset's"),
     UM_OPT_NUM(0, "tau-s", "X", &METHOD.tau_s, 1e-4, 1e6, true, "temperature of the student"),
     UM_OPT_STR(0, "tau-t", "X[:TO:EPOCHS]", &cfg.tau_t, true, "of the teacher"),
+    UM_OPT_CHOICE(0, "centres", "shared|separate", &cfg.centres, true,
+                  "of the teacher's logits: one pair, or one for each modality"),
     UM_OPT_NUM(0, "ema", "M0", &METHOD.ema, 0, 1, true, "first momentum of the teacher"),
 
     UM_OPT_NUM(0, "lr", "X", &cfg.o.lr, 0, 1e3, true, "highest learning rate"),
@@ -192,6 +195,7 @@ static int parse_method(void)
     METHOD.drop         = is(cfg.as, "drop");
     METHOD.full         = is(cfg.input, "full");
     METHOD.local        = is(cfg.negatives, "local");
+    METHOD.centres      = is(cfg.centres, "separate");
     METHOD.same_text    = is(cfg.same_text, "positive");
     UM_TRY(um_select_parse(cfg.select, &METHOD.select));
     UM_TRY(um_patches_parse(cfg.patches, &METHOD.patches));

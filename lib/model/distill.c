@@ -51,8 +51,8 @@ static struct um_var *term(struct um_nn *nn, struct um_var *z, struct um_var *zt
     out->zmean[which] = um_mean_rows(nn, zt);
     out->qmean[which] = um_nn_zeros(nn, UM_F32, 1, &zt->dim[zt->ndim - 1]);
     out->sure[which]  = um_nn_zeros(nn, UM_F32, 1, (int64_t[]){ 1 });
-    return um_distill(nn, z, zt, um_nn_param(nn, centres, which), weight, o->tau_s, o->tau_t,
-                      out->qmean[which], out->sure[which]);
+    return um_distill(nn, z, zt, um_nn_param(nn, centres, o->pair + which), weight, o->tau_s,
+                      o->tau_t, out->qmean[which], out->sure[which]);
 }
 
 /* 1/B for each sample; 1/(B n) for each of a sample's n patch tokens that count */
@@ -125,18 +125,21 @@ void um_model_distill(struct um_nn *nn, struct um_model *student, struct um_var 
 
 /* ---- centres ---- */
 
-int um_model_centres(struct um_params **out, struct um_dev *dev, const struct um_model_config *cfg)
+int um_model_centres(struct um_params **out, struct um_dev *dev, const struct um_model_config *cfg,
+                     bool separate)
 {
-    struct um_params *ps;
-    int               st;
+    static const char *const name[] = { "centre.cls", "centre.patch", "centre.cls_3d",
+                                        "centre.patch_3d" };
+    struct um_params        *ps;
+    int                      st = 0;
 
     *out = NULL;
     if (cfg->prototypes < 1)
         return um_fail(UM_EMISSING, "the model has no distillation head");
     UM_TRY(um_params_new(&ps, dev));
-    if ((st = um_params_buffer(ps, "centre.cls", cfg->prototypes, 0)) < 0 ||
-        (st = um_params_buffer(ps, "centre.patch", cfg->prototypes, 0)) < 0 ||
-        (st = um_params_init(ps, 0)) < 0) {
+    for (int i = 0; i < (separate ? 4 : 2) && st >= 0; i++)
+        st = um_params_buffer(ps, name[i], cfg->prototypes, 0);
+    if (st < 0 || (st = um_params_init(ps, 0)) < 0) {
         um_params_free(ps);
         return st;
     }
@@ -144,13 +147,21 @@ int um_model_centres(struct um_params **out, struct um_dev *dev, const struct um
     return UM_OK;
 }
 
-int um_model_follow(struct um_params *centres, struct um_var *const zmean[2])
+int um_centre_pair(const struct um_params *centres, enum um_modality mod)
+{
+    return centres->n > 2 && mod == UM_3D ? 2 : 0;
+}
+
+int um_model_follow(struct um_params *centres, int pair, struct um_var *const zmean[2])
 {
     const struct um_kernels *k = um_dev_kernels(centres->dev);
 
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
+        const struct um_param *p = &centres->list[pair + i];
+
         if (zmean[i])
-            UM_TRY(k->lerp(centres->dev, centres->value + centres->list[i].offset, zmean[i]->data,
-                           CENTRE_PACE, centres->list[i].count));
+            UM_TRY(k->lerp(centres->dev, centres->value + p->offset, zmean[i]->data, CENTRE_PACE,
+                           p->count));
+    }
     return UM_OK;
 }

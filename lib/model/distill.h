@@ -2,9 +2,10 @@
  *
  * The teacher is another model, of the same configuration, without gradients; what it gave for the
  * complete input is compared with what the student gave for the masked one, position by position.
- * Two centres, for [CLS] and for patches, serve both modalities; they are buffers of a list of
- * parameters of their own, "centre.cls" and "centre.patch" [M], so that a checkpoint keeps them
- * like any other values. SPDX-License-Identifier: Apache-2.0
+ * Two centres, for [CLS] and for patches, serve both modalities; or each modality has its own. They
+ * are buffers of a list of parameters of their own, "centre.cls" and "centre.patch" [M], and
+ * "centre.cls_3d", "centre.patch_3d", so that a checkpoint keeps them like any other values.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MODEL_DISTILL_H
 #define UM_MODEL_DISTILL_H
@@ -22,9 +23,11 @@ UM_API struct um_var *um_model_head(struct um_nn *nn, struct um_model *m, struct
 
 enum { UM_CENTRE_CLS = 0, UM_CENTRE_PATCH = 1 }; /* indices in the list */
 
-/* um_model_centres - two centres of 0, allocated; freed by um_params_free */
+/* um_model_centres - two centres of 0, or four, allocated; freed by um_params_free. The pair of a
+ * modality begins at um_centre_pair(). */
 UM_API UM_RESULT_USED int um_model_centres(struct um_params **ps, struct um_dev *dev,
-                                           const struct um_model_config *cfg);
+                                           const struct um_model_config *cfg, bool separate);
+UM_API int                um_centre_pair(const struct um_params *centres, enum um_modality mod);
 
 struct um_distilled {
     struct um_var *icl, *pcl; /* L_icl, L_pcl, float [1] */
@@ -51,13 +54,15 @@ struct um_distill_opts {
     const uint8_t *which;
     struct um_var *cls;
     bool           cls_only;
+    int            pair; /* of the centres: um_centre_pair() */
 };
 UM_API void um_model_distill(struct um_nn *nn, struct um_model *student, struct um_var *y,
                              struct um_model *teacher, struct um_var *yt, struct um_params *centres,
                              const struct um_distill_opts *opts, struct um_distilled *out);
 
-/* um_model_follow - after the step's loss: c <- 0.9 c + 0.1 zmean, for both centres (NULL: it
- * stays); zmean is over the global batch by then */
-UM_API UM_RESULT_USED int um_model_follow(struct um_params *centres, struct um_var *const zmean[2]);
+/* um_model_follow - after the step's loss: c <- 0.9 c + 0.1 zmean, for both centres of a pair
+ * (NULL: it stays); zmean is over the global batch by then */
+UM_API UM_RESULT_USED int um_model_follow(struct um_params *centres, int pair,
+                                          struct um_var *const zmean[2]);
 
 #endif

@@ -182,6 +182,8 @@ int um_method_describe(const struct um_method *m, struct um_arena *a, const char
         um_sprintf(a, "%.17g", m->tau_to),
         "train.tau-epochs",
         um_sprintf(a, "%lld", (long long)m->tau_epochs),
+        "train.centres",
+        yes(m->centres, "separate", "shared"),
         "train.ema",
         um_sprintf(a, "%.17g", m->ema),
     };

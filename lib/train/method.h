@@ -30,7 +30,8 @@ struct um_method {
     /* the teacher (7.1, 7.3) */
     double  tau_s, tau_t, tau_to; /* tau_t goes to tau_to in tau_epochs */
     int64_t tau_epochs;
-    double  ema; /* m_0 */
+    double  ema;     /* m_0 */
+    bool    centres; /* each modality has its own */
 };
 #define UM_METHOD_INIT                                                                             \
     {                                                                                              \
@@ -64,7 +65,7 @@ UM_API UM_RESULT_USED int um_method_check(const struct um_method       *m,
 
 /* um_method_describe - "train.select", "attention", ...: UM_METHOD_PAIRS pairs into list, for the
  * weights' metadata */
-enum { UM_METHOD_PAIRS = 23 };
+enum { UM_METHOD_PAIRS = 24 };
 UM_API UM_RESULT_USED int um_method_describe(const struct um_method *m, struct um_arena *a,
                                              const char **list);
 

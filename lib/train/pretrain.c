@@ -343,7 +343,7 @@ static int begin_networks(struct trainer *t)
     if (um_method_teaches(&o->method))
         UM_TRY(um_model_teacher(&t->now.teacher, m));
     if (um_method_distils(&o->method))
-        UM_TRY(um_model_centres(&t->now.centres, m->ps->dev, &m->cfg));
+        UM_TRY(um_model_centres(&t->now.centres, m->ps->dev, &m->cfg, o->method.centres));
     UM_TRY(um_params_grad(m->ps));
     UM_TRY(um_adamw_new(&t->now.optim, m->ps, &o->optim));
     freeze(t);

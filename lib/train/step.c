@@ -9,17 +9,17 @@
 #include "model/distill.h"
 
 /* sums over the parts of a step, on the device: mean z^t for the centres, mean q for the watch */
-enum { Z_CLS, Z_PATCH, Q_CLS, Q_PATCH, SUMS };
+enum { Z_CLS, Z_PATCH, Q_CLS, Q_PATCH, SUMS, GROUPS = 2 };
 
 struct um_step {
     struct um_step_opts o;
     struct um_looker    looker;
     struct um_nn       *nn; /* the student's tape */
     struct um_contrast *contrast;
-    struct um_params   *sums;      /* [SUMS], or NULL */
-    double              weight[2]; /* of samples in the sums so far: [CLS], patches */
-    double              sure[2];   /* sums alike, on the host */
-    struct um_losses    sum;       /* of the batches so far */
+    struct um_params   *sums; /* [GROUPS SUMS], or NULL: a group for each pair of centres */
+    double              weight[GROUPS][2]; /* of samples so far: [CLS], patches */
+    double              sure[2];           /* sums alike, on the host */
+    struct um_losses    sum;               /* of the batches so far */
     int64_t             step, epoch;
     struct um_arena    *arena; /* decisions of a batch */
 };
@@ -40,15 +40,17 @@ void um_step_free(struct um_step *s)
 
 static int make_sums(struct um_step *s)
 {
-    static const char *const name[SUMS] = { "z.cls", "z.patch", "q.cls", "q.patch" };
-    const int64_t            M          = s->o.m->cfg.prototypes;
+    static const char *const name[GROUPS * SUMS] = { "z.cls",    "z.patch",   "q.cls",
+                                                     "q.patch",  "z.cls_3d",  "z.patch_3d",
+                                                     "q.cls_3d", "q.patch_3d" };
+    const int64_t            M                   = s->o.m->cfg.prototypes;
 
     if (!um_method_distils(s->o.method))
         return UM_OK;
     if (M < 1 || !s->o.teacher || !s->o.centres)
         return um_fail(UM_EMISSING, "self-distillation without a head, a teacher or centres");
     UM_TRY(um_params_new(&s->sums, s->o.m->ps->dev));
-    for (int i = 0; i < SUMS; i++) {
+    for (int i = 0; i < GROUPS * SUMS; i++) {
         const int st = um_params_buffer(s->sums, name[i], M, 0);
 
         if (st < 0)
@@ -177,18 +179,20 @@ static int add_mean(struct um_step *s, int which, const struct um_var *x, double
                p->count);
 }
 
-static int add_up(struct um_step *s, const struct um_distilled *d, double w)
+static int add_up(struct um_step *s, int group, const struct um_distilled *d, double w)
 {
+    const int at = group * SUMS;
+
     for (int i = 0; i < 2; i++) {
         float sure;
 
         if (!d->zmean[i])
             continue;
-        UM_TRY(add_mean(s, Z_CLS + i, d->zmean[i], s->weight[i], w));
-        UM_TRY(add_mean(s, Q_CLS + i, d->qmean[i], s->weight[i], w));
+        UM_TRY(add_mean(s, at + Z_CLS + i, d->zmean[i], s->weight[group][i], w));
+        UM_TRY(add_mean(s, at + Q_CLS + i, d->qmean[i], s->weight[group][i], w));
         UM_TRY(um_nn_read(s->nn, d->sure[i], &sure));
         s->sure[i] += w * (double)sure;
-        s->weight[i] += w;
+        s->weight[group][i] += w;
     }
     return UM_OK;
 }
@@ -198,6 +202,7 @@ static int distil(struct um_step *s, struct pass *x, struct um_var *const y[UM_V
 {
     const struct um_method *o    = s->o.method;
     const int               n    = x->seen[1] ? 2 : 1;
+    const int               pair = um_centre_pair(s->o.centres, x->view[0].mod);
     const float             half = 1.0f / (float)n;
     struct um_var          *icl[UM_VIEWS], *pcl[UM_VIEWS], *t[UM_VIEWS];
 
@@ -210,12 +215,13 @@ static int distil(struct um_step *s, struct pass *x, struct um_var *const y[UM_V
                                                               ? x->view[i].masked
                                                               : NULL,
                                               .cls      = t[n - 1 - i],
-                                              .cls_only = !um_method_patches(o) };
+                                              .cls_only = !um_method_patches(o),
+                                              .pair     = pair };
         struct um_distilled          d;
 
         um_model_distill(s->nn, s->o.m, y[i], s->o.teacher, t[i], s->o.centres, &opts, &d);
         UM_TRY(um_nn_status(s->nn));
-        UM_TRY(add_up(s, &d, (double)x->part.n));
+        UM_TRY(add_up(s, pair / 2, &d, (double)x->part.n));
         icl[i] = d.icl;
         pcl[i] = d.pcl;
     }
@@ -488,10 +494,10 @@ static int mean_over_ranks(struct um_step *s)
 {
     const float each = 1.0f / (float)um_ranks_size(s->o.ranks);
 
-    for (int i = 0; i < SUMS; i++) {
+    for (int i = 0; i < GROUPS * SUMS; i++) {
         const struct um_param *p = &s->sums->list[i];
 
-        if (s->weight[i % 2] > 0)
+        if (s->weight[i / SUMS][i % 2] > 0)
             UM_TRY(sum_floats(s, s->sums->value + p->offset, p->count, each));
     }
     return UM_OK;
@@ -530,6 +536,27 @@ static int spread_of(struct um_step *s, int which, double *h)
     return UM_OK;
 }
 
+/* of [CLS] (0) or patches (1): means over all samples, where modalities have their own centres over
+ * the samples of both */
+static int entropies(struct um_step *s, int i, struct um_losses *out)
+{
+    const double n = s->weight[0][i] + s->weight[1][i];
+
+    out->sure[i] = out->spread[i] = NAN;
+    if (!(n > 0))
+        return UM_OK;
+    out->sure[i]   = s->sure[i] / n;
+    out->spread[i] = 0;
+    for (int g = 0; g < GROUPS; g++) {
+        double h = 0;
+
+        if (s->weight[g][i] > 0)
+            UM_TRY(spread_of(s, g * SUMS + Q_CLS + i, &h));
+        out->spread[i] += h * s->weight[g][i] / n;
+    }
+    return UM_OK;
+}
+
 int um_step_begin(struct um_step *s, int64_t step, int64_t epoch)
 {
     s->step  = step;
@@ -561,29 +588,28 @@ int um_step_end(struct um_step *s, struct um_losses *out)
         out->loss += o->lambda_pcl * out->pcl;
     out->icl = um_method_distils(o) ? out->icl : NAN;
     out->pcl = um_method_patches(o) ? out->pcl : NAN;
-    for (int i = 0; i < 2; i++) {
-        out->sure[i] = out->spread[i] = NAN;
-        if (!(s->weight[i] > 0))
-            continue;
-        out->sure[i] = s->sure[i] / s->weight[i];
-        UM_TRY(spread_of(s, Q_CLS + i, &out->spread[i]));
-    }
+    for (int i = 0; i < 2; i++)
+        UM_TRY(entropies(s, i, out));
     return UM_OK;
 }
 
 int um_step_follow(struct um_step *s, double momentum)
 {
-    struct um_var  z[2]    = { { .data = NULL }, { .data = NULL } };
-    struct um_var *zmean[] = { NULL, NULL };
-
     if (s->o.teacher)
         UM_TRY(um_model_teach(s->o.teacher, s->o.m, 1 - momentum));
-    for (int i = 0; i < 2; i++)
-        if (s->weight[i] > 0) {
-            z[i].data = s->sums->value + s->sums->list[Z_CLS + i].offset;
-            zmean[i]  = &z[i];
-        }
-    return s->sums ? um_model_follow(s->o.centres, zmean) : UM_OK;
+    for (int g = 0; s->sums && g < GROUPS; g++) {
+        struct um_var  z[2]    = { { .data = NULL }, { .data = NULL } };
+        struct um_var *zmean[] = { NULL, NULL };
+
+        for (int i = 0; i < 2; i++)
+            if (s->weight[g][i] > 0) {
+                z[i].data = s->sums->value + s->sums->list[g * SUMS + Z_CLS + i].offset;
+                zmean[i]  = &z[i];
+            }
+        if (zmean[0])
+            UM_TRY(um_model_follow(s->o.centres, 2 * g, zmean));
+    }
+    return UM_OK;
 }
 
 /* ---- held-out batches ---- */

@@ -81,7 +81,7 @@ static int distill_step(struct gold *g, struct um_model *teacher, struct um_para
     UM_TRY(um_nn_read(g->nn, d.icl, icl));
     UM_TRY(um_nn_read(g->nn, d.pcl, pcl));
     UM_TRY(um_nn_backward(g->nn, L));
-    UM_TRY(um_model_follow(centres, d.zmean));
+    UM_TRY(um_model_follow(centres, 0, d.zmean));
     if (t == STEPS - 1)
         UM_TRY(judge_logits(g, teacher, t));
     return um_dev_kernels(g->dev)->lerp(g->dev, teacher->ps->value, g->m->ps->value,
@@ -108,7 +108,7 @@ static int run_distill(struct gold *g)
     struct um_params *centres = NULL;
     int               st      = teacher_of(g, &teacher);
 
-    if (st >= 0 && (st = um_model_centres(&centres, g->dev, &g->m->cfg)) >= 0)
+    if (st >= 0 && (st = um_model_centres(&centres, g->dev, &g->m->cfg, false)) >= 0)
         st = distill(g, teacher, centres);
     um_params_free(centres);
     um_model_free(teacher);

@@ -185,7 +185,7 @@ static int step(struct run *r, int64_t t)
     UM_TRY(um_nn_backward(nn, um_weighted_sum(nn, L, (float[]){ 1, 1, 1 }, 3)));
     UM_TRY(um_adamw_step(r->optim, um_schedule_lr(&s, t), &done));
     UM_TRY(um_model_clamp(m));
-    UM_TRY(um_model_follow(r->centres, d.zmean));
+    UM_TRY(um_model_follow(r->centres, 0, d.zmean));
     return um_dev_kernels(r->g->dev)->lerp(r->g->dev, r->teacher->ps->value, m->ps->value,
                                            (float)(1 - um_schedule_momentum(0.996, t, STEPS)),
                                            m->ps->total);
@@ -194,7 +194,7 @@ static int step(struct run *r, int64_t t)
 static int steps(struct run *r)
 {
     UM_TRY(gold_student(r->g->dev, &r->teacher));
-    UM_TRY(um_model_centres(&r->centres, r->g->dev, &r->g->m->cfg));
+    UM_TRY(um_model_centres(&r->centres, r->g->dev, &r->g->m->cfg, false));
     UM_TRY(um_adamw_new(&r->optim, r->g->m->ps, &PLAIN));
     for (int64_t t = 0; t < STEPS; t++)
         UM_TRY(step(r, t));

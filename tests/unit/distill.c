@@ -177,7 +177,7 @@ static void a_model_without_a_head_says_so(void **state)
     assert_null(um_model_head(nn, m, um_nn_input(nn, UM_F32, 3, SHAPE, x)));
     assert_int_equal(um_nn_status(nn), UM_EMISSING);
     assert_non_null(strstr(um_errmsg(), "no distillation head"));
-    assert_int_equal(um_model_centres(&centres, ref, &cfg), UM_EMISSING);
+    assert_int_equal(um_model_centres(&centres, ref, &cfg, false), UM_EMISSING);
     free(x);
     um_nn_free(nn);
     um_model_free(m);
@@ -270,7 +270,7 @@ static struct rig open_rig(struct um_dev *dev)
     struct rig r = { with_head(dev, 5),     with_head(dev, 6),    context(dev, UM_F32, false), NULL,
                      normal(N * C, 1.5, 8), normal(N * C, 1.5, 9) };
 
-    OK(um_model_centres(&r.centres, dev, &r.student->cfg));
+    OK(um_model_centres(&r.centres, dev, &r.student->cfg, false));
     return r;
 }
 
@@ -406,7 +406,7 @@ static void centres_follow_the_teacher(void **state)
     logits_of(r.nn, r.teacher, r.yt, zt);
     for (int step = 1; step <= 2; step++) {
         d = losses(&r, false, &o, L);
-        OK(um_model_follow(r.centres, d.zmean));
+        OK(um_model_follow(r.centres, 0, d.zmean));
         for (int i = 0; i < 2 * M; i++) {
             const int   k = i / M, m = i % M;
             const float got  = r.centres->value[r.centres->list[k].offset + m];

@@ -274,7 +274,7 @@ static struct ran run(struct um_dev *dev, const struct um_method *o, int64_t par
 
     OK(um_model_teacher(&r.teacher, r.m));
     OK(um_model_init(r.m, 10)); /* not what the teacher was */
-    OK(um_model_centres(&r.centres, dev, &r.m->cfg));
+    OK(um_model_centres(&r.centres, dev, &r.m->cfg, o->centres));
     OK(um_params_grad(r.m->ps));
     OK(um_step_new(&s, &(struct um_step_opts){ .m         = r.m,
                                                .teacher   = r.teacher,
@@ -348,7 +348,7 @@ static void same(const struct ran *a, const struct ran *b, double tol)
         if (!(apart(x, y, p->count, 1e-2 * all) <= 20 * tol))
             fail_msg("%s: %g apart", p->name, apart(x, y, p->count, 1e-2 * all));
     }
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < a->centres->n; i++) {
         const struct um_param *p = &a->centres->list[i];
 
         assert_true(apart(a->centres->value + p->offset, b->centres->value + p->offset, p->count,
@@ -370,6 +370,7 @@ static void each_method(void (*check)(const struct um_method *))
     o = plain, o.freeze_text = true, o.attn_student = true, o.attn_last = true, check(&o);
     o = plain, o.patches = UM_PATCH_NONE, o.select = UM_SELECT_NONE, check(&o);
     o = plain, o.lambda_icl = o.lambda_pcl = 0, o.select = UM_SELECT_MIDDLE, check(&o);
+    o = plain, o.centres = true, check(&o);
     o = plain, o.spread = true, o.slices = 2, o.lambda_icl = 0.5, check(&o);
 }
 

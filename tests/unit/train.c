@@ -197,7 +197,7 @@ static struct um_training training(struct um_dev *dev, uint64_t seed)
 
     OK(tiny(&t.m, dev, seed));
     OK(um_model_teacher(&t.teacher, t.m));
-    OK(um_model_centres(&t.centres, dev, &t.m->cfg));
+    OK(um_model_centres(&t.centres, dev, &t.m->cfg, true));
     OK(um_adamw_new(&t.optim, t.m->ps, &opts));
     return t;
 }
