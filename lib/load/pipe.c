@@ -14,6 +14,7 @@
 
 /* a record of the window, in one piece of memory */
 struct kept {
+    struct kept     *next; /* of the batch it was drawn for */
     struct um_item   item;
     struct um_record rec;
     struct um_tensor tensor[3]; /* pixels, ids, ids_mask */
@@ -150,36 +151,46 @@ static int choose(const struct window *w, int which)
     return n2 > n3 ? UM_2D : UM_3D;
 }
 
-/* a batch's records, into s unless it is one that a run has had before */
-static void draw(struct window *w, struct um_slot *s, enum um_modality mod, int64_t step,
-                 struct kept **drawn)
+/* the records of a batch, in order, out of the window; what is known of them into the slot */
+static struct kept *draw(struct window *w, struct um_slot *s, enum um_modality mod, int64_t step)
 {
-    struct um_loader *l    = w->l;
-    struct um_batch  *b    = &s->batch;
-    struct um_rng     r    = um_rng_at(l->o.seed, UM_RNG_SHUFFLE, (uint64_t)mod, (uint32_t)step);
-    struct um_draw    crop = { l->o.centre, l->o.seed, 0 };
+    struct um_rng r     = um_rng_at(w->l->o.seed, UM_RNG_SHUFFLE, (uint64_t)mod, (uint32_t)step);
+    struct kept  *first = NULL, **last = &first;
 
-    b->step = step;
-    b->mod  = mod;
-    b->N    = l->o.sampler->size[mod];
-    for (int64_t i = 0; i < b->N; i++) {
+    s->batch.step = step;
+    s->batch.mod  = mod;
+    s->batch.N    = w->l->o.sampler->size[mod];
+    for (int64_t i = 0; i < s->batch.N; i++) {
         const int64_t at = (int64_t)um_rng_below(&r, (uint64_t)w->n[mod]);
+        struct kept  *k  = w->kept[mod][at];
 
-        drawn[i]         = w->kept[mod][at];
         w->kept[mod][at] = w->kept[mod][--w->n[mod]];
-        s->item[i]       = drawn[i]->item;
+        s->item[i]       = k->item;
+        *last            = k;
+        last             = &k->next;
     }
+    *last = NULL;
     w->drawn[mod]++;
-    um_loader_measure(l, s);
-    for (int64_t i = 0; i < b->N; i++) {
+    um_loader_measure(w->l, s);
+    return first;
+}
+
+/* their content into the slot, unless it is a batch that a run has had before; they are freed */
+static void unpack(const struct um_loader *l, struct um_slot *s, struct kept *first)
+{
+    const struct um_draw crop = { l->o.centre, l->o.seed, 0 };
+    int64_t              i    = 0;
+
+    for (struct kept *k = first, *next; k; k = next, i++) {
         struct um_sample to = um_loader_sample(l, s, i);
 
-        if (step >= l->o.from) {
-            um_record_sample(&l->o.data->cfg, &drawn[i]->rec, &drawn[i]->item, mod, &crop, &to);
-            um_loader_note(s, i, &drawn[i]->item, drawn[i]->rec.key);
-            b->text[i] = to.text;
+        next = k->next;
+        if (s->batch.step >= l->o.from) {
+            um_record_sample(&l->o.data->cfg, &k->rec, &k->item, s->batch.mod, &crop, &to);
+            um_loader_note(s, i, &k->item, k->rec.key);
+            s->batch.text[i] = to.text;
         }
-        free(drawn[i]);
+        free(k);
     }
 }
 
@@ -249,7 +260,7 @@ static void end(struct window *w)
 }
 
 /* batch `which` of a step: 1 handed over, or passed over before `from`; 0 there are no more */
-static int one(struct window *w, int64_t step, int which, struct kept **drawn)
+static int one(struct window *w, int64_t step, int which)
 {
     struct um_slot *s = wait_free(w->l);
     int             st, mod;
@@ -263,21 +274,17 @@ static int one(struct window *w, int64_t step, int which, struct kept **drawn)
             end(w);
         return st;
     }
-    draw(w, s, (enum um_modality)mod, step, drawn);
+    unpack(w->l, s, draw(w, s, (enum um_modality)mod, step));
     if (step >= w->l->o.from)
         hand_over(w->l, s, UM_OK, s->batch.n);
     return 1;
 }
 
-static int reserve(struct window *w, struct kept ***drawn)
+static int reserve(struct window *w)
 {
-    const int64_t *size = w->l->o.sampler->size;
-    const int64_t  most = size[UM_2D] > size[UM_3D] ? size[UM_2D] : size[UM_3D];
-
     for (int m = 0; m < UM_MODALITIES; m++)
         w->kept[m] = calloc((size_t)w->l->o.window, sizeof **w->kept);
-    *drawn = calloc((size_t)most, sizeof **drawn);
-    if (!w->kept[UM_2D] || !w->kept[UM_3D] || !*drawn)
+    if (!w->kept[UM_2D] || !w->kept[UM_3D])
         return um_fail(UM_ENOMEM, "out of memory: a window of %lld records",
                        (long long)w->l->o.window);
     return um_arena_new(&w->arena);
@@ -285,14 +292,13 @@ static int reserve(struct window *w, struct kept ***drawn)
 
 void *um_loader_pipe(void *arg)
 {
-    struct um_loader *l     = arg;
-    struct window     w     = { .l = l };
-    struct kept     **drawn = NULL;
-    const int64_t     n     = l->o.to * l->per_step;
-    int               st    = reserve(&w, &drawn);
+    struct um_loader *l  = arg;
+    struct window     w  = { .l = l };
+    const int64_t     n  = l->o.to * l->per_step;
+    int               st = reserve(&w);
 
     for (int64_t i = 0; st >= 0 && i < n; i++)
-        if ((st = one(&w, i / l->per_step, (int)(i % l->per_step), drawn)) == 0)
+        if ((st = one(&w, i / l->per_step, (int)(i % l->per_step))) == 0)
             break;
     if (st < 0 && wait_free(l))
         hand_over(l, um_loader_slot(l, l->begun), st, 0);
@@ -301,7 +307,6 @@ void *um_loader_pipe(void *arg)
             free(w.kept[m][i]);
         free(w.kept[m]);
     }
-    free(drawn);
     um_arena_free(w.arena);
     return NULL;
 }

@@ -303,8 +303,8 @@ static void texts_and_patients_are_told_apart(void **state)
 static void the_first_bad_record_is_named(void **state)
 {
     struct um_items        items[UM_MODALITIES] = { UM_ITEMS_INIT, UM_ITEMS_INIT };
-    uint64_t               good[MOST];
-    char                   first[256] = "";
+    uint64_t               good[MOST]           = { 0 };
+    char                   first[256]           = "";
     const struct um_batch *b;
     struct um_item         item;
     struct um_sampler      s;
