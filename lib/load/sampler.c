@@ -39,32 +39,25 @@ int um_sampler_open(struct um_sampler *s, const int64_t count[UM_MODALITIES],
         if (size[m] < 1 || count[m] < 0)
             return um_fail(UM_ERANGE, "batches of %lld records out of %lld", (long long)size[m],
                            (long long)count[m]);
+    int64_t most = 1;
     for (int m = 0; m < UM_MODALITIES; m++) {
         s->count[m] = count[m];
         s->size[m]  = size[m];
-        s->order[m] = calloc((size_t)count[m] + 1, sizeof **s->order);
-        if (!s->order[m]) {
-            um_sampler_close(s);
-            return um_fail(UM_ENOMEM, "out of memory");
-        }
-        for (int64_t i = 0; i < count[m]; i++)
-            s->order[m][i] = i;
+        most        = size[m] <= count[m] && size[m] > most ? size[m] : most;
     }
-    return UM_OK;
+    s->batch = malloc((size_t)most * sizeof *s->batch);
+    return s->batch ? UM_OK : um_fail(UM_ENOMEM, "out of memory");
 }
 
 void um_sampler_close(struct um_sampler *s)
 {
-    for (int m = 0; m < UM_MODALITIES; m++) {
-        free(s->order[m]);
-        s->order[m] = NULL;
-    }
+    free(s->batch);
+    s->batch = NULL;
 }
 
 void um_sampler_from(struct um_sampler *s, enum um_modality mod, int64_t first)
 {
-    for (int64_t i = 0; i < s->count[mod]; i++)
-        s->order[mod][i] = first + i;
+    s->first[mod] = first;
 }
 
 int64_t um_sampler_batches(const struct um_sampler *s, enum um_modality mod)
@@ -91,7 +84,7 @@ static void begin_epoch(struct um_sampler *s, int64_t epoch)
     for (int m = 0; m < UM_MODALITIES && s->shuffle; m++) {
         struct um_rng r = um_rng_at(s->seed, UM_RNG_SHUFFLE, (uint64_t)m, (uint32_t)epoch);
 
-        um_rng_permute(&r, s->order[m], s->count[m]);
+        um_shuffle_begin(&s->order[m], &r, s->count[m]);
     }
     s->epoch = epoch;
 }
@@ -113,5 +106,10 @@ void um_sampler_batch(struct um_sampler *s, int64_t step, int which, enum um_mod
         *mod = um_mix_is_3d(n2, n3, i) ? UM_3D : UM_2D;
         at   = *mod == UM_3D ? before : i - before;
     }
-    *record = s->order[*mod] + at * s->size[*mod];
+    for (int64_t k = 0; k < s->size[*mod]; k++) {
+        const int64_t place = at * s->size[*mod] + k;
+
+        s->batch[k] = s->first[*mod] + (s->shuffle ? um_shuffle_at(&s->order[*mod], place) : place);
+    }
+    *record = s->batch;
 }

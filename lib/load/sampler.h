@@ -3,7 +3,8 @@
  * A batch holds one modality. An epoch has n2 = floor(N2/B2) batches of X-rays and n3 =
  * floor(N3/B3) of volumes; each kind is shuffled by (seed, epoch), and what does not fill a batch
  * waits for another epoch's order. A step is one batch, n2 + n3 of them an epoch; or, jointly, one
- * of each, min(n2, n3) of them. Everything is a function of (seed, step): resuming needs no state.
+ * of each, min(n2, n3) of them. Everything is a function of (seed, step): resuming needs no state,
+ * and memory does not grow with the number of records.
  *
  * Source: method.md section 8, "Mixing".
  * SPDX-License-Identifier: Apache-2.0
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/shuffle.h"
 #include "base/status.h"
 #include "model/model.h"
 
@@ -35,9 +37,10 @@ struct um_sampler {
     bool        shuffle; /* else in order: the held-out part */
     uint64_t    seed;
 
-    /* private: the order of one epoch */
-    int64_t  epoch;
-    int64_t *order[UM_MODALITIES];
+    /* private: the order of one epoch, and the records of one batch */
+    int64_t           epoch, first[UM_MODALITIES];
+    struct um_shuffle order[UM_MODALITIES];
+    int64_t          *batch;
 };
 
 /* um_sampler_open - sizes as given; count may be 0. UM_ENOMEM, UM_ERANGE (a size under 1).

@@ -7,6 +7,7 @@ setup() {
     PY=${UM_PYTHON:-/usr/bin/python3}
     PAIRS=$BATS_TEST_DIRNAME/pairs.py
     FILES='model.safetensors best.safetensors log.tsv valid.tsv'
+    contrast='--lambda-icl 0 --lambda-pcl 0 --select none' # no teacher, no head
 }
 
 make_pairs() { # KIND [N [SEED]]: KIND.umt, with an index
@@ -72,9 +73,10 @@ fails() { # MESSAGE command...: exit 1, one line
 
 @test "it learns what the reports say of the images" {
     make_pairs pairs 280
-    um-train -q --preset tiny --epochs 20 --batch 10 --lr 3e-3 -o run pairs.umt
-    # held-out batches of 10: chance is log 10 = 2.30
-    awk '$3 == "all" { v = $5 } END { print v; exit !(v < 1.4) }' run/valid.tsv
+    # shellcheck disable=SC2086 # options
+    um-train -q --preset tiny --epochs 20 --batch 10 --lr 3e-3 $contrast -o run pairs.umt
+    # held-out batches of 10: chance is log 10 = 2.30; 0.6 to 0.7 with seeds 42, 1, 2
+    awk '$3 == "all" { v = $5 } END { print v; exit !(v < 1.1) }' run/valid.tsv
 }
 
 @test "killed three times and resumed: the same bytes as never stopped" {
@@ -240,7 +242,6 @@ END
 
 @test "a distillation head that comes with --init's weights is kept as it is" {
     make_pairs pairs
-    contrast='--lambda-icl 0 --lambda-pcl 0 --select none'
     # shellcheck disable=SC2086 # words
     tiny start --epochs 0 $contrast pairs.umt
     cat >head.py <<'END'

@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/philox.h"
 #include "base/pool.h"
+#include "base/shuffle.h"
 
 /* the known answers that Random123 publishes for philox4x32-10 */
 static void philox_known_answers(void **state)
@@ -51,6 +52,71 @@ static void permutation_is_one(void **state)
     }
     for (int i = 0; i < 257; i++)
         assert_int_equal(seen[i], 1);
+}
+
+/* every number once, for any n */
+static void shuffles_are_permutations(void **state)
+{
+    static char       seen[10007];
+    static const int  large[] = { 255, 256, 257, 1000, 4095, 10007 };
+    struct um_shuffle s;
+
+    (void)state;
+    for (int k = 1; k < 130; k++) {
+        const int     n = k < 124 ? k : large[k - 124];
+        struct um_rng r = um_rng_at(9, UM_RNG_TEST, (uint64_t)n, 1);
+
+        um_shuffle_begin(&s, &r, n);
+        memset(seen, 0, sizeof seen);
+        for (int i = 0; i < n; i++) {
+            const int64_t x = um_shuffle_at(&s, i);
+
+            assert_in_range(x, 0, n - 1);
+            assert_int_equal(seen[x]++, 0);
+        }
+    }
+}
+
+/* all orders of five are as frequent; of many, one stays where it was and one follows the one that
+ * it followed, on average */
+static void shuffles_are_uniform(void **state)
+{
+    enum { TIMES = 12000, ORDERS = 120, N = 300, RUNS = 200 };
+    int               count[ORDERS] = { 0 }, kept = 0, followed = 0;
+    struct um_shuffle s;
+    int64_t           x[N];
+
+    (void)state;
+    for (int t = 0; t < TIMES; t++) {
+        struct um_rng r    = um_rng_at(42, UM_RNG_TEST, 0, (uint32_t)t);
+        int           rank = 0;
+
+        um_shuffle_begin(&s, &r, 5);
+        for (int i = 0; i < 5; i++)
+            x[i] = um_shuffle_at(&s, i);
+        for (int i = 0; i < 5; i++) {
+            int below = 0;
+
+            for (int j = i + 1; j < 5; j++)
+                below += x[j] < x[i];
+            rank = rank * (5 - i) + below;
+        }
+        count[rank]++;
+    }
+    for (int i = 0; i < ORDERS; i++) /* 100 expected, standard deviation 10 */
+        assert_in_range(count[i], 50, 150);
+    for (int t = 0; t < RUNS; t++) {
+        struct um_rng r = um_rng_at(43, UM_RNG_TEST, 0, (uint32_t)t);
+
+        um_shuffle_begin(&s, &r, N);
+        for (int i = 0; i < N; i++) {
+            x[i] = um_shuffle_at(&s, i);
+            kept += x[i] == i;
+            followed += i > 0 && x[i] == x[i - 1] + 1;
+        }
+    }
+    assert_in_range(kept, RUNS - 70, RUNS + 70); /* standard deviation 14 */
+    assert_in_range(followed, RUNS - 70, RUNS + 70);
 }
 
 static void half_floats_round_trip(void **state)
@@ -162,9 +228,14 @@ static void digest_is_xxh3(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(philox_known_answers),   cmocka_unit_test(permutation_is_one),
-        cmocka_unit_test(half_floats_round_trip), cmocka_unit_test(pool_runs_every_task_once),
-        cmocka_unit_test(arena_rewinds),          cmocka_unit_test(messages_stack),
+        cmocka_unit_test(philox_known_answers),
+        cmocka_unit_test(permutation_is_one),
+        cmocka_unit_test(shuffles_are_permutations),
+        cmocka_unit_test(shuffles_are_uniform),
+        cmocka_unit_test(half_floats_round_trip),
+        cmocka_unit_test(pool_runs_every_task_once),
+        cmocka_unit_test(arena_rewinds),
+        cmocka_unit_test(messages_stack),
         cmocka_unit_test(digest_is_xxh3),
     };
 
