@@ -397,17 +397,30 @@ static int open_logs(struct trainer *t)
     return um_checkpoint_prune(t->o->run, t->o->keep);
 }
 
-/* all ranks look before one of them changes anything, and see the same data */
+/* what must be the same on every rank: heads are computed by each, and must stay alike */
+static int compare(struct trainer *t)
+{
+    char mine[2][64], first[2][64];
+
+    memset(mine, 0, sizeof mine);
+    (void)snprintf(mine[0], sizeof mine[0], "%s", t->d->digest);
+    (void)snprintf(mine[1], sizeof mine[1], "%s", um_dev_name(t->now.m->ps->dev));
+    memcpy(first, mine, sizeof first);
+    UM_TRY(um_ranks_bcast(t->o->ranks, first, sizeof first, 0));
+    if (memcmp(first[0], mine[0], sizeof mine[0]) != 0)
+        return um_fail(UM_EMISMATCH, "other data (%s) than rank 0 (%s)", mine[0], first[0]);
+    if (memcmp(first[1], mine[1], strcspn(mine[1], ",")) != 0)
+        return um_fail(UM_EMISMATCH,
+                       "another processor (%s) than rank 0 (%s): UM_ISA makes them alike", mine[1],
+                       first[1]);
+    return UM_OK;
+}
+
+/* all ranks look before one of them changes anything */
 static int take_up(struct trainer *t)
 {
-    char digest[UM_HASH_HEX];
-    int  st = find_run(t);
-
-    memcpy(digest, t->d->digest, sizeof digest);
-    UM_TRY(um_ranks_bcast(t->o->ranks, digest, sizeof digest, 0));
-    if (st >= 0 && memcmp(digest, t->d->digest, sizeof digest) != 0)
-        st = um_fail(UM_EMISMATCH, "this rank sees other data than rank 0");
-    UM_TRY(um_ranks_agree(t->o->ranks, st));
+    UM_TRY(um_ranks_agree(t->o->ranks, compare(t)));
+    UM_TRY(um_ranks_agree(t->o->ranks, find_run(t)));
     return um_ranks_agree(t->o->ranks, writes(t) ? open_logs(t) : UM_OK);
 }
 
@@ -440,7 +453,8 @@ static int train(struct trainer *t)
                                        .rank    = um_ranks_rank(t->o->ranks),
                                        .ranks   = um_ranks_size(t->o->ranks),
                                        .window  = t->o->window,
-                                       .stop    = t->hooks->stop,
+                                       .stop    = t->d->pipe ? t->hooks->stop
+                                                             : NULL, /* a pipe may keep us waiting */
                                        .user    = t->hooks->user };
 
     if (t->state.step < t->steps) {
