@@ -52,7 +52,7 @@ int vit_declare(struct um_model *m, struct decl *d)
                                    (int64_t[]){ C, 1, c->patch3[0], c->patch3[1], c->patch3[2] });
     v->slice_embed = -1;
     if (c->slice_embed)
-        v->slice_embed = decl_add(d, UM_INIT_ZERO, 0, false, 3, (int64_t[]){ 1, c->volume[0], C },
+        v->slice_embed = decl_add(d, UM_INIT_ZERO, 0, false, 2, (int64_t[]){ c->volume[0], C },
                                   "vision.slice_embed");
     for (int64_t l = 0; l < c->layers; l++)
         declare_block(d, &v->block[l], l, C, c->mlp);

@@ -56,6 +56,8 @@ static struct um_model *model(struct um_dev *dev, const char *preset, uint64_t s
 
     OK(um_model_preset(preset, &c));
     um_model_preset_head(&c);
+    c.slice_embed  = true;
+    c.slice        = c.image == 32 ? 16 : 0;
     c.text_dropout = 0.1;
     OK(um_model_new(&m, dev, &c));
     if (seed)
