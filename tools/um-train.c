@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/cli.h"
 #include "media/spec.h"
@@ -28,6 +29,7 @@ static struct config {
     struct um_pretrain_opts o;
     bool                    use[UM_MODALITIES];
     struct um_progress     *bar;
+    double                  began, waited; /* when the first step did; share of the time */
 } cfg = { .common      = UM_COMMON_INIT,
           .start       = { .preset = "vit-b", .dropout = -1 },
           .clip        = "3",
@@ -261,13 +263,28 @@ static void told_scan(void *user, int64_t done, int64_t total)
     um_progress_set(cfg.bar, (double)done, (double)total, done, "checked");
 }
 
+static double clock_now(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* the loss, the newest held-out one, and the share of the time that data kept it waiting */
 static void told_step(void *user, const struct um_pretrain_now *now)
 {
-    char extra[96];
+    char extra[128];
+    int  n;
 
     (void)user;
-    (void)snprintf(extra, sizeof extra, isnan(now->held) ? "loss %.4f" : "loss %.4f  held-out %.4f",
-                   now->loss, now->held);
+    cfg.waited = now->waited / fmax(clock_now() - cfg.began, 1e-9);
+    n          = snprintf(extra, sizeof extra, "loss %.4f", now->loss);
+    if (!isnan(now->held))
+        n += snprintf(extra + n, sizeof extra - (size_t)n, "  held-out %.4f", now->held);
+    if (cfg.waited >= 0.02)
+        (void)snprintf(extra + n, sizeof extra - (size_t)n, "  waiting for data %.0f %%",
+                       100 * cfg.waited);
     um_progress_set(cfg.bar, (double)now->step, (double)now->steps, now->step, extra);
 }
 
@@ -291,8 +308,10 @@ static int train(struct um_data *d, struct um_dev *dev, struct um_pool *pool, st
     if (!d->pipe && d->valid[UM_2D].n + d->valid[UM_3D].n == 0)
         um_note(&tool, "no record has split valid: no held-out loss, no best.safetensors");
     UM_TRY(um_progress_new(&cfg.bar, &tool, "steps"));
-    st = um_pretrain_run(*m, d, &cfg.o, &hooks);
+    cfg.began = clock_now();
+    st        = um_pretrain_run(*m, d, &cfg.o, &hooks);
     um_progress_free(cfg.bar);
+    um_note(&tool, "waited %.2f %% of the time for data", 100 * cfg.waited);
     return st;
 }
 

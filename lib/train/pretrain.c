@@ -214,7 +214,8 @@ static int step(struct trainer *t, const struct um_batch *b)
     t->state.step++;
     if (t->hooks->told && writes(t))
         t->hooks->told(t->hooks->user,
-                       &(struct um_pretrain_now){ t->state.step, t->steps, line.loss, t->held });
+                       &(struct um_pretrain_now){ t->state.step, t->steps, line.loss, t->held,
+                                                  um_loader_waited(t->loader) });
     return UM_OK;
 }
 

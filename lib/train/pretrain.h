@@ -45,6 +45,7 @@ struct um_pretrain_now { /* for a progress line */
     int64_t step, steps; /* done, of */
     double  loss;        /* of this step */
     double  held;        /* newest held-out loss; NaN: none */
+    double  waited;      /* seconds spent waiting for data so far */
 };
 
 struct um_pretrain_hooks {
