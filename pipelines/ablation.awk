@@ -123,7 +123,8 @@ function chance(title, measure,    text, i)
 function table_c1(    i, text)
 {
     print "\n## C1. Do four chosen slices touch a lesion?\n"
-    print "Share of test volumes with such a lesion that are hit (cardiomegaly has no place in depth)."
+    print "Share of test volumes with such a lesion that are hit (cardiomegaly has no place in depth). Attention picks"
+    print "the four slices of one slab: its chance is a slab's, that of random slices is four slices'."
     text = "slices by"
     for (i = 1; i <= nfindings; i++)
         text = text "|" finding[i] sprintf(" (%d)", value["full", seed[1], "teacher", "volumes_" finding[i]])

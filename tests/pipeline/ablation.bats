@@ -52,6 +52,10 @@ value() {
 
     study PROBE="um-probe --fractions 1" a/probe/full.7.ct.tsv >log 2>&1 || { cat log; return 1; }
     [ "$(cat log)" = probe/full.7.ct.tsv ]
+
+    study options.vl="--lambda-icl 0 --lambda-pcl 0 --select none --views 2" a/run/vl.7/model.safetensors >log 2>&1 ||
+        { cat log; return 1; }
+    [ "$(cat log)" = run/vl.7/model.safetensors ]
 }
 
 @test "ablation.mk: a run that was killed goes on, and ends as if it had not been" {
