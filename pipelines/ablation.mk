@@ -105,6 +105,7 @@ $(DIR)/lesion.tsv: $(DIR)/ct.raw.umt $(HERE)lesion.awk
 $(foreach run,$(RUNS),$(eval $(SEEDS:%=$(DIR)/run/$(run).%/model.safetensors): $(DIR)/options/run.$(run)))
 $(all:%=$(DIR)/run/%/model.safetensors): $(DIR)/run/%/model.safetensors: $(streams)
 	$(step)
+	trap : INT TERM # um-train gets them too and writes a checkpoint: wait for it
 	for from in $^; do [ ! $$from -nt $(@D)/begun ] || rm -rf $(@D); done
 	mkdir -p $(@D)
 	[ -e $(@D)/begun ] || touch $(@D)/begun
