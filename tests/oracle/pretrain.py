@@ -13,16 +13,17 @@ not cropped. um-train writes initial weights (--epochs 0); these are disturbed, 
 token is at its initial value and attention has a shape; from them both train 20 steps in float32.
 
 Compared: every part of the loss, the temperature and the teacher's entropies at every step, to 1e-4; the
-gradient's norm to 1e-3; learning rate and momentum to 1e-9, the count of clipped tensors exactly; at the end
+gradient's norm to 5e-3; learning rate and momentum to 1e-9, the count of clipped tensors exactly; at the end
 the weights of student and teacher, running statistics and centres. Of weights: |a - b| / |b| (L2) to 1e-4, and
-how far the two trainings ended apart by how far they went, of all values together, to 2e-3. Left out, and at
-most one in fifty: values whose gradient is 0 in exact arithmetic, which Adam moves by the sign of a
-rounding error; running means hold such biases, and have 1e-3.
+how far the two trainings ended apart by how far they went, of all values together, to 2e-3. Left out are
+biases whose gradient is 0 in exact arithmetic, which Adam moves by the sign of a rounding error; running means
+hold such biases, and have 1e-3.
 
 Training has forks that a rounding error decides: tokens and slices of nearly equal attention, ReLUs at 0,
-Adam's sign of a small gradient. Where um-train is too far off, unimedi.py runs in float64 too; if its own
-float32 is off by more than 5e-5 of a part of the loss, this start is no test of anybody, and the next seed is
-taken, four at most.
+Adam's sign of a small gradient. Where um-train is too far off, and unimedi.py met two tokens or slabs whose
+attention differed by less than 1e-6 of it, or is in float32 itself off by more than 5e-5 of a part of the loss
+in float64, this start is no test of anybody, and the next seed is taken, four at most. Without that a case
+fails at once.
 """
 import argparse
 import csv
@@ -45,9 +46,9 @@ from safetensors.torch import save_file
 import unimedi as um
 
 TOL, EXACT = 1e-4, 1e-9
-OTHER = {"grad_norm": 1e-3, "lr": EXACT, "momentum": EXACT, "clipped": 0, "steps": 0,
-         "running_mean": 1e-3, "way": 2e-3, "left out": 2e-2}
-FORKED, SEEDS = 5e-5, 4
+OTHER = {"grad_norm": 5e-3, "lr": EXACT, "momentum": EXACT, "clipped": 0, "steps": 0,
+         "running_mean": 1e-3, "way": 2e-3}
+FORKED, CLOSE, SEEDS = 5e-5, 1e-6, 4
 BATCH = {"2d": 12, "3d": 8}
 BASE = "--epochs 10 --batch-2d 12 --batch-3d 8 --lr 5e-5"
 
@@ -77,8 +78,12 @@ CASES = {
     "no-patch": "--patch-loss none",
     "full": "--vl-input full",
     "lambdas": "--lambda-icl 2 --lambda-pcl 0.5",
+    "no-icl": "--lambda-icl 0",
+    "no-pcl": "--lambda-pcl 0",
     "prototypes": "--prototypes 96",
     "tau": "--tau-s 0.2 --tau-t 0.04:0.07:6",
+    "centres": "--centres separate",
+    "centres-joint": "--centres separate --mix joint --epochs 20",
     "ema": "--ema 0.9",
     "temperature": "--temperature 0.1",
     "same-text": "--same-text positive",
@@ -92,11 +97,17 @@ CASES = {
     "clip-none": "--clip 0",
     "decay": "--weight-decay 5",
     "decay-all": "--weight-decay 5 --decay-all",
-    "warmup": "--warmup 1 --lr 1e-4",
+    "warmup": "--warmup 1 --lr 1e-4 --lr-low 1e-6",
     "slice-64": "--slice-size 64",
     "slice-80": "--slice-size 80",
     "parts-2": "--accumulate 2",
     "parts-4": "--accumulate 4",
+    "parts-joint": "--accumulate 2 --mix joint --epochs 20",
+    "together": "--mask-as drop --attn-layers last --attn-from student --vl-input full --spread --slices 2 "
+                "--same-text positive --clip global:5 --tau-t 0.04:0.07:6 --bn shared --norm mgca --accumulate 2",
+    # what changes nothing here: both crops are the whole X-ray, and there is one process
+    "views": "--views 2",
+    "local": "--negatives local",
 }
 
 
@@ -194,7 +205,7 @@ def disturb(source, file, seed):
 # ---- a case ----
 
 def um_train(d, args, seed):
-    """disturbed initial weights, and a run from them; --accumulate and the sizes of the model stay its own"""
+    """disturbed initial weights, and a run from them"""
     streams = [d / "2d.umt", d / "3d.umt"]
     common = ["-q", "--device", "cpu", "--text-dropout", 0, *args]
     tool("um-train", *common, "--preset", "phantom", "--epochs", 0, "-o", d / "init", *streams)
@@ -212,52 +223,54 @@ def follow(cfg, weights, args, data, dtype):
 
 def apart(a, b):
     """relative difference; two that are not there do not differ"""
-    if math.isnan(a) and math.isnan(b):
+    if a == b or math.isnan(a) and math.isnan(b):
         return 0.0
-    return abs(a - b) / abs(b) if a != b else 0.0
+    return abs(a - b) / abs(b) if b else math.inf
 
 
 def compare_logs(log, ours):
     """largest difference by column"""
     columns = ["loss", "vl", "icl", "pcl", "temperature", "grad_norm", "entropy_cls", "entropy_patch",
                "entropy_mean_cls", "entropy_mean_patch", "lr", "momentum", "clipped"]
-    worst = dict.fromkeys(columns, 0.0)
     if [(r["step"], r["epoch"], r["modality"]) for r in log] != \
             [(str(r["step"]), str(r["epoch"]), r["modality"]) for r in ours]:
-        return worst | {"steps": math.inf}
-    for a, b in zip(log, ours):
-        for k in columns:
-            e = apart(float(a[k]), b[k])
-            worst[k] = e if not e <= worst[k] else worst[k]
-    return worst
+        return {"steps": math.inf}
+    far = {k: [apart(float(a[k]), b[k]) for a, b in zip(log, ours)] for k in columns}
+    return {k: math.nan if any(map(math.isnan, x)) else max(x) for k, x in far.items()}
 
 
 def steered(training):
     """which values of each weight a gradient leads: not those whose gradient is 0 in exact arithmetic (biases of
-    keys, biases that a batch norm takes out again) and in float32 a rounding error, which Adam magnifies"""
-    g, cfg = training.reached, training.cfg
-    before_norm = () if cfg["proj_linear"] else (
-        "proj.vision.0.bias", "proj.vision.3.bias", "proj.text.0.bias", "proj.text.3.bias",
-        f"text.encoder.layer.{cfg['text_layers'] - 1}.output.LayerNorm.bias")
-    usual = math.sqrt(sum((x.double() ** 2).sum().item() for x in g.values()) / sum(x.numel() for x in g.values()))
-    return {k: torch.zeros_like(x, dtype=torch.bool) if k in before_norm else (x == 0) | (x > 1e-3 * usual)
-            for k, x in g.items()}
+    keys, and those that a batch norm takes out again) and in float32 a rounding error, which Adam magnifies"""
+    cfg, C = training.cfg, training.cfg["width"]
+    led = {k: torch.ones_like(x, dtype=torch.bool) for k, x in training.trained.items()}
+    vain = [k for k in led if k.endswith("key.bias")]
+    if not cfg["proj_linear"]:
+        vain += [f"proj.{side}.{n}.bias" for side in ("vision", "text") for n in (0, 3)]
+        vain += [f"text.encoder.layer.{cfg['text_layers'] - 1}.output.LayerNorm.bias"]
+        vain += [] if training.distil else ["vision.norm.bias"]
+    for k, x in led.items():
+        if k in vain:
+            x[:] = False
+        if k.endswith("attn.qkv.bias"):
+            x[C:2 * C] = False
+    return led
 
 
 def compare_weights(theirs, ours, start, training):
     """|a - b| / |b| by kind of weight, and of all: how far apart by how far they went"""
-    square, far, way, led, trained = {}, 0.0, 0.0, steered(training), 0
+    square, far, way, led = {}, 0.0, 0.0, steered(training)
     for k, b in ours.items():
         a, b = theirs[k].double(), b.double()
         if k in led:
             a, b, s = (x[led[k]] for x in (a, b, start[k].double()))
-            far, way, trained = far + ((a - b) ** 2).sum().item(), way + ((b - s) ** 2).sum().item(), trained + len(b)
+            far, way = far + ((a - b) ** 2).sum().item(), way + ((b - s) ** 2).sum().item()
         kind = k.split(".")[-1].removesuffix("_3d") if "running" in k else \
             ".".join(k.split(".")[:2 if k.startswith("teacher.") else 1])
         e, n = square.get(kind, (0.0, 0.0))
         square[kind] = e + ((a - b) ** 2).sum().item(), n + (b ** 2).sum().item()
     return {k: math.sqrt(e / n) if n else math.sqrt(e) for k, (e, n) in square.items()} | \
-        {"way": math.sqrt(far / way), "left out": 1 - trained / sum(x.numel() for x in led.values())}
+        {"way": math.sqrt(far / way)}
 
 
 def results(run):
@@ -271,14 +284,17 @@ def results(run):
 
 
 def forked(ours, cfg, start, args, data):
-    """does a rounding error decide here? By how far float32 is from float64"""
+    """does a rounding error decide here? How, or nothing"""
+    close = min(r["margin"] for r in ours)
+    if close < CLOSE:
+        return f"a choice by {close:.1g}"
     double, _ = follow(cfg, start, args, data, torch.float64)
-    far = [apart(a[k], b[k]) for a, b in zip(ours, double) for k in ("loss", "vl", "icl", "pcl")]
-    return max(far)
+    far = max(apart(a[k], b[k]) for a, b in zip(ours, double) for k in ("loss", "vl", "icl", "pcl"))
+    return f"PyTorch's float32 is {far:.1g} from its float64" if far > FORKED else ""
 
 
-def run_case(name, d, args, seed, verbose):
-    """what is too far apart"""
+def run_seed(name, d, args, seed, verbose):
+    """what is too far apart, and the fork that excuses it"""
     d.mkdir(parents=True, exist_ok=True)
     make_data(d, seed)
     cfg, start = um_train(d, args, seed)
@@ -291,16 +307,16 @@ def run_case(name, d, args, seed, verbose):
     bad = [f"{name}: {k}" for k, e in far.items() if not e <= OTHER.get(k, TOL)]
     print(f"{name}, seed {seed}: " + ", ".join(f"{k} {e:.2g}" for k, e in far.items()) +
           f" (closest choice {min(r['margin'] for r in ours):.1g})", flush=True)
-    return bad, forked(ours, cfg, start, args, data) if bad else 0
+    return bad, forked(ours, cfg, start, args, data) if bad else ""
 
 
-def run_case_on_a_road(name, folder, args, seed, verbose):
-    """run_case from the first seed whose outcome rounding does not decide"""
+def run_case(name, folder, args, seed, verbose):
+    """what is too far apart, with the first seed whose outcome rounding does not decide"""
     for s in range(seed, seed + SEEDS):
-        bad, fork = run_case(name, folder / f"{name}-{s}", args, s, verbose)
-        if fork <= FORKED:
+        bad, fork = run_seed(name, folder / f"{name}-{s}", args, s, verbose)
+        if not fork:
             break
-        print(f"{name}, seed {s}: PyTorch's float32 is {fork:.1g} from its float64", flush=True)
+        print(f"{name}, seed {s}: too far apart, but {fork}", flush=True)
     return bad
 
 
@@ -514,7 +530,7 @@ def check_9():
     p = training("--keep 1 --tau-s 0.04")
     for kind in ("2d", "3d"):
         out = p.forward(p.data[kind], 0.04)
-        near("L_pcl", out["pcl"].mean().item(), p.watch([out["zt"]], 0.04)["entropy_patch"], 1e-12)
+        near("L_pcl", out["pcl"].mean().item(), p.watch([out], 0.04)["entropy_patch"], 1e-12)
 
 
 def check_updates():
@@ -576,7 +592,7 @@ def main():
         for name in o.case or CASES:
             args = [*shlex.split(BASE), *shlex.split(CASES[name])]
             try:
-                bad += run_case_on_a_road(name, pathlib.Path(o.folder or temporary), args, o.seed, o.v)
+                bad += run_case(name, pathlib.Path(o.folder or temporary), args, o.seed, o.v)
             except RuntimeError as e:
                 print(f"{name}: {e}", flush=True)
                 bad.append(name)

@@ -13,12 +13,13 @@ What method.md leaves open, and what is done here (the numbers are cited below a
    3  text position embeddings are "positions" (no decay), token types and the prototypes W decay;
       --decay-all is all, theta too
    4  logged for a step: lr and momentum it was made with, temperature exp(-theta) of its loss, norm over
-      all trained gradients before clipping, count of tensors clipped (1 or 0 for a global clip)
-   5  c_patch and the teacher's entropies are over the patch tokens that a sample has: all of the teacher's in
-      token mode, the kept ones in drop; --patch-loss masked restricts the loss alone
+      all trained gradients before clipping, count of tensors clipped (all or none for a global clip)
+   5  c_patch is over the patch tokens that a sample has: all of the teacher's in token mode, the kept ones in
+      drop. The teacher's entropies are over those that the loss counts: of --patch-loss masked the masked ones.
+      A centre without its part of the loss stays 0
    6  several tokens or samples "mean q": mean over a sample's tokens, then over samples
-   7  a value that does not exist is nan: icl, pcl without their lambda (both 0) or with --patch-loss none,
-      momentum without a teacher
+   7  a value that does not exist is nan: icl and pcl with both lambdas 0, pcl and the entropies of patches with
+      --patch-loss none, which --lambda-pcl 0 is too (L_icl is logged at any weight); momentum without a teacher
    8  --mask-block N: N x N blocks in the plane of an X-ray, a slice or each slab alike; where N does not
       divide the side the last blocks are smaller; ceil(rho x blocks) kept, attention of a block its mean
    9  --select middle: the K slices from floor((D - K)/2); uniform: floor((i + 1/2) D/K), i = 0..K-1
@@ -50,13 +51,13 @@ def options():
     for name, default in {"epochs": 50, "batch": 144, "batch-2d": 0, "batch-3d": 0, "slices": 4, "slice-size": 0,
                           "mask-block": 1, "warmup": -1, "accumulate": 1}.items():
         p.add_argument("--" + name, type=int, default=default)
-    for name, default in {"lr": 2e-5, "weight-decay": 0.05, "keep": 0.5, "lambda-icl": 1.0, "lambda-pcl": 1.0,
-                          "tau-s": 0.1, "ema": 0.996}.items():
+    for name, default in {"lr": 2e-5, "lr-low": 1e-8, "weight-decay": 0.05, "keep": 0.5, "lambda-icl": 1.0,
+                          "lambda-pcl": 1.0, "tau-s": 0.1, "ema": 0.996}.items():
         p.add_argument("--" + name, type=float, default=default)
     for name, default in {"modalities": "2d,3d", "mix": "separate", "select": "attention", "attn-layers": "all",
                           "attn-from": "teacher", "mask": "attention", "mask-as": "token", "patch-loss": "all",
                           "vl-input": "masked", "tau-t": "0.04", "temperature": "learned",
-                          "same-text": "negative", "clip": "3"}.items():
+                          "same-text": "negative", "centres": "shared", "clip": "3"}.items():
         p.add_argument("--" + name, default=default)
     for name in ("spread", "slice-embed", "decay-all", "freeze-text"):
         p.add_argument("--" + name, action="store_true")
@@ -318,9 +319,9 @@ def tau_t(o, epoch):
 
 # ---- 8. Schedule ----
 
-def rate(t, T, peak, W):
+def rate(t, T, peak, W, low=1e-8):
     f = t / W if t < W else (1 + math.cos(math.pi * (t - W) / (T - W))) / 2
-    return 1e-8 + (peak - 1e-8) * f
+    return low + (peak - low) * f
 
 
 def momentum(t, T, m0):
@@ -370,7 +371,7 @@ def clip(grad, how):
     for group in groups:
         length = math.sqrt(sum((g.double() ** 2).sum().item() for g in group))
         if limit > 0 and length > limit:
-            count += 1
+            count += len(group)
             for g in group:
                 g.mul_(limit / length)
     return count
@@ -386,6 +387,7 @@ class Pretraining:
         self.cfg, self.o, self.dtype = cfg, o, dtype
         self.data = {m: {k: x.to(dtype) if x.is_floating_point() else x for k, x in batch.items()}
                      for m, batch in data.items() if m in o.modalities.split(",")}
+        self.patches = o.patch_loss != "none" and o.lambda_pcl != 0
         self.distil = o.lambda_icl != 0 or o.lambda_pcl != 0
         looks = o.select == "attention" and o.attn_from == "teacher" and "3d" in self.data
         self.w = {k: x.to(dtype).clone() for k, x in weights.items() if not k.startswith("teacher.")}
@@ -398,13 +400,16 @@ class Pretraining:
             x.requires_grad_()
         self.teacher = {k: x.detach().clone() for k, x in self.w.items() if k.startswith(("vision.", "head."))} \
             if self.distil or looks else None
-        self.centre = {part: torch.zeros(len(self.w["head.last.weight_v"]), dtype=dtype)
-                       for part in ("cls", "patch")} if self.distil else {}
+        parts = ("cls", "patch", "cls_3d", "patch_3d")[:4 if o.centres == "separate" else 2] if self.distil else ()
+        self.centre = {part: torch.zeros(len(self.w["head.last.weight_v"]), dtype=dtype) for part in parts}
         self.adamw = AdamW(self.trained, o.weight_decay, o.decay_all)
         self.epoch_order = order(*(int(m in self.data) for m in ("2d", "3d")), o.mix)
         self.steps = o.epochs * len(self.epoch_order)
         self.warmup = round(0.4 * self.steps) if o.warmup < 0 else o.warmup * len(self.epoch_order)
-        self.reached = {k: torch.zeros_like(x) for k, x in self.trained.items()}  # largest |gradient| so far
+
+    def own(self, part, batch):
+        """which centre this batch is held against: X-rays and volumes share it, or --centres separate"""
+        return part + "_3d" * (self.o.centres == "separate" and "volume" in batch)
 
     @torch.no_grad()
     def attention(self, complete):
@@ -435,13 +440,13 @@ class Pretraining:
         v, r = (project(self.w, self.cfg, side, y, modality) for side, y in (("vision", x), ("text", r)))
         return contrast(v, r, theta, same)
 
-    def distill(self, zs, zt, keep, tau):
+    def distill(self, batch, zs, zt, keep, tau):
         """7.3: H at [CLS], and its mean over patches, of each sample; from z [B,T,M] of student and teacher"""
         o = self.o
-        icl = cross_entropy(target(zt[:, 0], self.centre["cls"], tau), zs[:, 0], o.tau_s)
-        if o.patch_loss == "none":
+        icl = cross_entropy(target(zt[:, 0], self.centre[self.own("cls", batch)], tau), zs[:, 0], o.tau_s)
+        if not self.patches:
             return icl, None
-        H = cross_entropy(target(zt[:, 1:], self.centre["patch"], tau), zs[:, 1:], o.tau_s)
+        H = cross_entropy(target(zt[:, 1:], self.centre[self.own("patch", batch)], tau), zs[:, 1:], o.tau_s)
         if o.patch_loss == "masked":
             return icl, torch.where(keep, 0, H).sum(1) / (~keep).sum(1)
         return icl, H.mean(1)
@@ -468,10 +473,15 @@ class Pretraining:
                 y = torch.cat([y[:, :1], y[:, 1:][keep].unflatten(0, (len(y), -1))], 1)
             zt = head(self.teacher, y)
         y, _ = encode(self.w, cfg, s, keep, o.mask_as)
-        icl, pcl = self.distill(head(self.w, y), zt, keep, tau)
+        icl, pcl = self.distill(batch, head(self.w, y), zt, keep, tau)
+        counted = torch.ones(zt.shape[:2], dtype=zt.dtype)
+        if o.patch_loss == "masked":
+            counted[:, 1:][keep] = 0
         if o.vl_input == "full":
             y, _ = encode(self.w, cfg, s)
-        return out | {"image": y[:, 0], "icl": icl, "pcl": pcl, "zt": zt, "margin": min(closest, close)}
+        return out | {"image": y[:, 0], "icl": icl, "pcl": pcl, "zt": zt, "counted": counted,
+                      "centre": {part: self.own(part, batch) for part in ("cls", "patch")},
+                      "margin": min(closest, close)}
 
     def losses(self, modality, out):
         """parts of the loss of a batch, and L"""
@@ -480,56 +490,59 @@ class Pretraining:
         weight = {"vl": 1, "icl": self.o.lambda_icl, "pcl": self.o.lambda_pcl}
         return L | {"loss": sum(weight[k] * x for k, x in L.items())}
 
-    def watch(self, z, tau):
+    def watch(self, outs, tau):
         """entropies of the teacher's targets: of each, and of their mean"""
         row = {}
-        for part, of in (("cls", lambda z: z[:, :1]), ("patch", lambda z: z[:, 1:])):
-            q = [target(of(x), self.centre[part], tau) for x in z] if z else []
-            none = not z or (part == "patch" and self.o.patch_loss == "none")
-            row["entropy_" + part] = NAN if none else torch.cat([entropy(x).mean(1) for x in q]).mean().item()
-            row["entropy_mean_" + part] = NAN if none else entropy(torch.cat([x.mean(1) for x in q]).mean(0)).item()
+        for part, there, of in (("cls", self.distil, lambda x: x[:, :1]),
+                                ("patch", self.distil and self.patches, lambda x: x[:, 1:])):
+            H, mean = [], []
+            for out in outs if there else []:
+                q, count = target(of(out["zt"]), self.centre[out["centre"][part]], tau), of(out["counted"])
+                share = (count / count.sum(1, keepdim=True))[..., None]
+                H.append((entropy(q) * share[..., 0]).sum(1))
+                mean.append((q * share).sum(1))
+            row["entropy_" + part] = torch.cat(H).mean().item() if there else NAN
+            row["entropy_mean_" + part] = entropy(torch.cat(mean).mean(0)).item() if there else NAN
         return row
 
     def step(self, t):
         """step t of T: its line of the log"""
         o, T, n = self.o, self.steps, len(self.epoch_order)
         epoch, kinds = t // n, self.epoch_order[t % n]
-        tau, lr, m = tau_t(o, epoch), rate(t, T, o.lr, self.warmup), momentum(t, T, o.ema)
+        tau, lr, m = tau_t(o, epoch), rate(t, T, o.lr, self.warmup, o.lr_low), momentum(t, T, o.ema)
         outs = [self.forward(self.data[kind], tau) for kind in kinds]
         parts = [self.losses(kind, out) for kind, out in zip(kinds, outs)]
         sums = {k: sum(p[k] for p in parts) for k in parts[0]}
-        zt = [out["zt"] for out in outs if "zt" in out]
         theta = self.w["logit_scale"].item()
         row = {"step": t, "epoch": epoch, "modality": ",".join(kinds),
                **{k: sums[k].item() if k in sums else NAN for k in ("loss", "vl", "icl", "pcl")},
                "lr": lr, "momentum": m if self.teacher else NAN,
                "temperature": math.exp(-theta) if o.temperature == "learned" else float(o.temperature),
-               **self.watch(zt, tau), "margin": min(out["margin"] for out in outs)}
+               **self.watch(outs, tau), "margin": min(out["margin"] for out in outs)}
 
         grad = self.gradient(sums["loss"], epoch)
         row["grad_norm"] = math.sqrt(sum((g.double() ** 2).sum().item() for g in grad.values()))
         row["clipped"] = clip(grad, o.clip)
         self.adamw.step(grad, lr)
-        self.after(m, zt)
+        self.after(m, outs)
         return row
 
     def gradient(self, loss, epoch):
         names = [k for k in self.trained if not (k == "head.last.weight_v" and epoch == 0)]
         grads = torch.autograd.grad(loss, [self.trained[k] for k in names], allow_unused=True)
-        grad = {k: torch.zeros_like(self.trained[k]) if g is None else g.clone() for k, g in zip(names, grads)}
-        for k, g in grad.items():
-            self.reached[k] = torch.maximum(self.reached[k], g.abs())
-        return grad
+        return {k: torch.zeros_like(self.trained[k]) if g is None else g.clone() for k, g in zip(names, grads)}
 
     @torch.no_grad()
-    def after(self, m, zt):
-        """clamp, teacher, centres"""
+    def after(self, m, outs):
+        """clamp of theta, teacher, centres: each by the mean over the samples that were held against it"""
         self.w["logit_scale"].clamp_(max=THETA_MAX)
         for k, x in (self.teacher or {}).items():
             x.mul_(m).add_((1 - m) * self.w[k])
-        if zt:
-            for part, z in (("cls", [z[:, 0] for z in zt]), ("patch", [z[:, 1:].mean(1) for z in zt])):
-                self.centre[part].mul_(0.9).add_(0.1 * torch.cat(z).mean(0))
+        for part, c in self.centre.items():
+            cls = part.startswith("cls")
+            z = [out["zt"][:, 0] if cls else out["zt"][:, 1:].mean(1) for out in outs if part in out["centre"].values()]
+            if z and (cls or self.patches):
+                c.mul_(0.9).add_(0.1 * torch.cat(z).mean(0))
 
     def result(self):
         """weights under the names of a model file, centres as centre.*"""
