@@ -121,7 +121,7 @@ def sequence(w, cfg, image=None, volume=None, slices=None, z=None):
         side = slices.shape[2] // cfg["patch"]
         position = positions_2d(w, cfg, side)
         if "vision.slice_embed" in w:  # else nothing tells where they came from
-            position = position + w["vision.slice_embed"][0, z[:, k], None]
+            position = position + w["vision.slice_embed"][z[:, k], None]
         s.add(tokenize_2d(w, cfg, slices[:, k]), position, 1, side, side)
     s.embedding, s.position = torch.cat(s.embedding, 1), torch.cat(s.position, 1)
     return s
