@@ -113,13 +113,15 @@ static const char *keys_of(const struct um_batch *b, char *buf, size_t size)
     return buf;
 }
 
-/* the prototypes stay as they are in the first epoch (section 8) */
-static void hold_prototypes(struct trainer *t, bool held)
+/* The prototypes stay as they are in the first epoch (section 8); in a run of no more than one, in
+ * the first fiftieth of its steps, which the first of 50 epochs is. */
+static void hold_prototypes(struct trainer *t)
 {
-    const int i = um_params_find(t->now.m->ps, "head.last.weight_v");
+    const int     i     = um_params_find(t->now.m->ps, "head.last.weight_v");
+    const int64_t first = t->steps > t->per_epoch ? t->per_epoch : (t->steps + 49) / 50;
 
     if (i >= 0 && um_method_distils(&t->o->method))
-        t->now.optim->frozen[i] = held;
+        t->now.optim->frozen[i] = t->state.step < first;
 }
 
 static int update(struct trainer *t, struct um_losses *l, struct um_logline *line)
@@ -197,7 +199,7 @@ static int step(struct trainer *t, const struct um_batch *b)
         line.momentum = um_schedule_momentum(t->o->method.ema, n, t->steps);
     if (t->guard)
         UM_TRY(um_guard_keep(t->guard));
-    hold_prototypes(t, epoch == 0);
+    hold_prototypes(t);
     UM_TRY(um_step_begin(t->step, n, epoch));
     if ((st = add_batches(t, b, &line, keys, sizeof keys)) >= 0)
         st = update(t, &l, &line);
