@@ -112,11 +112,13 @@ function hits(title, run, what,    text, i)
 }
 
 # of the volumes alone, not of a run
-function chance(title, measure,    text, i)
+function chance(title, measure,    text, i, v)
 {
     text = title
-    for (i = 1; i <= nfindings; i++)
-        text = text "|" sprintf("%.3f", value["full", seed[1], "teacher", measure "_" finding[i]])
+    for (i = 1; i <= nfindings; i++) {
+        v = value["full", seed[1], "teacher", measure "_" finding[i]]
+        text = text "|" (v == "" ? "–" : sprintf("%.3f", v))
+    }
     line(text)
 }
 

@@ -40,6 +40,7 @@ STUDENTS := random vl full
 TEACHERS := full
 # those whose curves are drawn together
 CURVES   := vl vl+slices vl+distil full
+STUDY     = $(RUNS), $(SEEDS)
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -63,7 +64,7 @@ table: $(DIR)/table.md $(if $(shell command -v gnuplot),$(DIR)/curves.png $(DIR)
 
 # options/NAME: the options of a step, as a file that is touched only when they change
 options := $(addprefix $(DIR)/options/,PHANTOM XRAY CT TOKENIZE ENCODE PROBE SELECT)
-$(options): $(DIR)/options/%: FORCE
+$(options) $(DIR)/options/STUDY: $(DIR)/options/%: FORCE
 	@mkdir -p $(@D)
 	[ "$$(cat $@ 2>/dev/null)" = '$($*)' ] || echo '$($*)' >$@
 $(RUNS:%=$(DIR)/options/run.%): $(DIR)/options/run.%: FORCE
@@ -117,9 +118,10 @@ define encode
 $(step)
 $(ENCODE) -m $< --drop-input $(quiet) -o $@ $(word 2,$^)
 endef
-$(all:%=$(DIR)/encoded/%.xray.umt): $(DIR)/encoded/%.xray.umt: $(DIR)/run/%/model.safetensors $(DIR)/xray.umt $(DIR)/options/ENCODE
+$(all:%=$(DIR)/encoded/%.xray.umt) $(all:%=$(DIR)/encoded/%.ct.umt): $(DIR)/options/ENCODE
+$(all:%=$(DIR)/encoded/%.xray.umt): $(DIR)/encoded/%.xray.umt: $(DIR)/run/%/model.safetensors $(DIR)/xray.umt
 	$(encode)
-$(all:%=$(DIR)/encoded/%.ct.umt): $(DIR)/encoded/%.ct.umt: $(DIR)/run/%/model.safetensors $(DIR)/ct.umt $(DIR)/options/ENCODE
+$(all:%=$(DIR)/encoded/%.ct.umt): $(DIR)/encoded/%.ct.umt: $(DIR)/run/%/model.safetensors $(DIR)/ct.umt
 	$(encode)
 
 probes := $(all:%=$(DIR)/probe/%.xray.tsv) $(all:%=$(DIR)/probe/%.ct.tsv)
@@ -167,7 +169,7 @@ $(filter %.rules.tsv,$(looked)): $(DIR)/look/%.rules.tsv: $(DIR)/run/%/model.saf
 	mv $@.part $@
 
 # ---- the table
-$(DIR)/numbers.tsv: $(probes) $(gaps) $(looked) $(HERE)numbers.awk
+$(DIR)/numbers.tsv: $(probes) $(gaps) $(looked) $(HERE)numbers.awk $(DIR)/options/STUDY
 	$(step)
 	awk -F '\t' -f $(HERE)numbers.awk $(filter %.tsv,$^) \
 	    $$(ls $(all:%=$(DIR)/run/%/valid.tsv) 2>/dev/null) >$@.part
@@ -184,7 +186,8 @@ $(DIR)/table.md: $(DIR)/numbers.tsv $(HERE)ablation.awk
 	    for run in $(RUNS); do printf '    %-15s %s\n' "$$run" "$$(cat $(DIR)/options/run.$$run)"; done
 	    printf '\nBy\n\n'
 	    um-train --version | sed 's/^/    /'
-	    awk -F '\t' '{ s += $$2 } END { printf "    time       %d min %d s, all steps added up\n", s / 60, s % 60 }' $(DIR)/seconds.tsv
+	    awk -F '\t' '{ s += $$2 }
+	        END { printf "    time       %d min %d s, all steps added up\n", s / 60, s % 60 }' $(DIR)/seconds.tsv
 	} >$@.part
 	mv $@.part $@
 	cat $@
