@@ -18,20 +18,20 @@ UM_API void um_philox(const uint32_t ctr[4], const uint32_t key[2], uint32_t out
 
 /* what a draw is for: part of its key, so that no two uses share numbers. Only append. */
 enum um_purpose {
-    UM_RNG_INIT = 1,  /* initial weights */
-    UM_RNG_SHUFFLE,   /* order of records */
-    UM_RNG_CROP,      /* training crops */
-    UM_RNG_DROPOUT,   /* text dropout */
-    UM_RNG_PHANTOM,   /* phantom anatomy and findings */
-    UM_RNG_NOISE,     /* phantom image noise */
-    UM_RNG_REPORT,    /* phantom report wording */
-    UM_RNG_SAMPLE,    /* um-cat --sample */
-    UM_RNG_BOOTSTRAP, /* confidence intervals */
-    UM_RNG_PROBE,     /* probe: initial weights, batches, label fractions */
-    UM_RNG_MASK,      /* tokens kept at random */
-    UM_RNG_SLICE,     /* slices picked at random */
-    UM_RNG_CROP2,     /* the second view of an X-ray */
-    UM_RNG_TEST       /* tests only */
+    UM_RNG_INIT = 1,   /* initial weights */
+    UM_RNG_SHUFFLE,    /* order of records */
+    UM_RNG_CROP,       /* training crops */
+    UM_RNG_DROPOUT,    /* text dropout */
+    UM_RNG_PHANTOM,    /* phantom anatomy and findings */
+    UM_RNG_NOISE,      /* phantom image noise */
+    UM_RNG_REPORT,     /* phantom report wording */
+    UM_RNG_SAMPLE,     /* um-cat --sample */
+    UM_RNG_BOOTSTRAP,  /* confidence intervals */
+    UM_RNG_PROBE,      /* probe: initial weights, batches, label fractions */
+    UM_RNG_MASK,       /* tokens kept at random */
+    UM_RNG_SLICE,      /* slices picked at random */
+    UM_RNG_CROP2,      /* the second view of an X-ray */
+    UM_RNG_TEST = 1000 /* tests only */
 };
 
 struct um_rng {

@@ -169,11 +169,13 @@ refuses() { # STATUS MESSAGE command...: one line with it, nothing under the fin
     um-encode --device cpu -m "$S/model.safetensors" --text train.umt -o out.umt
     "$PY" "$BATS_TEST_DIRNAME/model.py" shapes <out.umt >said
     grep -q '^2d/0 .* cls:32 embedding:16 text_cls:32 text_embedding:16' said
-    um-train -q --init "$S/model.safetensors" --epochs 0 -o copy train.umt
-    cmp copy/model.safetensors "$S/model.safetensors"
-    um-train -q --init "$S/model.safetensors" --epochs 2 --batch 8 --lr 1e-3 -o run train.umt
-    [ "$(awk '$3 == "train"' run/log.tsv | wc -l)" = 12 ]
-    awk '$3 == "train" { last = $5; if (!first) first = $5 } END { exit !(last < first) }' run/log.tsv
+    um-train -q --init "$S/model.safetensors" --epochs 0 --lambda-icl 0 --lambda-pcl 0 --select none -o copy train.umt
+    foreign same copy/model.safetensors "$S/model.safetensors" vision. vision.
+    foreign same copy/model.safetensors "$S/model.safetensors" text. text.
+    um-train -q --init "$S/model.safetensors" --epochs 6 --batch 8 --lr 1e-3 --lambda-icl 0 --lambda-pcl 0 --select none \
+        -o run train.umt
+    [ "$(awk 'NR > 1' run/log.tsv | wc -l)" = 36 ]
+    awk 'NR > 1 { if ($1 < 12) first += $4; if ($1 >= 24) last += $4 } END { print first, last; exit !(last < first) }' run/log.tsv
     run foreign same run/model.safetensors "$S/model.safetensors" vision.blocks. vision.blocks.
     [ "$status" = 1 ]
     um-train -q --preset tiny --init random --epochs 0 -o random train.umt
