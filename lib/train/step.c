@@ -6,20 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/distill.h"
-
-/* sums over the parts of a step, on the device: mean z^t for the centres, mean q for the watch */
-enum { Z_CLS, Z_PATCH, Q_CLS, Q_PATCH, SUMS, GROUPS = 2 };
+#include "train/means.h"
 
 struct um_step {
     struct um_step_opts o;
     struct um_looker    looker;
     struct um_nn       *nn; /* the student's tape */
     struct um_contrast *contrast;
-    struct um_params   *sums; /* [GROUPS SUMS], or NULL: a group for each pair of centres */
-    double              weight[GROUPS][2]; /* of samples so far: [CLS], patches */
-    double              sure[2];           /* sums alike, on the host */
-    struct um_losses    sum;               /* of the batches so far */
+    struct um_means    *means; /* NULL without self-distillation */
+    struct um_losses    sum;   /* of the batches so far */
     int64_t             step, epoch;
     struct um_arena    *arena; /* decisions of a batch */
 };
@@ -33,30 +28,18 @@ void um_step_free(struct um_step *s)
     um_nn_free(s->looker.nn);
     um_nn_free(s->nn);
     um_contrast_free(s->contrast);
-    um_params_free(s->sums);
+    um_means_free(s->means);
     um_arena_free(s->arena);
     free(s);
 }
 
-static int make_sums(struct um_step *s)
+static int make_means(struct um_step *s)
 {
-    static const char *const name[GROUPS * SUMS] = { "z.cls",    "z.patch",   "q.cls",
-                                                     "q.patch",  "z.cls_3d",  "z.patch_3d",
-                                                     "q.cls_3d", "q.patch_3d" };
-    const int64_t            M                   = s->o.m->cfg.prototypes;
-
     if (!um_method_distils(s->o.method))
         return UM_OK;
-    if (M < 1 || !s->o.teacher || !s->o.centres)
+    if (s->o.m->cfg.prototypes < 1 || !s->o.teacher || !s->o.centres)
         return um_fail(UM_EMISSING, "self-distillation without a head, a teacher or centres");
-    UM_TRY(um_params_new(&s->sums, s->o.m->ps->dev));
-    for (int i = 0; i < GROUPS * SUMS; i++) {
-        const int st = um_params_buffer(s->sums, name[i], M, 0);
-
-        if (st < 0)
-            return st;
-    }
-    return um_params_init(s->sums, 0);
+    return um_means_new(&s->means, s->o.m->ps->dev, s->o.m->cfg.prototypes);
 }
 
 int um_step_new(struct um_step **out, const struct um_step_opts *o)
@@ -76,7 +59,7 @@ int um_step_new(struct um_step **out, const struct um_step_opts *o)
     if ((st = um_arena_new(&s->arena)) < 0 || (st = um_nn_new(&s->nn, dev, &nn)) < 0 ||
         (st = um_nn_new(&s->looker.nn, dev, &(struct um_nn_opts){ .dtype = o->precision })) < 0 ||
         (st = um_contrast_new(&s->contrast, o->m, o->precision, o->most)) < 0 ||
-        (st = make_sums(s)) < 0) {
+        (st = make_means(s)) < 0) {
         um_step_free(s);
         return st;
     }
@@ -169,34 +152,6 @@ static void encode(struct um_step *s, struct pass *x, struct um_var *y[UM_VIEWS]
 
 /* ---- self-distillation of a part ---- */
 
-/* sum <- the mean over samples so far; w of them come now, after `before` */
-static int add_mean(struct um_step *s, int which, const struct um_var *x, double before, double w)
-{
-    const struct um_param *p = &s->sums->list[which];
-
-    return um_dev_kernels(s->sums->dev)
-        ->lerp(s->sums->dev, s->sums->value + p->offset, x->data, (float)(w / (before + w)),
-               p->count);
-}
-
-static int add_up(struct um_step *s, int group, const struct um_distilled *d, double w)
-{
-    const int at = group * SUMS;
-
-    for (int i = 0; i < 2; i++) {
-        float sure;
-
-        if (!d->zmean[i])
-            continue;
-        UM_TRY(add_mean(s, at + Z_CLS + i, d->zmean[i], s->weight[group][i], w));
-        UM_TRY(add_mean(s, at + Q_CLS + i, d->qmean[i], s->weight[group][i], w));
-        UM_TRY(um_nn_read(s->nn, d->sure[i], &sure));
-        s->sure[i] += w * (double)sure;
-        s->weight[group][i] += w;
-    }
-    return UM_OK;
-}
-
 /* losses of each view, their mean; with two views [CLS] answers the other view */
 static int distil(struct um_step *s, struct pass *x, struct um_var *const y[UM_VIEWS])
 {
@@ -221,7 +176,7 @@ static int distil(struct um_step *s, struct pass *x, struct um_var *const y[UM_V
 
         um_model_distill(s->nn, s->o.m, y[i], s->o.teacher, t[i], s->o.centres, &opts, &d);
         UM_TRY(um_nn_status(s->nn));
-        UM_TRY(add_up(s, pair / 2, &d, (double)x->part.n));
+        UM_TRY(um_means_add(s->means, s->nn, pair, &d, (double)x->part.n));
         icl[i] = d.icl;
         pcl[i] = d.pcl;
     }
@@ -452,27 +407,6 @@ static int run_parts(struct um_step *s, const struct um_batch *b)
 
 /* ---- sums over ranks ---- */
 
-/* n floats on the device become their sum over ranks, times scale */
-static int sum_floats(struct um_step *s, float *x, int64_t n, float scale)
-{
-    struct um_dev           *dev  = s->o.m->ps->dev;
-    const struct um_kernels *k    = um_dev_kernels(dev);
-    const size_t             size = (size_t)n * sizeof *x;
-    float                   *host = malloc(size + 1);
-    int                      st;
-
-    if (!host)
-        return um_fail(UM_ENOMEM, "out of memory");
-    if ((st = k->sync(dev)) >= 0 && (st = k->download(dev, host, x, size)) >= 0 &&
-        (st = um_ranks_sum(s->o.ranks, host, n)) >= 0) {
-        for (int64_t i = 0; i < n && scale != 1; i++)
-            host[i] *= scale;
-        st = k->upload(dev, x, host, size);
-    }
-    free(host);
-    return st;
-}
-
 /* projections and theta have the gradient of the whole batch on every rank: one rank's is enough */
 static int drop_shared_gradients(struct um_step *s)
 {
@@ -489,81 +423,27 @@ static int drop_shared_gradients(struct um_step *s)
     return UM_OK;
 }
 
-/* the means of all ranks, which have as many samples each */
-static int mean_over_ranks(struct um_step *s)
-{
-    const float each = 1.0f / (float)um_ranks_size(s->o.ranks);
-
-    for (int i = 0; i < GROUPS * SUMS; i++) {
-        const struct um_param *p = &s->sums->list[i];
-
-        if (s->weight[i / SUMS][i % 2] > 0)
-            UM_TRY(sum_floats(s, s->sums->value + p->offset, p->count, each));
-    }
-    return UM_OK;
-}
-
 static int reduce(struct um_step *s)
 {
     struct um_params *ps     = s->o.m->ps;
-    double            part[] = { s->sum.icl, s->sum.pcl, s->sure[0], s->sure[1] };
+    double            part[] = { s->sum.icl, s->sum.pcl };
 
-    UM_TRY(um_ranks_sum_double(s->o.ranks, part, 4));
+    UM_TRY(um_ranks_sum_double(s->o.ranks, part, 2));
     s->sum.icl = part[0], s->sum.pcl = part[1];
-    for (int i = 0; i < 2; i++)
-        s->sure[i] = part[2 + i] / um_ranks_size(s->o.ranks);
     UM_TRY(drop_shared_gradients(s));
-    UM_TRY(sum_floats(s, ps->grad, ps->total, 1));
-    return s->sums ? mean_over_ranks(s) : UM_OK;
+    UM_TRY(um_sum_over_ranks(s->o.ranks, ps->dev, ps->grad, ps->total, 1));
+    return s->means ? um_means_share(s->means, s->o.ranks) : UM_OK;
 }
 
 /* ---- the step ---- */
-
-/* entropy of the mean q, [M] on the device */
-static int spread_of(struct um_step *s, int which, double *h)
-{
-    const struct um_param *p = &s->sums->list[which];
-    float                 *q = um_alloc_array(s->arena, p->count, sizeof *q);
-
-    if (!q)
-        return UM_ENOMEM;
-    UM_TRY(
-        um_dev_kernels(s->sums->dev)
-            ->download(s->sums->dev, q, s->sums->value + p->offset, (size_t)p->count * sizeof *q));
-    *h = 0;
-    for (int64_t i = 0; i < p->count; i++)
-        *h -= q[i] > 0 ? (double)q[i] * log((double)q[i]) : 0;
-    return UM_OK;
-}
-
-/* of [CLS] (0) or patches (1): means over all samples, where modalities have their own centres over
- * the samples of both */
-static int entropies(struct um_step *s, int i, struct um_losses *out)
-{
-    const double n = s->weight[0][i] + s->weight[1][i];
-
-    out->sure[i] = out->spread[i] = NAN;
-    if (!(n > 0))
-        return UM_OK;
-    out->sure[i]   = s->sure[i] / n;
-    out->spread[i] = 0;
-    for (int g = 0; g < GROUPS; g++) {
-        double h = 0;
-
-        if (s->weight[g][i] > 0)
-            UM_TRY(spread_of(s, g * SUMS + Q_CLS + i, &h));
-        out->spread[i] += h * s->weight[g][i] / n;
-    }
-    return UM_OK;
-}
 
 int um_step_begin(struct um_step *s, int64_t step, int64_t epoch)
 {
     s->step  = step;
     s->epoch = epoch;
     s->sum   = (struct um_losses){ 0 };
-    memset(s->weight, 0, sizeof s->weight);
-    memset(s->sure, 0, sizeof s->sure);
+    if (s->means)
+        um_means_begin(s->means);
     return um_params_zero_grad(s->o.m->ps);
 }
 
@@ -588,8 +468,11 @@ int um_step_end(struct um_step *s, struct um_losses *out)
         out->loss += o->lambda_pcl * out->pcl;
     out->icl = um_method_distils(o) ? out->icl : NAN;
     out->pcl = um_method_patches(o) ? out->pcl : NAN;
-    for (int i = 0; i < 2; i++)
-        UM_TRY(entropies(s, i, out));
+    for (int i = 0; i < 2; i++) {
+        out->sure[i] = out->spread[i] = NAN;
+        if (s->means)
+            UM_TRY(um_means_entropy(s->means, i, &out->sure[i], &out->spread[i]));
+    }
     return UM_OK;
 }
 
@@ -597,19 +480,7 @@ int um_step_follow(struct um_step *s, double momentum)
 {
     if (s->o.teacher)
         UM_TRY(um_model_teach(s->o.teacher, s->o.m, 1 - momentum));
-    for (int g = 0; s->sums && g < GROUPS; g++) {
-        struct um_var  z[2]    = { { .data = NULL }, { .data = NULL } };
-        struct um_var *zmean[] = { NULL, NULL };
-
-        for (int i = 0; i < 2; i++)
-            if (s->weight[g][i] > 0) {
-                z[i].data = s->sums->value + s->sums->list[g * SUMS + Z_CLS + i].offset;
-                zmean[i]  = &z[i];
-            }
-        if (zmean[0])
-            UM_TRY(um_model_follow(s->o.centres, 2 * g, zmean));
-    }
-    return UM_OK;
+    return s->means ? um_means_follow(s->means, s->o.centres) : UM_OK;
 }
 
 /* ---- held-out batches ---- */

@@ -1,0 +1,178 @@
+/* means.c - running means on the device, a group for each pair of centres */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/means.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* of a group: mean z^t, and mean q, at [CLS] and over patches */
+enum { Z_CLS, Z_PATCH, Q_CLS, Q_PATCH, EACH, GROUPS = 2 };
+
+struct um_means {
+    struct um_params *ps;                /* [GROUPS EACH] */
+    double            weight[GROUPS][2]; /* samples so far: [CLS], patches */
+    double            sure[2];           /* sums over them, on the host */
+    float            *host;              /* [M] */
+};
+
+void um_means_free(struct um_means *m)
+{
+    if (!m)
+        return;
+    um_params_free(m->ps);
+    free(m->host);
+    free(m);
+}
+
+static int make(struct um_means *m, struct um_dev *dev, int64_t M)
+{
+    static const char *const name[GROUPS * EACH] = { "z.cls",    "z.patch",   "q.cls",
+                                                     "q.patch",  "z.cls_3d",  "z.patch_3d",
+                                                     "q.cls_3d", "q.patch_3d" };
+
+    UM_TRY(um_params_new(&m->ps, dev));
+    for (int i = 0; i < GROUPS * EACH; i++) {
+        const int st = um_params_buffer(m->ps, name[i], M, 0);
+
+        if (st < 0)
+            return st;
+    }
+    UM_TRY(um_params_init(m->ps, 0));
+    m->host = malloc((size_t)M * sizeof *m->host);
+    return m->host ? UM_OK : um_fail(UM_ENOMEM, "out of memory");
+}
+
+int um_means_new(struct um_means **out, struct um_dev *dev, int64_t M)
+{
+    struct um_means *m = calloc(1, sizeof *m);
+    int              st;
+
+    *out = NULL;
+    if (!m)
+        return um_fail(UM_ENOMEM, "out of memory");
+    if ((st = make(m, dev, M)) < 0) {
+        um_means_free(m);
+        return st;
+    }
+    *out = m;
+    return UM_OK;
+}
+
+void um_means_begin(struct um_means *m)
+{
+    memset(m->weight, 0, sizeof m->weight);
+    memset(m->sure, 0, sizeof m->sure);
+}
+
+static float *values(const struct um_means *m, int i)
+{
+    return m->ps->value + m->ps->list[i].offset;
+}
+
+/* mean <- the mean over the samples so far; w of them come now, after `before` */
+static int add(struct um_means *m, int i, const struct um_var *x, double before, double w)
+{
+    return um_dev_kernels(m->ps->dev)
+        ->lerp(m->ps->dev, values(m, i), x->data, (float)(w / (before + w)), m->ps->list[i].count);
+}
+
+int um_means_add(struct um_means *m, struct um_nn *nn, int pair, const struct um_distilled *d,
+                 double w)
+{
+    const int group = pair / 2, at = group * EACH;
+
+    for (int i = 0; i < 2; i++) {
+        double *before = &m->weight[group][i];
+        float   sure;
+
+        if (!d->zmean[i])
+            continue;
+        UM_TRY(add(m, at + Z_CLS + i, d->zmean[i], *before, w));
+        UM_TRY(add(m, at + Q_CLS + i, d->qmean[i], *before, w));
+        UM_TRY(um_nn_read(nn, d->sure[i], &sure));
+        m->sure[i] += w * (double)sure;
+        *before += w;
+    }
+    return UM_OK;
+}
+
+int um_sum_over_ranks(struct um_ranks *ranks, struct um_dev *dev, float *x, int64_t n, float scale)
+{
+    const struct um_kernels *k    = um_dev_kernels(dev);
+    const size_t             size = (size_t)n * sizeof *x;
+    float                   *host = malloc(size + 1);
+    int                      st;
+
+    if (!host)
+        return um_fail(UM_ENOMEM, "out of memory");
+    if ((st = k->sync(dev)) >= 0 && (st = k->download(dev, host, x, size)) >= 0 &&
+        (st = um_ranks_sum(ranks, host, n)) >= 0) {
+        for (int64_t i = 0; i < n && scale != 1; i++)
+            host[i] *= scale;
+        st = k->upload(dev, x, host, size);
+    }
+    free(host);
+    return st;
+}
+
+int um_means_share(struct um_means *m, struct um_ranks *ranks)
+{
+    const float each = 1.0f / (float)um_ranks_size(ranks);
+
+    UM_TRY(um_ranks_sum_double(ranks, m->sure, 2));
+    for (int i = 0; i < 2; i++)
+        m->sure[i] *= (double)each;
+    for (int i = 0; i < GROUPS * EACH; i++)
+        if (m->weight[i / EACH][i % 2] > 0)
+            UM_TRY(um_sum_over_ranks(ranks, m->ps->dev, values(m, i), m->ps->list[i].count, each));
+    return UM_OK;
+}
+
+static int entropy_of(struct um_means *m, int i, double *h)
+{
+    const int64_t M = m->ps->list[i].count;
+
+    UM_TRY(um_dev_kernels(m->ps->dev)
+               ->download(m->ps->dev, m->host, values(m, i), (size_t)M * sizeof *m->host));
+    *h = 0;
+    for (int64_t j = 0; j < M; j++)
+        *h -= m->host[j] > 0 ? (double)m->host[j] * log((double)m->host[j]) : 0;
+    return UM_OK;
+}
+
+int um_means_entropy(struct um_means *m, int which, double *sure, double *spread)
+{
+    const double n = m->weight[0][which] + m->weight[1][which];
+
+    *sure = *spread = NAN;
+    if (!(n > 0))
+        return UM_OK;
+    *sure   = m->sure[which] / n;
+    *spread = 0;
+    for (int g = 0; g < GROUPS; g++) {
+        double h = 0;
+
+        if (m->weight[g][which] > 0)
+            UM_TRY(entropy_of(m, g * EACH + Q_CLS + which, &h));
+        *spread += h * m->weight[g][which] / n;
+    }
+    return UM_OK;
+}
+
+int um_means_follow(struct um_means *m, struct um_params *centres)
+{
+    for (int g = 0; g < GROUPS; g++) {
+        struct um_var  z[2]    = { { .data = NULL }, { .data = NULL } };
+        struct um_var *zmean[] = { NULL, NULL };
+
+        for (int i = 0; i < 2; i++)
+            if (m->weight[g][i] > 0) {
+                z[i].data = values(m, g * EACH + Z_CLS + i);
+                zmean[i]  = &z[i];
+            }
+        if (zmean[0])
+            UM_TRY(um_model_follow(centres, 2 * g, zmean));
+    }
+    return UM_OK;
+}

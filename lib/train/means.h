@@ -1,0 +1,37 @@
+/* means.h - means over all samples of a step, however it is split: what the centres follow, and the
+ * distributions whose entropy tells of a collapse (method.md 7.3)
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef UM_TRAIN_MEANS_H
+#define UM_TRAIN_MEANS_H
+
+#include "model/distill.h"
+#include "ranks/ranks.h"
+
+struct um_means;
+
+/* um_means_new - of M prototypes, on a device. um_means_free takes NULL.
+ * um_means_begin - a step begins: nothing has been added
+ * um_means_add   - w samples more, of the modality whose pair of centres is `pair`
+ * um_means_share - the means of all ranks, each of which has added as many samples */
+UM_API UM_RESULT_USED int um_means_new(struct um_means **m, struct um_dev *dev, int64_t M);
+UM_API void               um_means_free(struct um_means *m);
+UM_API void               um_means_begin(struct um_means *m);
+UM_API UM_RESULT_USED int um_means_add(struct um_means *m, struct um_nn *nn, int pair,
+                                       const struct um_distilled *d, double w);
+UM_API UM_RESULT_USED int um_means_share(struct um_means *m, struct um_ranks *ranks);
+
+/* um_means_entropy - of [CLS] (0) or patches (1): *sure, the mean entropy of the teacher's q, and
+ * *spread, the entropy of mean q; where modalities have their own centres, over the samples of
+ * both. NaN: nothing was added. */
+UM_API UM_RESULT_USED int um_means_entropy(struct um_means *m, int which, double *sure,
+                                           double *spread);
+
+/* um_means_follow - the centres go a tenth of the way to the mean logits of the step */
+UM_API UM_RESULT_USED int um_means_follow(struct um_means *m, struct um_params *centres);
+
+/* um_sum_over_ranks - n floats on a device become their sum over ranks, times scale */
+UM_API UM_RESULT_USED int um_sum_over_ranks(struct um_ranks *ranks, struct um_dev *dev, float *x,
+                                            int64_t n, float scale);
+
+#endif
