@@ -145,7 +145,7 @@ static const struct um_opt opts[] = {
     UM_OPT_FLAG(0, "log-batches", &cfg.o.batches, false,
                 "write batches.tsv: every record of every step, and its slices"),
     UM_OPT_INT(0, "validate-every", "EPOCHS", &cfg.o.valid_every, 0, 1e6, true,
-               "looks at the held-out records; 0: none"),
+               "looks at the held-out records, and before the first step; 0: none"),
     UM_OPT_INT(0, "checkpoint-every", "STEPS", &cfg.o.every, 0, 1e12, false, "0: after each epoch"),
     UM_OPT_INT(0, "keep-checkpoints", "N", &cfg.o.keep, 1, 1e6, false, "the last N"),
     UM_OPT_FLAG(0, "resume", &cfg.o.resume, false, "go on from RUN's newest checkpoint, if any"),

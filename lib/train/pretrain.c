@@ -462,6 +462,8 @@ static int train(struct trainer *t)
 
     if (t->state.step < t->steps) {
         UM_TRY(um_step_new(&t->step, &so));
+        if (t->state.step == 0 && t->o->valid_every > 0) /* what the run began with */
+            UM_TRY(trainer_hold_out(t));
         UM_TRY(um_loader_open(&t->loader, &lo));
         UM_TRY(loop(t));
         UM_TRY(wind_up(t));

@@ -2,6 +2,7 @@
  *
  * A run is a folder: model.safetensors (after the last step: student and teacher),
  * best.safetensors (lowest held-out loss), ckpt-STEP.safetensors, log.tsv, valid.tsv, timing.tsv.
+ * The held-out records are looked at before the first step too, unless valid_every is 0.
  * All but timing.tsv have the same bytes for the same data, options, seed and number of ranks,
  * however often the run was stopped, killed and resumed.
  * SPDX-License-Identifier: Apache-2.0
