@@ -4,8 +4,8 @@
 # usage: demo.sh [-n patients] [-e epochs] [-s seed] [-j threads] [folder]
 #
 # Writes everything to the folder (default: demo) and prints a table: what a linear probe reads from
-# the embeddings before and after pre-training, and how often the slices that the network looks at
-# hold a lesion, beside chance. The same seed gives the same table.
+# the embeddings before and after pre-training, by contrast alone, and how often the slices that the
+# network looks at hold a lesion, beside chance. The same seed gives the same table.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
