@@ -51,7 +51,11 @@ static int take(struct trainer *t, struct held *h, const struct um_batch *b, boo
     const int64_t E = t->now.m->cfg.embed;
     double        loss;
 
-    UM_TRY(um_step_judge(t->step, b, &loss, h->v + h->n * E, h->r + h->n * E));
+    const int st = um_step_judge(t->step, b, &loss, h->v + h->n * E, h->r + h->n * E);
+    if (st == UM_ENONFINITE)
+        return um_context(st, "held-out records from %s on, after step %lld", b->key[0],
+                          (long long)t->state.step);
+    UM_TRY(st);
     if (!isfinite(loss))
         return um_fail(UM_ENONFINITE, "held-out loss is %g after step %lld", loss,
                        (long long)t->state.step);

@@ -145,23 +145,26 @@ static int update(struct trainer *t, struct um_losses *l, struct um_logline *lin
     return um_step_follow(t->step, line->momentum);
 }
 
-/* the batches of a step; keys of the last one for a message, their digests into one */
+/* the batches of a step; keys of the last one that was added for a message, their digests into one;
+ * one that is not finite leaves those after it unused, but not to the next step */
 static int add_batches(struct trainer *t, const struct um_batch *b, struct um_logline *line,
                        char *keys, size_t size)
 {
-    const int n = um_loader_per_step(t->loader);
-    int       st;
+    const int n  = um_loader_per_step(t->loader);
+    int       st = UM_OK, got;
 
     line->batch    = b->digest;
     line->modality = n > 1 ? "2d,3d" : mod_name(b->mod);
     for (int i = 0;; i++) {
-        (void)keys_of(b, keys, size);
-        UM_TRY(um_step_add(t->step, b));
+        if (st >= 0) {
+            (void)keys_of(b, keys, size);
+            st = um_step_add(t->step, b);
+        }
         t->pairs += b->N;
-        if (i + 1 == n)
-            return UM_OK;
-        if ((st = um_loader_next(t->loader, &b)) <= 0)
-            return st < 0 ? st : um_fail(UM_EFORMAT, "a joint step without its second batch");
+        if (i + 1 == n || (st < 0 && st != UM_ENONFINITE))
+            return st;
+        if ((got = um_loader_next(t->loader, &b)) <= 0)
+            return got < 0 ? got : um_fail(UM_EFORMAT, "a joint step without its second batch");
         line->batch = um_hash64((const uint64_t[]){ line->batch, b->digest }, 16);
     }
 }
@@ -175,11 +178,11 @@ static int not_finite(const struct trainer *t, int st, const char *keys)
                       (long long)t->state.step, keys, (long long)t->saved);
 }
 
-/* as if the step had not been: the line has what is known of it */
+/* as if the step had not been: its line has no losses */
 static int skip(struct trainer *t, struct um_logline *line)
 {
     t->state.skipped++;
-    line->loss = line->norm = NAN;
+    line->loss = NAN;
     if (t->hooks->warn)
         t->hooks->warn(t->hooks->user, um_errmsg());
     return um_guard_restore(t->guard);
@@ -188,12 +191,21 @@ static int skip(struct trainer *t, struct um_logline *line)
 static int step(struct trainer *t, const struct um_batch *b)
 {
     const int64_t     n = t->state.step, epoch = n / t->per_epoch;
-    struct um_logline line = {
-        .step = n, .epoch = epoch, .lr = um_schedule_lr(&t->lr, n), .momentum = NAN
-    };
-    struct um_losses l = { 0 };
-    char             keys[1024];
-    int              st;
+    struct um_logline line = { .step        = n,
+                               .epoch       = epoch,
+                               .loss        = NAN,
+                               .vl          = NAN,
+                               .icl         = NAN,
+                               .pcl         = NAN,
+                               .lr          = um_schedule_lr(&t->lr, n),
+                               .momentum    = NAN,
+                               .temperature = NAN,
+                               .norm        = NAN,
+                               .sure        = { NAN, NAN },
+                               .spread      = { NAN, NAN } };
+    struct um_losses  l    = { 0 };
+    char              keys[1024];
+    int               st;
 
     if (t->now.teacher)
         line.momentum = um_schedule_momentum(t->o->method.ema, n, t->steps);

@@ -401,7 +401,7 @@ static int run_parts(struct um_step *s, const struct um_batch *b)
 
     UM_TRY(um_contrast_learn(s->contrast, &c));
     s->sum.vl += (double)c.loss;
-    UM_TRY(finite(&s->sum));
+    UM_TRY(um_ranks_agree(s->o.ranks, finite(&s->sum))); /* icl, pcl are this rank's own */
     return um_ranks_agree(s->o.ranks, second_passes(s, b, x, &v));
 }
 
