@@ -227,6 +227,12 @@ static int parse(void)
         cfg.o.batch[i] = cfg.o.batch[i] ? cfg.o.batch[i] : cfg.batch;
     if (cfg.o.batch[UM_2D] < 2 || cfg.o.batch[UM_3D] < 2)
         return um_usage("a batch of one pair has nothing to contrast: at least 2");
+    if (cfg.start.prototypes == 1)
+        return um_usage("--prototypes 1: a single one has nothing to tell apart: at least 2");
+    if (cfg.start.dropout < 0 && cfg.start.dropout != -1)
+        return um_usage("--text-dropout %g: expected 0 to 0.999, or -1", cfg.start.dropout);
+    if (cfg.warmup < 0 && cfg.warmup != -1)
+        return um_usage("--warmup %g: expected 0 or more, or -1", cfg.warmup);
     if (cfg.warmup > (double)cfg.o.epochs && cfg.o.epochs > 0)
         return um_usage("--warmup %g of %lld epochs", cfg.warmup, (long long)cfg.o.epochs);
     cfg.o.run       = cfg.common.output;

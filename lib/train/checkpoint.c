@@ -279,6 +279,31 @@ int um_checkpoint_write(const char *run, const struct um_training *t, const stru
 
 /* ---- reading ---- */
 
+/* bytes of a JSON member, "name":value, up to the next one's name or the end */
+static int member(const char *json)
+{
+    const char *end = json;
+
+    while (*end && *end != '}' && !(end[0] == ',' && end[1] == '"'))
+        end++;
+    return (int)(end - json);
+}
+
+/* of two configurations, flat objects in JSON, the first members that differ */
+static int other_config(const char *was, const char *is)
+{
+    size_t at = 0;
+
+    while (was[at] && was[at] == is[at])
+        at++;
+    while (at > 0 && !(was[at] == '"' && strchr("{,", was[at - 1])))
+        at--;
+    was += at;
+    is += at;
+    return um_fail(UM_EMISMATCH, "um.config was %.*s when this run began, and is %.*s now",
+                   member(was), was, member(is), is);
+}
+
 static int check_meta(const struct um_safetensors *f, const char *const *meta)
 {
     for (; *meta; meta += 2) {
@@ -286,6 +311,8 @@ static int check_meta(const struct um_safetensors *f, const char *const *meta)
 
         if (!was)
             return um_fail(UM_EMISSING, "no %s in the metadata: not a checkpoint", meta[0]);
+        if (strcmp(meta[0], "um.config") == 0 && strcmp(was, meta[1]) != 0)
+            return other_config(was, meta[1]);
         if (strcmp(was, meta[1]) != 0)
             return um_fail(UM_EMISMATCH, "%s was %s when this run began, and is %s now", meta[0],
                            was, meta[1]);

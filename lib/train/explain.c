@@ -162,7 +162,7 @@ static int sizes(struct trainer *t, struct um_outfile *out)
         UM_TRY(um_outfile_printf(out, "pairs %s\ttrain %lld\tvalid %lld\tbatch %lld\n",
                                  mod_name(mod), (long long)t->d->train[m].n,
                                  (long long)t->d->valid[m].n, (long long)t->o->batch[m]));
-        UM_TRY(um_outfile_printf(out, "tokens %s\t%lld\tGFLOP a sample and step\t%.1f\n",
+        UM_TRY(um_outfile_printf(out, "tokens %s\t%lld\tGFLOP a sample and step\t%.3g\n",
                                  mod_name(mod), (long long)(1 + um_sequence_tokens(c, mod, K)),
                                  step_flops(t, mod) / 1e9));
     }
@@ -206,7 +206,7 @@ static int measured(struct trainer *t, const struct um_step_opts *o, struct um_o
         x.seconds *= again;
         hours += steps_of(t, m) * (double)t->o->batch[m] * x.seconds / 3600;
         most = fmax(most, x.constant + x.memory * part);
-        UM_TRY(um_outfile_printf(out, "measured %s\t%.2f samples/s\t%.1f GFLOP/s\t%.0f s a step\n",
+        UM_TRY(um_outfile_printf(out, "measured %s\t%.3g samples/s\t%.3g GFLOP/s\t%.3g s a step\n",
                                  mod_name((enum um_modality)m), 1 / x.seconds,
                                  step_flops(t, (enum um_modality)m) / x.seconds / 1e9,
                                  x.seconds * (double)t->o->batch[m]));

@@ -132,7 +132,10 @@ fails() { # MESSAGE command...: exit 1, one line
     fails 'run: a run is here already (ckpt-000002.safetensors): --resume goes on with it' tiny run pairs.umt
     fails 'train.seed was 42 when this run began, and is 7 now' tiny run --resume --seed 7 pairs.umt
     fails 'train.data was ' tiny run --resume xray.umt
-    fails 'um.config was ' tiny run --resume --text-layers 1 pairs.umt
+    fails 'um.config was "text_layers":2 when this run began, and is "text_layers":1 now' \
+        tiny run --resume --text-layers 1 pairs.umt
+    fails 'train.batch-2d was 8 when this run began, and is 4 now' tiny run --resume --batch-2d 4 pairs.umt
+    fails 'train.mix was separate when this run began, and is joint now' tiny run --resume --mix joint pairs.umt
     head -c 3000 run/ckpt-000002.safetensors >cut
     mv cut run/ckpt-000002.safetensors
     fails 'ckpt-000002.safetensors' tiny run --resume pairs.umt
@@ -295,4 +298,34 @@ END
     um-train -q --init hot.safetensors --epochs 2 --batch 8 --lr 1e-3 -o run pairs.umt
     awk 'NR == 2 { exit !($10 < 0.00248) }' run/log.tsv # e^-6
     awk 'NR > 2 && !($10 >= 0.00999999) { print; bad = 1 } END { exit bad }' run/log.tsv
+}
+
+@test "--skip-nonfinite: a line without numbers, no trace of the step, and an end where no step is left" {
+    make_pairs pairs
+    # a rate that throws the weights out of range: every step from then on is passed over
+    run um-train --preset tiny --steps 12 --batch 8 --lr 1e3 --clip 0 --skip-nonfinite --validate-every 0 \
+        --progress never -o run pairs.umt
+    [ "$status" = 0 ]
+    [[ $output == *'step 11, records '*'the last checkpoint'*'is not finite'* || $output == *'no checkpoint yet'* ]]
+    [ "$(tail -n 1 run/log.tsv | cut -f 4-7,10,11,13-16 | sort -u)" = "$(printf 'nan\tnan\tnan\tnan\tnan\tnan\tnan\tnan\tnan\tnan')" ]
+    # of a joint step that is passed over both batches are: as many steps, the batches of a run without
+    um-train -q --preset tiny --steps 8 --batch 8 --lr 1e3 --clip 0 --skip-nonfinite --validate-every 0 \
+        --mix joint -o joint pairs.umt
+    grep -q nan joint/log.tsv
+    um-train -q --preset tiny --steps 8 --batch 8 --lr 1e-3 --validate-every 0 --mix joint -o plain pairs.umt
+    cmp <(cut -f 1-3,17 joint/log.tsv) <(cut -f 1-3,17 plain/log.tsv)
+    fails 'held-out records from ' um-train -q --preset tiny --steps 12 --batch 8 --lr 1e3 --clip 0 \
+        --skip-nonfinite -o looked pairs.umt
+    fails 'step ' tiny stopped --lr 1e3 --clip 0 pairs.umt
+}
+
+@test "numbers that mean nothing are refused" {
+    make_pairs pairs
+    for bad in '--prototypes 1' '--text-dropout -0.5' '--warmup -0.5'; do
+        # shellcheck disable=SC2086 # an option and its value
+        run tiny run $bad pairs.umt
+        [ "$status" = 2 ]
+        [[ $output == "um-train: $bad: "* ]]
+        [ ! -e run ]
+    done
 }
