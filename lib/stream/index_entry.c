@@ -71,7 +71,7 @@ static int note(struct listing *l, const uint8_t *p, const struct um_index_entry
 /* the whole entries in the buffer; what is left of another moves to its front */
 static int note_buffer(struct listing *l)
 {
-    struct um_index_entry e;
+    struct um_index_entry e = { 0 };
     const uint8_t        *p = l->buf.p, *end = p + l->buf.n;
     int                   st;
 

@@ -203,7 +203,7 @@ static struct um_attn heads(const struct bench *b, float p)
                              .q    = b->x,
                              .k    = (char *)b->x + C * size,
                              .v    = (char *)b->x + 2 * C * size,
-                             .drop = { p, 3 } };
+                             .drop = { p, 3, 0 } };
 }
 
 static int attention_fwd(const struct bench *b)

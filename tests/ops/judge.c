@@ -178,7 +178,8 @@ __attribute__((format(printf, 2, 3))) static void fault(struct verdict *v, const
     va_end(ap);
 }
 
-/* a norm that is nothing but the rounding of a double, as a variance of equal numbers, counts as 0 */
+/* a norm that is nothing but the rounding of a double, as a variance of equal numbers, counts as 0
+ */
 static double distance(const struct ot_case *want, const struct ot_case *got, int a)
 {
     double d = 0, n = 0;
