@@ -1,8 +1,9 @@
 /* golden.h - the small student against what timm, transformers, MONAI and PyTorch gave for it
  *
- * tests/oracle/golden.py makes the files beside this one and says what is in them. A case reads its
- * inputs from CASE.safetensors, does what the script did, and has every result judged under its
- * name GROUP/NAME against the tensor of that name: tolerances are in the file's metadata.
+ * tests/oracle/golden.py makes the files beside this one and says what is in them, golden_method.py
+ * those of the whole method. A case reads its inputs from CASE.safetensors, does what the script
+ * did, and has every result judged under its name GROUP/NAME against the tensor of that name:
+ * tolerances are in the file's metadata.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_TESTS_GOLDEN_H
@@ -41,12 +42,13 @@ struct gold {
 };
 
 struct gold_case {
-    const char *name;
+    const char *name; /* its first word is the file's */
     bool        half; /* has figures of PyTorch in bfloat16 */
     int (*run)(struct gold *g);
 };
 
-extern const struct gold_case gold_encoders[], gold_losses[], gold_training[]; /* end: no name */
+/* end: no name */
+extern const struct gold_case gold_encoders[], gold_losses[], gold_training[], gold_method[];
 
 /* gold_run - one case; how many results were bad (an error of the library counts as one, and is
  * told). g is filled for gold_row. */

@@ -329,7 +329,8 @@ static int run(struct gold *g)
 {
     char path[GOLD_NAME];
 
-    snprintf(path, sizeof path, FOLDER "%s.safetensors", g->of->name);
+    snprintf(path, sizeof path, FOLDER "%.*s.safetensors", (int)strcspn(g->of->name, " "),
+             g->of->name);
     UM_TRY(um_safetensors_open(&g->file, path));
     UM_TRY(gold_student(g->dev, &g->m));
     UM_TRY(um_params_grad(g->m->ps));
@@ -374,7 +375,7 @@ static void cell(const struct gold *g, int i)
 void gold_table(const struct gold *f32, const struct gold *bf16)
 {
     for (int i = 0; i < f32->groups; i++) {
-        printf("# %-8s %-11s", f32->of->name, f32->group[i].name);
+        printf("# %-21s %-11s", f32->of->name, f32->group[i].name);
         cell(f32, i);
         cell(bf16, i);
         printf("\n");

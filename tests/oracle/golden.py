@@ -207,12 +207,16 @@ def monai_name(name):
 # ---- values ----
 
 def weights():
+    return values({k: tuple(p.shape) for k, p in Student().ours().items()}, rng("weights"))
+
+
+def values(shapes, r):
     """scaled so that layers keep their size and attention is not flat"""
-    out, r = {}, rng("weights")
-    for name, p in sorted(Student().ours().items()):
-        x = r.normal(size=tuple(p.shape))
+    out = {}
+    for name, shape in sorted(shapes.items()):
+        x = r.normal(size=shape)
         if "running_var" in name:
-            x = r.uniform(0.5, 2, p.shape)
+            x = r.uniform(0.5, 2, shape)
         elif name == "logit_scale":
             x = np.array(2.0)
         elif "norm" in name.lower() or name.startswith("proj.") and ".1." in name:

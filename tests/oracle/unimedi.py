@@ -480,6 +480,7 @@ class Pretraining:
         if o.vl_input == "full":
             y, _ = encode(self.w, cfg, s)
         return out | {"image": y[:, 0], "icl": icl, "pcl": pcl, "zt": zt, "counted": counted,
+                      "z": x.get("z"), "keep": keep,
                       "centre": {part: self.own(part, batch) for part in ("cls", "patch")},
                       "margin": min(closest, close)}
 

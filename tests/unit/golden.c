@@ -1,5 +1,6 @@
 /* golden.c - the student's models, losses and training against timm, transformers, MONAI and
- * PyTorch: tests/golden, on ref and on cpu for every instruction set this processor has
+ * PyTorch, the whole method against tests/oracle/unimedi.py: tests/golden, on ref and on cpu for
+ * every instruction set this processor has
  *
  * The golden table is in the comments: for each model and group of tensors our error, PyTorch's own
  * at that precision, and what is allowed. SPDX-License-Identifier: Apache-2.0
@@ -12,7 +13,8 @@
 #include "tests/golden/golden.h"
 
 static const char *const             isas[] = { "generic", "sse2", "avx2", "avx512", "avx512bf16" };
-static const struct gold_case *const all[]  = { gold_encoders, gold_losses, gold_training };
+static const struct gold_case *const all[]  = { gold_encoders, gold_losses, gold_training,
+                                                gold_method };
 
 enum { NISA = sizeof isas / sizeof isas[0], NALL = sizeof all / sizeof all[0], CASES = 16 };
 
@@ -40,7 +42,7 @@ static void run_all(struct tally *t, struct um_dev *dev)
             if (c->half)
                 verdict(t, gold_run(&bf16[n], c, dev, UM_BF16) == 0, name, c->name, "bfloat16");
         }
-    printf("# %-20s  %-26s  %s\n# %-8s %-11s", name, "float32", "bfloat16", "model", "tensors");
+    printf("# %-33s  %-26s  %s\n# %-21s %-11s", name, "float32", "bfloat16", "model", "tensors");
     printf("  %-7s %8s %8s  %-7s %8s %8s\n", "error", "PyTorch", "allowed", "error", "PyTorch",
            "allowed");
     for (int i = 0; i < n; i++)
@@ -72,6 +74,8 @@ static void spoilt(struct tally *t, struct um_dev *dev)
         { &gold_training[0], UM_F32, GOLD_WANT_VALUE, "parameters/pos", "an update is off" },
         { &gold_training[1], UM_F32, GOLD_WANT_VALUE, "curve/icl", "a step's loss is off by 0.01" },
         { &gold_training[1], UM_F32, GOLD_GOT_NAN, "curve/vl", "a step's loss is NaN" },
+        { &gold_method[0], UM_F32, GOLD_WANT_VALUE, "chosen/z", "a slice is another" },
+        { &gold_method[3], UM_F32, GOLD_GOT_NAN, "chosen/kept3d", "a mask is NaN" },
     };
 
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
