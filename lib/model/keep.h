@@ -22,7 +22,7 @@ struct um_keep_group {
 enum { UM_KEEP_GROUPS = 1 + 4096 };
 
 /* um_keep_groups - of a sequence with `slices` slices; *n groups, at most UM_KEEP_GROUPS.
- * UM_ERANGE: block does not divide a group's rows and columns. */
+ * UM_ERANGE: a share outside (0,1], or block does not divide a group's rows and columns. */
 UM_API UM_RESULT_USED int um_keep_groups(const struct um_model_config *cfg, enum um_modality mod,
                                          int64_t slices, const struct um_keep_opts *o,
                                          struct um_keep_group *g, int *n);

@@ -4,7 +4,9 @@
  *     L = L_vl + lambda_1 L_icl + lambda_2 L_pcl
  *
  * A batch may be computed in parts and by several processes: loss, gradients, statistics and
- * centres are those of the whole, up to rounding. SPDX-License-Identifier: Apache-2.0
+ * centres are those of the whole, up to rounding.
+ *
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_TRAIN_STEP_H
 #define UM_TRAIN_STEP_H

@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "train/view.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/hash.h"

@@ -22,7 +22,7 @@ struct um_view {
     float           *slices;  /* [n K,s,s] */
     uint8_t         *masked;  /* [n T]: not 0 where the student does not see; NULL: sees all */
     int32_t         *keep;    /* [n,kept], with `drop`; NULL: masked tokens are replaced */
-    int64_t          kept;
+    int64_t          kept;    /* tokens that the student sees of each sample, where masked */
 };
 
 struct um_looker {

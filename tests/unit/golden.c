@@ -3,7 +3,9 @@
  * every instruction set this processor has
  *
  * The golden table is in the comments: for each model and group of tensors our error, PyTorch's own
- * at that precision, and what is allowed. SPDX-License-Identifier: Apache-2.0
+ * at that precision, and what is allowed.
+ *
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdio.h>
 #include <stdlib.h>
