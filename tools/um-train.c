@@ -212,6 +212,11 @@ static int parse_start(void)
     cfg.start.proj_linear = is(cfg.proj, "linear");
     cfg.start.bn_shared   = is(cfg.bn, "shared");
     cfg.start.head        = um_method_distils(&METHOD);
+    if (cfg.start.init && !is(cfg.start.init, "random") &&
+        (cfg.volume || cfg.patch3 || cfg.start.text_layers || cfg.start.mgca))
+        return um_usage(
+            "--volume, --patch-3d, --text-layers and --norm are a new model's: %s has its own",
+            cfg.start.init);
     if (cfg.volume && um_size_parse(cfg.volume, 4096, cfg.start.volume) < 0)
         return um_usage("--volume %s: expected DxHxW, as 48x192x192", cfg.volume);
     if (cfg.patch3 && um_size_parse(cfg.patch3, 256, cfg.start.patch3) < 0)
@@ -233,14 +238,14 @@ static int parse(void)
         return um_usage("--text-dropout %g: expected 0 to 0.999, or -1", cfg.start.dropout);
     if (cfg.warmup < 0 && cfg.warmup != -1)
         return um_usage("--warmup %g: expected 0 or more, or -1", cfg.warmup);
-    if (cfg.warmup > (double)cfg.o.epochs && cfg.o.epochs > 0)
+    if (cfg.warmup > (double)cfg.o.epochs && cfg.o.epochs > 0 && cfg.o.steps == 0)
         return um_usage("--warmup %g of %lld epochs", cfg.warmup, (long long)cfg.o.epochs);
     cfg.o.run       = cfg.common.output;
     cfg.o.seed      = (uint64_t)cfg.common.seed;
     cfg.o.workers   = um_jobs(&cfg.common);
     cfg.o.mix       = is(cfg.mix, "joint") ? UM_MIX_JOINT : UM_MIX_SEPARATE;
     cfg.o.precision = is(cfg.precision, "bf16") ? UM_BF16 : UM_F32;
-    cfg.o.warmup    = cfg.warmup < 0 || cfg.o.epochs == 0 ? 0.4 : cfg.warmup / (double)cfg.o.epochs;
+    cfg.o.warmup    = cfg.warmup;
     UM_TRY(um_modalities_parse(cfg.modalities ? cfg.modalities : "2d,3d", cfg.use));
     UM_TRY(parse_method());
     UM_TRY(parse_start());

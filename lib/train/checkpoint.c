@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "weights/safetensors.h"
 
 static const char SUFFIX[] = ".safetensors";
@@ -227,21 +228,37 @@ static int heap_state(struct pile *p, const struct um_state *s, const struct um_
     return heap(p, &t, 1);
 }
 
-/* um.config in front of the caller's pairs */
-static int join_meta(struct um_arena *a, const struct um_model *m, const char *const *meta,
-                     const char ***out)
+/* of names and values, in any order */
+static uint64_t digest_of(uint64_t sum, const struct um_tensor *t)
+{
+    const uint64_t pair[] = { um_hash64(t->name, strlen(t->name)),
+                              um_hash64(t->data, um_tensor_bytes(t)) };
+
+    return sum + um_hash64(pair, sizeof pair);
+}
+
+static const char DIGEST[] = "state.digest"; /* a damaged checkpoint must not be gone on from */
+
+/* um.config, and a digest that the tensors must have (NULL: none), in front of the caller's pairs
+ */
+static int join_meta(struct um_arena *a, const struct um_model *m, const char *digest,
+                     const char *const *meta, const char ***out)
 {
     char *json;
-    int   n = 0;
+    int   n = 0, k = 2;
 
     while (meta[n])
         n++;
     UM_TRY(um_model_config_json(a, &m->cfg, &json));
-    if (!(*out = um_calloc_array(a, n + 3, sizeof **out)))
+    if (!(*out = um_calloc_array(a, n + 5, sizeof **out)))
         return UM_ENOMEM;
     (*out)[0] = "um.config";
     (*out)[1] = json;
-    memcpy(*out + 2, meta, (size_t)n * sizeof *meta);
+    if (digest) {
+        (*out)[k++] = DIGEST;
+        (*out)[k++] = digest;
+    }
+    memcpy(*out + k, meta, (size_t)n * sizeof *meta);
     return UM_OK;
 }
 
@@ -259,7 +276,11 @@ static int write_all(const char *run, const struct um_training *t, const struct 
     UM_TRY(heap_block(&p, t->m, t->optim->m, "optim.m."));
     UM_TRY(heap_block(&p, t->m, t->optim->u, "optim.v."));
     UM_TRY(heap_state(&p, s, t->optim));
-    UM_TRY(join_meta(a, t->m, meta, &all));
+    uint64_t sum = 0;
+
+    for (int i = 0; i < p.n; i++)
+        sum = digest_of(sum, &p.t[i]);
+    UM_TRY(join_meta(a, t->m, um_sprintf(a, "%016llx", (unsigned long long)sum), meta, &all));
     const char *path = name_of(a, run, s->step);
 
     return path ? um_safetensors_write(path, p.t, p.n, all) : UM_ENOMEM;
@@ -369,13 +390,31 @@ static int read_centres(const struct um_safetensors *f, struct um_params *c)
     return um_dev_kernels(c->dev)->sync(c->dev);
 }
 
+static int check_digest(const struct um_safetensors *f)
+{
+    const char *was = um_safetensors_meta(f, DIGEST);
+    uint64_t    sum = 0;
+    char        now[17];
+
+    for (int i = 0; i < um_safetensors_count(f); i++)
+        sum = digest_of(sum, um_safetensors_at(f, i));
+    (void)snprintf(now, sizeof now, "%016llx", (unsigned long long)sum);
+    if (!was)
+        return um_fail(UM_EMISSING, "no %s in the metadata: not a checkpoint", DIGEST);
+    if (strcmp(was, now) != 0)
+        return um_fail(UM_EFORMAT, "damaged: its values have changed since it was written; remove "
+                                   "it to go on from the one before");
+    return UM_OK;
+}
+
 static int read_all(const struct um_safetensors *f, const struct um_training *t, struct um_state *s,
                     const char *const *meta, struct um_arena *a)
 {
     const char **all;
 
-    UM_TRY(join_meta(a, t->m, meta, &all));
+    UM_TRY(join_meta(a, t->m, NULL, meta, &all));
     UM_TRY(check_meta(f, all));
+    UM_TRY(check_digest(f));
     UM_TRY(um_model_restore(t->m, t->m->ps->value, "", f));
     if (t->teacher)
         UM_TRY(um_model_restore(t->teacher, t->teacher->ps->value, "teacher.", f));

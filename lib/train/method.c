@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/sequence.h"
 #include "train/schedule.h"
 
 /* ---- what follows ---- */
@@ -109,18 +110,33 @@ static int check_slices(const struct um_method *m, const struct um_model_config 
     return UM_OK;
 }
 
+/* groups of one modality, of which a pair's slices are all alike; does the mask leave any token
+ * out? */
+static int check_masks(const struct um_method *m, const struct um_model_config *cfg,
+                       enum um_modality mod)
+{
+    struct um_keep_group g[2];
+    const int64_t        K = um_method_pairs(m, mod);
+    int                  n;
+
+    UM_TRY(um_keep_groups(cfg, mod, K, &m->keep, g, &n));
+    if (m->patches == UM_PATCH_MASKED && um_method_patches(m) &&
+        um_keep_count(g, n, &m->keep) == um_sequence_tokens(cfg, mod, K))
+        return um_fail(UM_ERANGE, "--patch-loss masked: --keep %g masks no token", m->keep.share);
+    return UM_OK;
+}
+
 int um_method_check(const struct um_method *m, const struct um_model_config *cfg, const bool use[2])
 {
-    static struct um_keep_group g[UM_KEEP_GROUPS];
-    int                         n;
-
-    if (use[UM_3D] && m->select != UM_SELECT_NONE)
+    if (use[UM_3D] && m->select != UM_SELECT_NONE) {
         UM_TRY(check_slices(m, cfg));
+        if (um_model_slice_side(cfg) > cfg->image)
+            return um_fail(UM_ERANGE, "--slice-size %lld: larger than the model's X-rays of %lld",
+                           (long long)um_model_slice_side(cfg), (long long)cfg->image);
+    }
     for (int mod = UM_2D; mod <= UM_3D; mod++)
         if (use[mod] && um_method_masks(m))
-            UM_TRY(um_keep_groups(cfg, (enum um_modality)mod,
-                                  um_method_pairs(m, (enum um_modality)mod) ? m->slices : 0,
-                                  &m->keep, g, &n));
+            UM_TRY(check_masks(m, cfg, (enum um_modality)mod));
     if (um_method_patches(m) && m->patches == UM_PATCH_MASKED && (m->drop || !um_method_masks(m)))
         return um_fail(UM_ERANGE, "--patch-loss masked: %s",
                        m->drop ? "with --mask-as drop no masked token is left"

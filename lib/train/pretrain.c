@@ -12,7 +12,7 @@
 #include "train/guard.h"
 #include "train/trainer.h"
 
-enum { KEYS_SHOWN = 8, PATH_BYTES = 4096, TIMING_EVERY = 100 };
+enum { KEYS_SHOWN = 8, PATH_BYTES = 4096, TIMING_EVERY = 100, MOST_SKIPS = 20 };
 
 /* ---- sizes ---- */
 
@@ -181,6 +181,8 @@ static int not_finite(const struct trainer *t, int st, const char *keys)
 /* as if the step had not been: its line has no losses */
 static int skip(struct trainer *t, struct um_logline *line)
 {
+    if (++t->skips > MOST_SKIPS)
+        return um_context(UM_ENONFINITE, "%d steps in a row are not finite", MOST_SKIPS + 1);
     t->state.skipped++;
     line->loss = NAN;
     if (t->hooks->warn)
@@ -221,6 +223,7 @@ static int step(struct trainer *t, const struct um_batch *b)
             return st;
         st = skip(t, &line);
     } else {
+        t->skips = 0;
         trainer_watch(t, &l);
     }
     UM_TRY(st);
@@ -367,14 +370,23 @@ static int begin_networks(struct trainer *t)
     return o->method.temperature > 0 ? fix_temperature(t) : UM_OK;
 }
 
+static int64_t warmup_steps(const struct trainer *t)
+{
+    const double epochs = t->o->warmup;
+
+    if (epochs < 0)
+        return um_schedule_warmup(0.4, t->steps);
+    return epochs * (double)t->per_epoch < (double)t->steps ? llround(epochs * (double)t->per_epoch)
+                                                            : t->steps;
+}
+
 static int begin(struct trainer *t)
 {
     const struct um_pretrain_opts *o       = t->o;
     const int64_t                  count[] = { t->d->train[UM_2D].n, t->d->train[UM_3D].n };
 
     t->steps = um_pretrain_steps(t->d, o, &t->per_epoch);
-    t->lr =
-        (struct um_schedule){ o->lr_low, o->lr, um_schedule_warmup(o->warmup, t->steps), t->steps };
+    t->lr    = (struct um_schedule){ o->lr_low, o->lr, warmup_steps(t), t->steps };
     t->saved = -1;
     t->held  = NAN;
     t->state = (struct um_state){ .best = INFINITY };
@@ -444,6 +456,11 @@ static int wind_up(struct trainer *t)
 {
     char text[160];
 
+    if (t->state.skipped > 0 && t->hooks->warn) {
+        (void)snprintf(text, sizeof text, "%lld of %lld steps were passed over: not finite",
+                       (long long)t->state.skipped, (long long)t->state.step);
+        t->hooks->warn(t->hooks->user, text);
+    }
     if (t->state.step < t->steps) {
         (void)snprintf(text, sizeof text, "the pipe ended after %lld of %lld steps",
                        (long long)t->state.step, (long long)t->steps);

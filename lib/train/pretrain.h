@@ -20,7 +20,7 @@ struct um_pretrain_opts {
     struct um_method     method;
     int64_t              epochs; /* 0: the initial weights are written, nothing else */
     int64_t              steps;  /* all in all; 0: those of the epochs. A pipe needs it. */
-    double               warmup; /* share of the steps */
+    double               warmup; /* epochs of rising rate; negative: 0.4 of all steps */
     double               lr, lr_low;
     int64_t              batch[UM_MODALITIES]; /* of all parts and ranks together */
     enum um_mix          mix;

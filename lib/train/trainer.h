@@ -27,6 +27,7 @@ struct trainer {
     int64_t            steps, per_epoch;
     int64_t            saved;        /* step of the newest checkpoint, -1: none */
     int64_t            pairs;        /* since the last timing line */
+    int64_t            skips;        /* steps passed over in a row */
     int64_t            collapsed[2]; /* steps in a row that look like either collapse */
     double             held;
 };

@@ -329,3 +329,38 @@ END
         [ ! -e run ]
     done
 }
+
+@test "a checkpoint with a flipped bit is not gone on from" {
+    make_pairs pairs
+    run tiny run --stop-after 4 pairs.umt
+    "$PY" - <<'END' # in the middle of the values
+path = "run/ckpt-000004.safetensors"
+raw = bytearray(open(path, "rb").read())
+raw[len(raw) // 2] ^= 0x10
+open(path, "wb").write(raw)
+END
+    fails 'ckpt-000004.safetensors: damaged' tiny run --resume pairs.umt
+}
+
+@test "steps that are never finite stop the run; sizes that cannot be" {
+    make_pairs pairs
+    run tiny wild --lr 1e3 --clip 0 --epochs 30 --validate-every 0 --skip-nonfinite pairs.umt
+    [ "$status" = 1 ]
+    [[ ${lines[-1]} == *'21 steps in a row are not finite'* ]]
+    fails '--slice-size 64: larger than the model' tiny r --slice-size 64 pairs.umt
+    fails '--patch-loss masked: --keep 0.9 masks no token' tiny r --patch-loss masked --keep 0.9 --modalities 2d pairs.umt
+    tiny first --epochs 0 pairs.umt
+    run um-train -q --init first/model.safetensors --text-layers 1 -o r pairs.umt
+    [ "$status" = 2 ]
+    [ ! -e r ]
+}
+
+@test "a warm-up in epochs is one, whether epochs or steps say how long the run is" {
+    make_pairs pairs # 6 steps an epoch
+    tiny a --warmup 1 pairs.umt
+    um-train -q --preset tiny --steps 18 --batch 8 --lr 1e-3 --warmup 1 -o b pairs.umt
+    cut -f 1,8 a/log.tsv >a.lr
+    cut -f 1,8 b/log.tsv >b.lr
+    cmp a.lr b.lr
+    [ "$(awk '$1 == 6 { print $8 }' a/log.tsv)" = 0.001 ]
+}
