@@ -212,11 +212,6 @@ static int parse_start(void)
     cfg.start.proj_linear = is(cfg.proj, "linear");
     cfg.start.bn_shared   = is(cfg.bn, "shared");
     cfg.start.head        = um_method_distils(&METHOD);
-    if (cfg.start.init && !is(cfg.start.init, "random") &&
-        (cfg.volume || cfg.patch3 || cfg.start.text_layers || cfg.start.mgca))
-        return um_usage(
-            "--volume, --patch-3d, --text-layers and --norm are a new model's: %s has its own",
-            cfg.start.init);
     if (cfg.volume && um_size_parse(cfg.volume, 4096, cfg.start.volume) < 0)
         return um_usage("--volume %s: expected DxHxW, as 48x192x192", cfg.volume);
     if (cfg.patch3 && um_size_parse(cfg.patch3, 256, cfg.start.patch3) < 0)

@@ -72,6 +72,27 @@ static int new_model(const struct um_start *s, const struct um_data *d, struct u
     return um_model_init(*m, s->seed);
 }
 
+/* sizes of a new model that were asked for beside weights that have others */
+static int hold_sizes(const struct um_start *s, const struct um_model_config *c)
+{
+    const bool mgca = c->norm_scale == 2 && c->norm_shift == -1;
+
+    if (s->text_layers > 0 && s->text_layers != c->text_layers)
+        return um_fail(UM_EMISMATCH, "--text-layers %lld: the model of --init has %lld",
+                       (long long)s->text_layers, (long long)c->text_layers);
+    if (s->mgca && !mgca)
+        return um_fail(UM_EMISMATCH, "--norm mgca: the model of --init reads %g x + %g",
+                       c->norm_scale, c->norm_shift);
+    if ((s->volume[0] > 0 && memcmp(s->volume, c->volume, sizeof c->volume) != 0) ||
+        (s->patch3[0] > 0 && memcmp(s->patch3, c->patch3, sizeof c->patch3) != 0))
+        return um_fail(
+            UM_EMISMATCH,
+            "--volume, --patch-3d: the model of --init has %lldx%lldx%lld in %lldx%lldx%lld",
+            (long long)c->volume[0], (long long)c->volume[1], (long long)c->volume[2],
+            (long long)c->patch3[0], (long long)c->patch3[1], (long long)c->patch3[2]);
+    return UM_OK;
+}
+
 /* loaded weights under a configuration that may have grown */
 static int grown(const struct um_start *s, struct um_dev *dev, struct um_model **m)
 {
@@ -95,6 +116,7 @@ int um_start_model(const struct um_start *s, const struct um_data *d, struct um_
     *m = NULL;
     if (s->init && strcmp(s->init, "random") != 0) {
         UM_TRY(um_model_load(m, dev, s->init, NULL));
+        UM_TRY(hold_sizes(s, &(*m)->cfg));
         UM_TRY(um_data_agree(d, &(*m)->cfg));
         UM_TRY(grown(s, dev, m));
     } else {

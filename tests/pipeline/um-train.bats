@@ -350,8 +350,9 @@ END
     fails '--slice-size 64: larger than the model' tiny r --slice-size 64 pairs.umt
     fails '--patch-loss masked: --keep 0.9 masks no token' tiny r --patch-loss masked --keep 0.9 --modalities 2d pairs.umt
     tiny first --epochs 0 pairs.umt
-    run um-train -q --init first/model.safetensors --text-layers 1 -o r pairs.umt
-    [ "$status" = 2 ]
+    fails '--text-layers 1: the model of --init has 2' um-train -q --init first/model.safetensors --text-layers 1 -o r pairs.umt
+    fails '--volume, --patch-3d: the model of --init has 8x32x32 in 4x16x16' \
+        um-train -q --init first/model.safetensors --volume 8x32x64 -o r pairs.umt
     [ ! -e r ]
 }
 
