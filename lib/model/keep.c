@@ -91,7 +91,7 @@ static int rank(const struct um_keep_group *g, const struct um_keep_opts *o, con
 {
     for (int64_t i = 0; i < n; i++)
         sq[i] = (struct square){ o->random ? um_rng_uniform(rng) : 0, i };
-    for (int64_t t = 0; t < tokens_of(g) && !o->random; t++) {
+    for (int64_t t = 0; a && t < tokens_of(g) && !o->random; t++) {
         if (!isfinite(a[t]))
             return um_fail(UM_ENONFINITE, "attention of token %lld is not finite", (long long)t);
         sq[square_of(g, o->block, t)].a += (double)a[t];
@@ -122,6 +122,8 @@ int um_keep_choose(const struct um_keep_group *g, int n, const struct um_keep_op
 {
     int64_t at = 0;
 
+    if (!a && !o->random)
+        return um_fail(UM_EMISSING, "a mask by attention without an attention");
     for (int i = 0; i < n; i++) {
         UM_TRY(choose(&g[i], o, a ? a + at : NULL, rng, kept + at));
         at += tokens_of(&g[i]);

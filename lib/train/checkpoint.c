@@ -158,13 +158,15 @@ struct pile {
 
 static int heap(struct pile *p, const struct um_tensor *t, int n)
 {
-    if (p->n + n > p->cap) {
+    if (n == 0)
+        return UM_OK;
+    if (!p->t || p->n + n > p->cap) {
         const int         cap  = 2 * (p->n + n);
         struct um_tensor *more = um_calloc_array(p->a, cap, sizeof *more);
 
         if (!more)
             return UM_ENOMEM;
-        if (p->n)
+        if (p->t)
             memcpy(more, p->t, (size_t)p->n * sizeof *more);
         p->t   = more;
         p->cap = cap;
