@@ -23,17 +23,18 @@ PROBE    = um-probe --labels nodule,consolidation,effusion,cardiomegaly,pneumoth
 SELECT   = um-select-slices --slices 4 --slice-size 112
 
 # the runs: what each adds to TRAIN
-RUNS := random vl vl+slices vl+distil full 2d 3d random-slices middle-slices uniform-slices
-options.random         := --epochs 0
-options.vl             := --lambda-icl 0 --lambda-pcl 0 --select none
-options.vl+slices      := --lambda-icl 0 --lambda-pcl 0
-options.vl+distil      := --select none
-options.full           :=
-options.2d             := --modalities 2d
-options.3d             := --modalities 3d
-options.random-slices  := --select random
-options.middle-slices  := --select middle
-options.uniform-slices := --select uniform
+RUNS := random vl vl+slices vl+distil full 2d 3d random-slices middle-slices uniform-slices separate-centres
+options.random           := --epochs 0
+options.vl               := --lambda-icl 0 --lambda-pcl 0 --select none
+options.vl+slices        := --lambda-icl 0 --lambda-pcl 0
+options.vl+distil        := --select none
+options.full             :=
+options.2d               := --modalities 2d
+options.3d               := --modalities 3d
+options.random-slices    := --select random
+options.middle-slices    := --select middle
+options.uniform-slices   := --select uniform
+options.separate-centres := --centres separate
 
 # those whose attention is held against the lesions
 STUDENTS := random vl full

@@ -30,13 +30,13 @@ value() {
 
 @test "ablation.mk: the table has every row" {
     studied
-    for run in random vl vl+slices vl+distil full 2d 3d random-slices middle-slices uniform-slices; do
+    for run in random vl vl+slices vl+distil full 2d 3d random-slices middle-slices uniform-slices separate-centres; do
         name=${run//+/\\+}
         grep -qE "^\| $name \|( [0-9.]+ \|){6}$" a/table.md || { cat a/table.md; return 1; } # A
         grep -qE "^\| $name \| [0-9.]+ \| [0-9.]+ \| [0-9.]+ \| -?[0-9.]+ \| [0-9.]+ \|$" a/table.md || { cat a/table.md; return 1; } # C3
         grep -qE "^    $name +um-train --preset phantom" a/table.md
     done
-    [ "$(grep -cE '^\| .* - vl \|( [-+][0-9.]+ \|){6}$' a/table.md)" = 9 ]
+    [ "$(grep -cE '^\| .* - vl \|( [-+][0-9.]+ \|){6}$' a/table.md)" = 10 ]
     [ "$(grep -cE '^\| full - [23]d \|( [-+][0-9.]+ \|){6}$' a/table.md)" = 2 ]
     [ "$(grep -cE '^\| (attention of .*|(random|middle|uniform) slices|chance: .*|the best slab.*) \| [01]\.[0-9]{3} \|' a/table.md)" = 10 ]
     [ "$(grep -cE '^\| (teacher, full|student, full|student, vl|random weights) \| [0-9.]+ \| [0-9.]+ \|$' a/table.md)" = 4 ]
