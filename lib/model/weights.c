@@ -135,8 +135,15 @@ static int check(const struct um_safetensors *s, const struct um_param *p, const
     return UM_OK;
 }
 
-int um_model_restore(struct um_model *m, float *block, const char *prefix,
-                     const struct um_safetensors *s)
+/* the vision encoder and the distillation head: what a teacher has */
+static bool taught(const char *name)
+{
+    return strncmp(name, "vision.", 7) == 0 || strncmp(name, "head.", 5) == 0;
+}
+
+/* parameters (some: those that a teacher has) from the tensors of prefix + name into a block */
+static int fill(struct um_model *m, float *block, const char *prefix, bool some,
+                const struct um_safetensors *s)
 {
     const struct um_params  *ps = m->ps;
     const struct um_kernels *k  = um_dev_kernels(ps->dev);
@@ -146,7 +153,7 @@ int um_model_restore(struct um_model *m, float *block, const char *prefix,
         const struct um_tensor *t;
         char                    name[NAME_MAX_BYTES];
 
-        if (p->buffer && block != ps->value)
+        if ((p->buffer && block != ps->value) || (some && !taught(p->name)))
             continue;
         snprintf(name, sizeof name, "%s%s", prefix, p->name);
         UM_TRY(check(s, p, name));
@@ -154,6 +161,12 @@ int um_model_restore(struct um_model *m, float *block, const char *prefix,
         UM_TRY(k->upload(ps->dev, block + p->offset, t->data, (size_t)p->count * sizeof *block));
     }
     return k->sync(ps->dev); /* the file may be closed after this */
+}
+
+int um_model_restore(struct um_model *m, float *block, const char *prefix,
+                     const struct um_safetensors *s)
+{
+    return fill(m, block, prefix, false, s);
 }
 
 static int load(struct um_model **m, struct um_dev *dev, const struct um_safetensors *s)
@@ -190,28 +203,6 @@ int um_model_load(struct um_model **m, struct um_dev *dev, const char *path, cha
     return UM_OK;
 }
 
-/* the parts that a teacher has */
-static int overlay(struct um_model *m, const struct um_safetensors *s)
-{
-    const struct um_params  *ps = m->ps;
-    const struct um_kernels *k  = um_dev_kernels(ps->dev);
-
-    for (int i = 0; i < ps->n; i++) {
-        const struct um_param  *p = &ps->list[i];
-        const struct um_tensor *t;
-        char                    name[NAME_MAX_BYTES];
-
-        if (strncmp(p->name, "vision.", 7) != 0 && strncmp(p->name, "head.", 5) != 0)
-            continue;
-        snprintf(name, sizeof name, "teacher.%s", p->name);
-        UM_TRY(check(s, p, name));
-        t = um_safetensors_find(s, name);
-        UM_TRY(
-            k->upload(ps->dev, ps->value + p->offset, t->data, (size_t)p->count * sizeof(float)));
-    }
-    return k->sync(ps->dev);
-}
-
 int um_model_use_teacher(struct um_model *m, const char *path)
 {
     struct um_safetensors *s;
@@ -219,7 +210,7 @@ int um_model_use_teacher(struct um_model *m, const char *path)
 
     UM_TRY(um_safetensors_open(&s, path));
     if (um_safetensors_find(s, "teacher.vision.cls_token"))
-        st = overlay(m, s);
+        st = fill(m, m->ps->value, "teacher.", true, s);
     else
         st = um_fail(UM_EMISSING, "no teacher in this file: it was trained without one");
     um_safetensors_close(s);
