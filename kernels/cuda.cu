@@ -141,7 +141,7 @@ static int start(struct um_cuda *c, int ordinal)
     UM_TRY(um_cuda_check(cudaGetDeviceProperties(&prop, ordinal), "cannot ask the GPU"));
     UM_TRY(um_cuda_check(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "stream"));
     UM_TRY(um_cuda_check(cudaMalloc((void **)&c->flag, sizeof *c->flag), "no memory"));
-    UM_TRY(um_cuda_check(cudaMemset(c->flag, 0, sizeof *c->flag), "no memory"));
+    UM_TRY(um_cuda_check(cudaMemsetAsync(c->flag, 0, sizeof *c->flag, c->stream), "no memory"));
     if (cublasLtCreate(&c->lt) != CUBLAS_STATUS_SUCCESS)
         return um_fail(UM_EUNSUPPORTED, "cuda: cuBLASLt does not start");
     c->dev.kernels = &table;

@@ -6,9 +6,16 @@ extern "C" {
 #include "kernels/activation/activation.h"
 }
 
+/* 1/(1 + e^-x): small ones too have all their digits, as 1 + tanh does not */
+static __device__ float sigmoid(float x)
+{
+    return 1 / (1 + expf(-x));
+}
+
+/* twice the argument of GELU's tanh: (1 + tanh(a/2))/2 = sigmoid(a) */
 static __device__ float tanh_arg(float x)
 {
-    return 0.79788456080286536f * (x + 0.044715f * x * x * x);
+    return 1.59576912160573071f * (x + 0.044715f * x * x * x);
 }
 
 static __device__ float value(enum um_act act, float x, float slope)
@@ -16,29 +23,39 @@ static __device__ float value(enum um_act act, float x, float slope)
     switch (act) {
     case UM_ACT_NONE: break;
     case UM_ACT_GELU: return x * normcdff(x);
-    case UM_ACT_GELU_TANH: return 0.5f * x * (1 + tanhf(tanh_arg(x)));
+    case UM_ACT_GELU_TANH: return x * sigmoid(tanh_arg(x));
     case UM_ACT_RELU: return x < 0 ? 0 : x; /* NaN stays NaN */
     case UM_ACT_LEAKY_RELU: return x < 0 ? slope * x : x;
     case UM_ACT_TANH: return tanhf(x);
-    case UM_ACT_SIGMOID: return 1 / (1 + expf(-x));
+    case UM_ACT_SIGMOID: return sigmoid(x);
     }
     return x;
 }
 
+static __device__ float gelu_tanh_slope(float x)
+{
+    const float a = tanh_arg(x), s = sigmoid(a);
+
+    return s + x * s * sigmoid(-a) * 1.59576912160573071f * (1 + 0.134145f * x * x);
+}
+
+static __device__ float tanh_slope(float x)
+{
+    const float e = expf(-2 * fabsf(x));
+
+    return 4 * e / ((1 + e) * (1 + e));
+}
+
 static __device__ float backward(enum um_act act, float dy, float x, float slope)
 {
-    const float t = tanhf(act == UM_ACT_TANH ? x : tanh_arg(x));
-
     switch (act) {
     case UM_ACT_NONE: break;
     case UM_ACT_GELU: return dy * (normcdff(x) + x * 0.39894228040143268f * expf(-0.5f * x * x));
-    case UM_ACT_GELU_TANH:
-        return dy * (0.5f * (1 + t) +
-                     0.5f * x * (1 - t * t) * 0.79788456080286536f * (1 + 0.134145f * x * x));
+    case UM_ACT_GELU_TANH: return dy * gelu_tanh_slope(x);
     case UM_ACT_RELU: return x > 0 ? dy : 0;
     case UM_ACT_LEAKY_RELU: return x > 0 ? dy : dy * slope;
-    case UM_ACT_TANH: return dy * (1 - t * t);
-    case UM_ACT_SIGMOID: return dy / (1 + expf(-x)) / (1 + expf(x));
+    case UM_ACT_TANH: return dy * tanh_slope(x);
+    case UM_ACT_SIGMOID: return dy * sigmoid(x) * sigmoid(-x);
     }
     return dy;
 }

@@ -97,7 +97,7 @@ template <typename T> static __global__ void forward(T *o, float *lse, struct vi
             const float wl = __shfl_sync(0xffffffffu, w, l);
             const T    *v  = a.v + (first(a, b) + u0 + l) * a.ldv + h * a.d;
 
-            for (int c = 0; c < PER; c++)
+            for (int c = 0; wl != 0 && c < PER; c++) /* what is left out may be anything, NaN too */
                 if (c * 32 + threadIdx.x < a.d)
                     acc[c] += wl * um_ld(v, c * 32 + threadIdx.x);
         }
@@ -159,7 +159,7 @@ static __global__ void grad_query(T *dq, const T *dout, const float *lse, const 
             const float dl = __shfl_sync(0xffffffffu, ds, l);
             const T    *k  = a.k + (first(a, b) + u0 + l) * a.ldk + h * a.d;
 
-            for (int c = 0; c < PER; c++)
+            for (int c = 0; dl != 0 && c < PER; c++)
                 if (c * 32 + threadIdx.x < a.d)
                     acc[c] += dl * um_ld(k, c * 32 + threadIdx.x);
         }
@@ -190,7 +190,7 @@ static __global__ void grad_key(T *dk, T *dv, const T *dout, const float *lse, c
             const T    *q  = a.q + (first(a, b) + t0 + l) * a.ldq + h * a.d;
             const T    *g  = dout + (first(a, b) + t0 + l) * a.ldo + h * a.d;
 
-            for (int c = 0; c < PER; c++)
+            for (int c = 0; (dl != 0 || wl != 0) && c < PER; c++)
                 if (c * 32 + threadIdx.x < a.d) {
                     ak[c] += dl * um_ld(q, c * 32 + threadIdx.x);
                     av[c] += wl * um_ld(g, c * 32 + threadIdx.x);

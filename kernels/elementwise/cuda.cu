@@ -48,7 +48,11 @@ extern "C" int um_cuda_cast(struct um_dev *dev, void *y, enum um_dtype dty, cons
 template <typename T> static __global__ void drop_all(T *y, const T *x, int64_t n, struct um_drop d)
 {
     EACH(i, n)
-    um_st(y, i, um_ld(x, i) * um_drop_factor(d, (uint64_t)i));
+    {
+        const float f = um_drop_factor(d, (uint64_t)i);
+
+        um_st(y, i, f > 0 ? um_ld(x, i) * f : 0);
+    }
 }
 
 extern "C" int um_cuda_dropout(struct um_dev *dev, enum um_dtype dt, void *y, const void *x,
@@ -82,8 +86,10 @@ extern "C" int um_cuda_drop_path(struct um_dev *dev, enum um_dtype dt, void *y, 
 
 static __global__ void expscale_all(float *y, const float *x, const float *theta, int64_t n)
 {
+    const float f = (float)exp((double)*theta); /* expf's error would be every element's */
+
     EACH(i, n)
-    y[i] = x[i] * expf(*theta);
+    y[i] = x[i] * f;
 }
 
 extern "C" int um_cuda_expscale_fwd(struct um_dev *dev, float *y, const float *x,

@@ -1,8 +1,9 @@
 /* cuda.cu - layer norm: one warp a row; any n, any c
  *
- * Two passes on purpose: E[x^2] - E[x]^2 cancels when |mean| >> spread, as in unscaled CT. The
- * parameters' gradients are summed over fixed blocks of rows, then over the blocks in order.
- * SPDX-License-Identifier: Apache-2.0
+ * The mean of the first pass is good to a few units in the last place of the row's offset; the
+ * second sums the differences from it too, and their mean puts the rest right, so that an offset of
+ * 1000, as in unscaled CT, costs nothing. The parameters' gradients are summed over fixed blocks of
+ * rows, then over the blocks in order. SPDX-License-Identifier: Apache-2.0
  */
 #include "kernels/cuda.h"
 
@@ -13,7 +14,7 @@ static __global__ void norm_rows(Y *y, float *mean, float *rstd, const X *x, con
                                  const float *beta, int64_t n, int64_t c, float eps)
 {
     const int64_t i = (int64_t)blockIdx.x * WARPS + threadIdx.y;
-    float         m = 0, v = 0;
+    float         m = 0, rest = 0, v = 0;
 
     if (i >= n)
         return; /* i is uniform across a warp, so the shuffles stay full */
@@ -22,13 +23,16 @@ static __global__ void norm_rows(Y *y, float *mean, float *rstd, const X *x, con
     m = um_warp_sum(m) / (float)c;
     for (int64_t j = threadIdx.x; j < c; j += 32) {
         const float d = um_ld(x, i * c + j) - m;
+        rest += d;
         v += d * d;
     }
-    const float r = 1 / sqrtf(um_warp_sum(v) / (float)c + eps);
+    rest          = um_warp_sum(rest) / (float)c;
+    v             = um_warp_sum(v) / (float)c - rest * rest;
+    const float r = 1 / sqrtf((v < 0 ? 0 : v) + eps); /* NaN stays NaN */
     for (int64_t j = threadIdx.x; j < c; j += 32)
-        um_st(y, i * c + j, (um_ld(x, i * c + j) - m) * r * gamma[j] + beta[j]);
+        um_st(y, i * c + j, (um_ld(x, i * c + j) - m - rest) * r * gamma[j] + beta[j]);
     if (threadIdx.x == 0) {
-        mean[i] = m;
+        mean[i] = m + rest;
         rstd[i] = r;
     }
 }

@@ -2,7 +2,8 @@
  *
  * cuBLASLt sees column-major matrices, so C = A B in our row-major order is C^T = B^T A^T there:
  * the operands change places and nothing is copied. The algorithm is the heuristic's first, never
- * the fastest of a timing, so that two runs take the same one.
+ * the fastest of a timing, so that two runs take the same one. What it has none for (rows that
+ * begin at odd addresses, float operands with a bfloat16 result) a plain kernel multiplies.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "kernels/cuda.h"
@@ -46,6 +47,34 @@ struct plan {
     cublasLtMatmulPreference_t pref;
 };
 
+/* the bytes that p is a multiple of, as far as anybody asks; the heuristic takes 256 for granted */
+static int prefer_alignment(cublasLtMatmulPreference_t pref, int what, const void *p)
+{
+    const uintptr_t low   = (uintptr_t)p & (0 - (uintptr_t)p);
+    const uint32_t  bytes = low == 0 || low > 256 ? 256 : (uint32_t)low;
+
+    return lt_check(cublasLtMatmulPreferenceSetAttribute(
+                        pref, (cublasLtMatmulPreferenceAttributes_t)what, &bytes, sizeof bytes),
+                    "alignment");
+}
+
+/* sums of parts in float or not at all: never in the type of the result */
+static int prefer(cublasLtMatmulPreference_t pref, const struct um_matmul *p, size_t work)
+{
+    const uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+
+    UM_TRY(prefer_alignment(pref, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, p->b));
+    UM_TRY(prefer_alignment(pref, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, p->a));
+    UM_TRY(prefer_alignment(pref, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, p->c));
+    UM_TRY(prefer_alignment(pref, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, p->c));
+    UM_TRY(lt_check(cublasLtMatmulPreferenceSetAttribute(
+                        pref, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes, sizeof schemes),
+                    "reduction"));
+    return lt_check(cublasLtMatmulPreferenceSetAttribute(
+                        pref, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &work, sizeof work),
+                    "workspace");
+}
+
 static int describe(struct plan *l, const struct um_matmul *p, size_t work)
 {
     const cublasOperation_t ta = p->ta ? CUBLAS_OP_T : CUBLAS_OP_N;
@@ -63,9 +92,7 @@ static int describe(struct plan *l, const struct um_matmul *p, size_t work)
     UM_TRY(layout(&l->b, p->dt, p->tb ? p->n : p->k, p->tb ? p->k : p->n, p->ldb, p->batch, p->sb));
     UM_TRY(layout(&l->c, p->dtc, p->m, p->n, p->ldc, p->batch, p->sc));
     UM_TRY(lt_check(cublasLtMatmulPreferenceCreate(&l->pref), "preference"));
-    return lt_check(cublasLtMatmulPreferenceSetAttribute(
-                        l->pref, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &work, sizeof work),
-                    "workspace");
+    return prefer(l->pref, p, work);
 }
 
 static void plan_free(struct plan *l)
@@ -84,6 +111,59 @@ static void plan_free(struct plan *l)
 
 static const size_t LT_WORK = (size_t)32 << 20;
 
+enum { TILE = 16 };
+
+/* c = op(a) op(b) + beta c, a square of c a block at a time, through squares of a and b */
+template <typename T, typename C>
+static __global__ void plain_product(C *c, const T *a, const T *b, struct um_matmul p, float beta)
+{
+    __shared__ float as[TILE][TILE + 1], bs[TILE][TILE + 1];
+    const int64_t    down = (p.m + TILE - 1) / TILE, across = (p.n + TILE - 1) / TILE;
+
+    for (int64_t q = blockIdx.x; q < p.batch * down * across; q += gridDim.x) {
+        const int64_t item = q / across / down;
+        const int64_t i    = q / across % down * TILE + threadIdx.y,
+                      j    = q % across * TILE + threadIdx.x;
+        const int64_t at   = item * p.sc + i * p.ldc + j;
+        float         s    = 0;
+
+        for (int64_t l0 = 0; l0 < p.k; l0 += TILE) {
+            const int64_t la = l0 + threadIdx.x, lb = l0 + threadIdx.y;
+
+            as[threadIdx.y][threadIdx.x] =
+                i < p.m && la < p.k
+                    ? um_ld(a, item * p.sa + (p.ta ? la * p.lda + i : i * p.lda + la))
+                    : 0;
+            bs[threadIdx.y][threadIdx.x] =
+                j < p.n && lb < p.k
+                    ? um_ld(b, item * p.sb + (p.tb ? j * p.ldb + lb : lb * p.ldb + j))
+                    : 0;
+            __syncthreads();
+            for (int l = 0; l < TILE; l++)
+                s += as[threadIdx.y][l] * bs[l][threadIdx.x];
+            __syncthreads();
+        }
+        if (i < p.m && j < p.n)
+            um_st(c, at, beta != 0 ? s + um_ld(c, at) : s);
+    }
+}
+
+template <typename T>
+static int multiply_plainly(struct um_dev *dev, const struct um_matmul *p, float beta)
+{
+    const int64_t  squares = p->batch * ((p->m + TILE - 1) / TILE) * ((p->n + TILE - 1) / TILE);
+    const unsigned grid    = um_cuda_blocks(squares, 1);
+    const dim3     block(TILE, TILE);
+
+    if (p->dtc == UM_F32)
+        plain_product<<<grid, block, 0, um_cuda_stream(dev)>>>((float *)p->c, (const T *)p->a,
+                                                               (const T *)p->b, *p, beta);
+    else
+        plain_product<<<grid, block, 0, um_cuda_stream(dev)>>>(
+            (__nv_bfloat16 *)p->c, (const T *)p->a, (const T *)p->b, *p, beta);
+    return um_cuda_launched("matmul");
+}
+
 /* into p->c; work: LT_WORK bytes */
 static int multiply(struct um_dev *dev, const struct um_matmul *p, float beta, void *work)
 {
@@ -94,14 +174,12 @@ static int multiply(struct um_dev *dev, const struct um_matmul *p, float beta, v
     int                             found = 0, st;
 
     st = describe(&l, p, LT_WORK);
-    if (st == UM_OK)
-        st = lt_check(cublasLtMatmulAlgoGetHeuristic(c->lt, l.desc, l.b, l.a, l.c, l.c, l.pref, 1,
-                                                     &best, &found),
-                      "no algorithm");
+    if (st == UM_OK && cublasLtMatmulAlgoGetHeuristic(c->lt, l.desc, l.b, l.a, l.c, l.c, l.pref, 1,
+                                                      &best, &found) != CUBLAS_STATUS_SUCCESS)
+        found = 0; /* none for these types or addresses */
     if (st == UM_OK && found == 0)
-        st = um_fail(UM_EUNSUPPORTED, "cuda: matmul: no algorithm for [%lld,%lld] x [%lld,%lld]",
-                     (long long)p->m, (long long)p->k, (long long)p->k, (long long)p->n);
-    if (st == UM_OK)
+        UM_CUDA_TYPED(p->dt, st = multiply_plainly<T>(dev, p, beta));
+    else if (st == UM_OK)
         st = lt_check(cublasLtMatmul(c->lt, l.desc, &one, p->b, l.b, p->a, l.a, &beta, p->c, l.c,
                                      p->c, l.c, &best.algo, work, LT_WORK, c->stream),
                       "launch");

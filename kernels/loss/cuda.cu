@@ -45,14 +45,14 @@ static __global__ void xent_rows(float *part, float *lse, struct strided p, cons
     m = um_warp_max(m);
     for (int64_t j = threadIdx.x; j < p.c; j += 32)
         s += expf(row[j * p.cs] - m);
-    s = m + logf(um_warp_sum(s));
+    s = logf(um_warp_sum(s));
     if (threadIdx.x != 0)
         return;
     const int64_t t = target[i];
     if (t < -1 || t >= p.c)
         *flag = 1;
-    lse[i]  = s;
-    part[i] = t >= 0 && t < p.c ? s - row[t * p.cs] : 0;
+    lse[i]  = m + s;
+    part[i] = t >= 0 && t < p.c ? s - (row[t * p.cs] - m) : 0; /* m may be large: not lse - x */
 }
 
 static __global__ void xent_grad(float *dx, const float *gloss, struct strided p, const float *lse,
@@ -150,13 +150,13 @@ static __global__ void soft_rows(float *part, float *lse, struct strided p, cons
     m = um_warp_max(m);
     for (int64_t j = threadIdx.x; j < p.c; j += 32)
         s += expf(row[j * p.cs] - m);
-    s = m + logf(um_warp_sum(s));
+    s = logf(um_warp_sum(s));
     for (int64_t j = threadIdx.x; j < p.c; j += 32)
         if (q[i * p.rs + j * p.cs] != 0)
-            h += q[i * p.rs + j * p.cs] * (s - row[j * p.cs]);
+            h += q[i * p.rs + j * p.cs] * (s - (row[j * p.cs] - m));
     h = um_warp_sum(h);
     if (threadIdx.x == 0) {
-        lse[i]  = s;
+        lse[i]  = m + s;
         part[i] = h;
     }
 }

@@ -9,8 +9,11 @@ extern "C" int um_cuda_alloc(struct um_dev *dev, size_t n, void **p)
     size_t free_bytes = 0, total = 0;
 
     (void)dev;
-    if (cudaMalloc(p, n ? n : 1) == cudaSuccess)
-        return UM_OK;
+    const cudaError_t e = cudaMalloc(p, n ? n : 1);
+
+    if (e != cudaErrorMemoryAllocation)
+        return um_cuda_check(e, "alloc");
+    *p = NULL;
     (void)cudaGetLastError();
     (void)cudaMemGetInfo(&free_bytes, &total);
     return um_fail(UM_ENOMEM, "cuda: %zu bytes wanted, %zu free of %zu: try a smaller batch", n,
