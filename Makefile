@@ -8,19 +8,22 @@
 #   make cuda       the plug-in for GPUs (part of all where nvcc is found)
 #   make mpi        the plug-in for many processes (part of all where mpicc is found)
 #
+# WITHOUT=cpu no cpu backend and no oneDNN; WITHOUT=libs kernels alone, which need no other library: tests/gpu.
 # SAN=1 address and undefined sanitizers, SAN=thread the thread sanitizer; V=1 shows the commands.
 
 VERSION := 0.1.0
 SOMAJOR := 0
 prefix  ?= /usr/local
 SAN     ?=
-BUILD   ?= build$(if $(SAN),-san-$(SAN))
+WITHOUT ?=
+BUILD   ?= build$(if $(SAN),-san-$(SAN))$(if $(WITHOUT),-without-$(WITHOUT))
 CFLAGS  ?= -O2 -g
 CXXFLAGS ?= $(CFLAGS)
 AR      ?= ar
 PKG_CONFIG ?= pkg-config
 V       ?=
 Q       := $(if $(V),,@)
+comma    := ,
 say      = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2);)
 
 MAKEFLAGS += --no-builtin-rules
@@ -46,7 +49,12 @@ ARCH    := $(shell $(CC) -dumpmachine 2>/dev/null | sed 's/-.*//')
 MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c && echo msgpack-c || echo msgpack)
 PKGS    := $(MSGPACK) libzstd libjpeg libpng libdeflate jansson libutf8proc libxxhash
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS)) -isystem /usr/include/nifti
-PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS)) -lnifti2 -lznz -ldnnl -lpthread -lm -ldl
+PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS)) -lnifti2 -lznz $(if $(WITHOUT),,-ldnnl) -lpthread -lm -ldl
+ifeq ($(WITHOUT),libs)
+PKGS       :=
+PKG_CFLAGS :=
+PKG_LIBS   := -lpthread -lm -ldl
+endif
 NVCC    ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc /usr/local/cuda/bin/nvcc) $(shell command -v nvcc 2>/dev/null))
 MPICC   ?= $(shell command -v mpicc 2>/dev/null)
 # what its wrapper adds: Open MPI, MPICH and Intel MPI all know -show; their headers are not ours to warn about
@@ -64,10 +72,11 @@ ISA_generic := -DUM_ISA=generic
 # what the library and its plug-ins must agree on, as one number (kernels/plugin.h)
 ABI_H    := $(addprefix kernels/,kernels.h backend.h plugin.h) $(addprefix lib/base/,dtype.h pool.h status.h) lib/ranks/plugin.h
 ABI      := $(shell cat $(ABI_H) | cksum | cut -d ' ' -f 1)
-WARN     := -Wall -Wextra -Wshadow -Wconversion -Werror
+WERROR   ?= -Werror
+WARN     := -Wall -Wextra -Wshadow -Wconversion $(WERROR)
 SANFLAGS := $(if $(filter 1,$(SAN)),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DUM_POISON,$(if $(filter thread,$(SAN)),-fsanitize=thread -DUM_POISON))
 OURS     := -Ilib -I. -I$(BUILD) -D_POSIX_C_SOURCE=200809L -DUM_VERSION='"$(VERSION)"' -DUM_PLUGIN_ABI=$(ABI)u -fPIC -fvisibility=hidden \
-            -ffp-contract=off $(PKG_CFLAGS) $(SANFLAGS)
+            -ffp-contract=off $(if $(WITHOUT),-DUM_NO_CPU) $(PKG_CFLAGS) $(SANFLAGS)
 CSTD     := -std=c11 $(WARN)
 LINK     := $(SANFLAGS) $(LDFLAGS)
 
@@ -77,12 +86,20 @@ MPI_C    := lib/ranks/mpi.c
 LIB_C    := $(filter-out $(MPI_C),$(wildcard lib/*/*.c)) $(wildcard kernels/*.c) $(filter-out %/cpu.c,$(wildcard kernels/*/*.c))
 LIB_CXX  := $(wildcard lib/*/*.cpp)
 CPU_C    := $(wildcard kernels/*/cpu.c)
+ifneq ($(WITHOUT),)
+LIB_C    := $(filter-out %/onednn.c,$(LIB_C))
+CPU_C    :=
+endif
+ifeq ($(WITHOUT),libs)
+LIB_C    := $(filter-out lib/base/hash.c,$(filter lib/base/% kernels/%,$(LIB_C)))
+endif
 TOOL_C   := $(wildcard tools/um-*.c)
 UNIT_C   := $(wildcard tests/unit/*.c)
 OPS_C    := $(wildcard tests/ops/*.c)
 GOLDEN_C := $(wildcard tests/golden/*.c)
 BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 RANKS_C  := $(wildcard tests/ranks/*.c)
+GPU_C    := $(wildcard tests/gpu/*.c)
 CUDA_CU  := $(wildcard kernels/*.cu kernels/*/*.cu)
 MAN      := $(wildcard man/*.[1-9])
 
@@ -92,7 +109,7 @@ STATIC   := $(TOOL_C:tools/%.c=$(BUILD)/static/%)
 UNITS    := $(UNIT_C:tests/unit/%.c=$(BUILD)/unit/%)
 SONAME   := libum.so.$(SOMAJOR)
 
-.PHONY: all lib tools static nvcc cuda mpi check units check-all tidy demo bench install uninstall info clean
+.PHONY: all lib tools static nvcc cuda mpi gpu gpu-ops check units check-all tidy demo bench install uninstall info clean
 all: $(TOOLS) $(BUILD)/um.pc mpi $(if $(filter demo check bench,$(MAKECMDGOALS)),,cuda)
 lib: $(BUILD)/libum.so $(BUILD)/libum.a
 tools: $(TOOLS)
@@ -132,14 +149,17 @@ $(BUILD)/kernels/plugin.o $(BUILD)/kernels/cuda.cu.o $(BUILD)/lib/ranks/ranks.o 
 # the CUDA plug-in: built when nvcc is there; programs open it only when they find a GPU
 CUDA_ARCHS ?= 80 90 100
 CUDA_O     := $(CUDA_CU:%.cu=$(BUILD)/%.cu.o)
+# cuBLASLt's include/ and lib/ where they are not the toolkit's own (pip's nvidia-cublas)
+CUBLAS     ?=
+CUBLAS_SO  := $(if $(CUBLAS),$(firstword $(wildcard $(CUBLAS)/lib/libcublasLt.so*)),-lcublasLt)
 cuda: $(if $(NVCC),$(BUILD)/libum-cuda.so)
 $(BUILD)/%.cu.o: %.cu
 	@mkdir -p $(@D)
-	$(call say,NVCC,$<)$(NVCC) -std=c++17 -O2 -Ilib -I. -DUM_VERSION='"$(VERSION)"' -DUM_PLUGIN_ABI=$(ABI)u -Werror all-warnings \
-	  -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra,-Werror $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
+	$(call say,NVCC,$<)$(NVCC) -std=c++17 -O2 -Ilib -I. $(if $(CUBLAS),-isystem $(CUBLAS)/include) -DUM_VERSION='"$(VERSION)"' -DUM_PLUGIN_ABI=$(ABI)u $(if $(WERROR),-Werror all-warnings) \
+	  -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra$(if $(WERROR),$(comma)-Werror) $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
 	  -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS)) -MMD -MP -c -o $@ $<
 $(BUILD)/libum-cuda.so: $(CUDA_O) $(BUILD)/libum.so
-	$(call say,LINK,$@)$(NVCC) -shared -o $@ $(CUDA_O) -L$(BUILD) -lum -lcublasLt -Xlinker -z,defs,-rpath,'$$ORIGIN',-rpath,$(dir $(NVCC))../lib64
+	$(call say,LINK,$@)$(NVCC) -shared -o $@ $(CUDA_O) -L$(BUILD) -lum $(CUBLAS_SO) -Xlinker -z,defs,-rpath,'$$ORIGIN',-rpath,$(if $(CUBLAS),$(CUBLAS)/lib,$(dir $(NVCC))../lib64)
 
 # the MPI plug-in: built when mpicc is there; programs open it only when more than one process was started
 mpi: $(if $(MPI_SHOW),$(BUILD)/libum-mpi.so)
@@ -159,6 +179,15 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libum.a
 $(BUILD)/ranks/%: $(BUILD)/tests/ranks/%.o $(BUILD)/libum.so
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(LINK) -Wl,-rpath,'$$ORIGIN/..' -o $@ $< -L$(BUILD) -lum -lm
+# what tests/gpu/run.sh runs (gpu-ops: what WITHOUT=libs has of it): with the shared library too, which the CUDA plug-in shares with them
+gpu: gpu-ops $(BUILD)/gpu/golden
+gpu-ops: $(BUILD)/gpu/ops cuda
+$(BUILD)/gpu/ops: $(GPU_C:%.c=$(BUILD)/%.o) $(OPS_C:%.c=$(BUILD)/%.o) $(BUILD)/libum.so
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(LINK) -Wl,-rpath,'$$ORIGIN/..' -o $@ $(filter %.o,$^) -L$(BUILD) -lum -lm
+$(BUILD)/gpu/golden: $(BUILD)/tests/unit/golden.o $(GOLDEN_C:%.c=$(BUILD)/%.o) $(BUILD)/libum.so
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(LINK) -Wl,-rpath,'$$ORIGIN/..' -o $@ $(filter %.o,$^) -L$(BUILD) -lum -lm
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libum.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(if $(LIB_CXX),$(CXX),$(CC)) $(LINK) -o $@ $< $(BUILD)/libum.a $(PKG_LIBS)

@@ -47,6 +47,10 @@
 static const struct um_kernels ref = { .name = "ref",
                                        UM_MEMORY_OPS(UM_ENTRY, ref) OPS(UM_ENTRY, ref) };
 
+/* UM_NO_CPU: a library without the cpu backend and oneDNN, as tests/gpu builds one where oneDNN is
+ * not installed */
+#ifndef UM_NO_CPU
+
 /* cpu: every operation compiled once for each instruction set, least able first */
 #define CPU_TABLE(isa)                                                                             \
     OPS(UM_DECLARE, cpu_##isa)                                                                     \
@@ -127,6 +131,8 @@ static int choose_isa(const struct isa **isa)
                    NISA > 1 ? "sse2, avx2, avx512 and avx512bf16" : "none but generic");
 }
 
+#endif
+
 int um_check_rows(const char *op, int64_t n, int64_t c)
 {
     if (n < 0 || c < 1 || (n > 0 && c > INT64_MAX / 16 / n))
@@ -196,10 +202,15 @@ static int open_cuda(struct um_dev **dev, const char *name)
 
 static int open_cpu(struct um_dev **dev, struct um_pool *pool)
 {
+#ifdef UM_NO_CPU
+    (void)dev, (void)pool;
+    return um_fail(UM_EUNSUPPORTED, "no cpu: this library was built without it");
+#else
     const struct isa *isa = NULL;
 
     UM_TRY(choose_isa(&isa));
     return open_host(dev, isa->kernels, isa->name, pool);
+#endif
 }
 
 int um_dev_open(struct um_dev **dev, const char *name, struct um_pool *pool)
@@ -223,7 +234,9 @@ void um_dev_close(struct um_dev *dev)
         return;
     if (dev->close)
         dev->close(dev);
+#ifndef UM_NO_CPU
     um_dnn_close(dev);
+#endif
     for (int i = 0; dev->scratch && i <= dev->workers; i++)
         free(dev->scratch[i].p);
     free(dev->scratch);

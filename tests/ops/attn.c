@@ -87,57 +87,82 @@ static int whole(const struct ot_case *c)
  * --------
  */
 
-static struct um_attn ragged(const struct ot_case *c, void *qkv)
-{
-    static int32_t start[64];
-    struct um_attn a = packed(c, qkv);
+typedef int attend(const struct ot_case *c, const struct um_attn *a);
 
-    a.key_mask = NULL;
-    a.start    = start;
+/* run with the samples' first rows in the device's memory */
+static int ragged(const struct ot_case *c, attend *run)
+{
+    int32_t        start[64] = { 0 };
+    struct um_attn a         = packed(c, c->a[QKV]);
+    void          *p;
+    int            st;
+
     for (int64_t b = 0; b < a.B; b++)
         start[b + 1] = start[b] + (int32_t)(a.T > 0 ? a.T - (5 * b + c->nr) % a.T : 0);
-    return a;
+    UM_TRY(c->k->alloc(c->dev, sizeof start, &p));
+    a.key_mask = NULL;
+    a.start    = p;
+    st         = c->k->upload(c->dev, p, start, sizeof start);
+    if (st >= 0)
+        st = run(c, &a);
+    if (st >= 0)
+        st = c->k->sync(c->dev);
+    c->k->free(c->dev, p);
+    return st;
+}
+
+/* o and lse, and 0 where nobody's rows are */
+static int ragged_into(const struct ot_case *c, const struct um_attn *a, void *o, void *lse)
+{
+    const size_t n = (size_t)(a->B * a->T * a->A);
+
+    UM_TRY(c->k->zero(c->dev, o, n * (size_t)a->d * um_dtype_size(c->dt)));
+    UM_TRY(c->k->zero(c->dev, lse, n * sizeof(float)));
+    return c->k->attention_fwd(c->dev, o, lse, a);
+}
+
+static int into_outputs(const struct ot_case *c, const struct um_attn *a)
+{
+    return ragged_into(c, a, c->a[2], c->a[3]);
+}
+
+static int into_inputs(const struct ot_case *c, const struct um_attn *a)
+{
+    return ragged_into(c, a, c->a[O], c->a[LSE]);
+}
+
+static int into_seconds(const struct ot_case *c, const struct um_attn *a)
+{
+    return ragged_into(c, a, c->a[O2], c->a[LSE2]);
 }
 
 static int ragged_forward(const struct ot_case *c)
 {
-    const struct um_attn a = ragged(c, c->a[QKV]);
-    const int64_t        n = c->dim[0] * c->dim[1] * c->dim[2];
-
-    UM_TRY(c->k->zero(c->dev, c->a[2], (size_t)(n * c->dim[3]) * um_dtype_size(c->dt)));
-    UM_TRY(c->k->zero(c->dev, c->a[3], (size_t)n * sizeof(float)));
-    return c->k->attention_fwd(c->dev, c->a[2], c->a[3], &a);
+    return ragged(c, into_outputs);
 }
 
 static int ragged_prepare(const struct ot_case *c)
 {
-    const struct um_attn a = ragged(c, c->a[QKV]);
-    const size_t         n = (size_t)(c->dim[0] * c->dim[1] * c->dim[2]);
-
-    UM_TRY(c->k->zero(c->dev, c->a[O], n * (size_t)c->dim[3] * um_dtype_size(c->dt)));
-    UM_TRY(c->k->zero(c->dev, c->a[LSE], n * sizeof(float)));
-    return c->k->attention_fwd(c->dev, c->a[O], c->a[LSE], &a);
+    return ragged(c, into_inputs);
 }
 
 static int ragged_again(const struct ot_case *c)
 {
-    const struct um_attn a = ragged(c, c->a[QKV]);
-    const size_t         n = (size_t)(c->dim[0] * c->dim[1] * c->dim[2]);
+    return ragged(c, into_seconds);
+}
 
-    UM_TRY(c->k->zero(c->dev, c->a[O2], n * (size_t)c->dim[3] * um_dtype_size(c->dt)));
-    UM_TRY(c->k->zero(c->dev, c->a[LSE2], n * sizeof(float)));
-    return c->k->attention_fwd(c->dev, c->a[O2], c->a[LSE2], &a);
+static int into_gradients(const struct ot_case *c, const struct um_attn *a)
+{
+    const int64_t C = a->A * a->d;
+
+    UM_TRY(c->k->zero(c->dev, c->a[DQKV], (size_t)(3 * a->B * a->T * C) * um_dtype_size(c->dt)));
+    return c->k->attention_bwd(c->dev, c->a[DQKV], shifted(c, c->a[DQKV], C),
+                               shifted(c, c->a[DQKV], 2 * C), c->a[DOUT], c->a[O], c->a[LSE], a);
 }
 
 static int ragged_backward(const struct ot_case *c)
 {
-    const struct um_attn a = ragged(c, c->a[QKV]);
-    const int64_t        C = c->dim[2] * c->dim[3];
-
-    UM_TRY(c->k->zero(c->dev, c->a[DQKV],
-                      (size_t)(3 * c->dim[0] * c->dim[1] * C) * um_dtype_size(c->dt)));
-    return c->k->attention_bwd(c->dev, c->a[DQKV], shifted(c, c->a[DQKV], C),
-                               shifted(c, c->a[DQKV], 2 * C), c->a[DOUT], c->a[O], c->a[LSE], &a);
+    return ragged(c, into_gradients);
 }
 
 #define HEADS                                                                                      \

@@ -16,7 +16,7 @@ static const int pool_size[POOLS] = { 1, 2, 7 };
 /* an array between two guards; data may lie off 64-byte alignment */
 struct buffer {
     unsigned char *block, *data;
-    size_t         size;
+    size_t         size, whole; /* of data, of block */
 };
 
 _Noreturn static void die(const char *what)
@@ -99,15 +99,14 @@ static double draw(const struct ot_case *c, int a, int64_t i, struct um_rng *r)
 
 static struct buffer buffer_new(size_t size, size_t shift)
 {
-    struct buffer b = { .size = size };
+    struct buffer b = { .size = size, .whole = (GUARD + shift + size + GUARD + 127) & ~(size_t)63 };
 
-    b.block = aligned_alloc(64, (GUARD + shift + size + GUARD + 127) & ~(size_t)63);
+    b.block = aligned_alloc(64, b.whole);
     if (!b.block)
         die("out of memory");
     b.data = b.block + GUARD + shift;
-    memset(b.data - GUARD, 0xa5, GUARD);
+    memset(b.block, 0xa5, b.whole);
     memset(b.data, 0xff, size);
-    memset(b.data + size, 0xa5, GUARD);
     return b;
 }
 
@@ -217,18 +216,23 @@ static void compare(const struct ot_case *want, const struct ot_case *got, const
     }
 }
 
-static void same_bits(const struct ot_case *one, const struct ot_case *other, int threads,
+static void same_bits(const struct ot_case *one, const struct ot_case *other, const char *how,
                       struct verdict *v)
 {
     for (int a = 0; a < OT_ARRAYS && one->row->array[a].role; a++)
         if (count(one, a) > 0 && memcmp(one->a[a], other->a[a],
                                         (size_t)count(one, a) * um_dtype_size(dtype(one, a))) != 0)
-            fault(v, "case %d, array %d: other bits with %d threads", one->nr, a, threads);
+            fault(v, "case %d, array %d: other bits %s", one->nr, a, how);
 }
 
-/* one shape: ref once, the cpu device with each pool */
-static void judge_case(struct ot_case *ref, struct um_dev *const *cpu, struct verdict *v)
+/* one shape on ref and on the devices at hand */
+typedef void judge_fn(struct ot_case *ref, void *devices, struct verdict *v);
+
+/* ref once, the cpu device with each pool */
+static void judge_cpu(struct ot_case *ref, void *devices, struct verdict *v)
 {
+    struct um_dev *const *cpu = devices;
+
     struct ot_case got[POOLS];
     struct buffer  br[OT_ARRAYS] = { 0 }, bg[POOLS][OT_ARRAYS] = { 0 };
 
@@ -250,7 +254,7 @@ static void judge_case(struct ot_case *ref, struct um_dev *const *cpu, struct ve
             fault(v, "case %d: %s", ref->nr, um_errmsg());
     compare(ref, &got[0], bg[0], v);
     for (int i = 1; i < POOLS; i++)
-        same_bits(&got[0], &got[i], pool_size[i], v);
+        same_bits(&got[0], &got[i], i == 1 ? "with 2 threads" : "with 7 threads", v);
     arrays_free(ref, br);
     for (int i = 0; i < POOLS; i++)
         arrays_free(&got[i], bg[i]);
@@ -286,19 +290,41 @@ static bool shape_of(const struct ot_row *row, int s, int64_t *dim)
     return s < n + (row->limit[0] > 0 ? RANDOM_SHAPES : 0);
 }
 
-static int judge_row(const struct ot_row *row, enum um_dtype dt, struct um_dev *ref,
-                     struct um_dev *const *cpu, const char *isa, int *nr)
+/* elements of all arrays */
+static int64_t elements(const struct ot_case *c)
 {
-    struct verdict v     = { 0 };
-    struct ot_case c     = { .row = row, .k = um_dev_kernels(ref), .dev = ref, .dt = dt };
-    int            cases = 0;
+    int64_t n = 0;
+
+    for (int a = 0; a < OT_ARRAYS && c->row->array[a].role; a++)
+        n += count(c, a);
+    return n;
+}
+
+/* every shape of at most `most` elements; how many those were */
+static int judge_shapes(const struct ot_row *row, enum um_dtype dt, struct um_dev *ref,
+                        judge_fn *judge, void *devices, int64_t most, struct verdict *v)
+{
+    struct ot_case c  = { .row = row, .k = um_dev_kernels(ref), .dev = ref, .dt = dt };
+    int            nr = 0, cases = 0;
 
     for (int s = 0; shape_of(row, s, c.dim); s++)
         for (int o = 0; o <= (row->offsets ? 1 : 0); o++) {
             c.offset = o ? 1000 : 0;
-            c.nr     = cases++;
-            judge_case(&c, cpu, &v);
+            c.nr     = nr++;
+            if (elements(&c) > most)
+                continue;
+            judge(&c, devices, v);
+            cases++;
         }
+    return cases;
+}
+
+static int judge_row(const struct ot_row *row, enum um_dtype dt, struct um_dev *ref,
+                     struct um_dev **cpu, const char *isa, int *nr)
+{
+    struct verdict v     = { 0 };
+    const int      cases = judge_shapes(row, dt, ref, judge_cpu, cpu, INT64_MAX, &v);
+
     (void)printf("%s %d - %s cpu %s %s: %d cases, worst %.2g of %.2g%s%s\n",
                  v.why[0] ? "not ok" : "ok", ++*nr, row->name, isa, um_dtype_name(dt), cases,
                  v.worst, dt == UM_F32 ? row->tol : row->tol_bf16, v.why[0] ? ": " : "", v.why);
@@ -330,6 +356,105 @@ int ot_run_isa(const char *isa, int *nr)
     }
     um_dev_close(ref);
     return failed;
+}
+
+/* ---- a device with memory of its own ----------------------------------------------------------
+ */
+
+/* the row on `dev` over copies of c's arrays, guards and all, which come back afterwards */
+static int run_there(const struct ot_case *c, struct buffer *b, struct um_dev *dev)
+{
+    const struct um_kernels *k                = um_dev_kernels(dev);
+    struct ot_case           there            = *c;
+    void                    *block[OT_ARRAYS] = { 0 };
+    int                      st               = UM_OK, late;
+
+    there.dev = dev;
+    there.k   = k;
+    for (int a = 0; st >= 0 && a < OT_ARRAYS && b[a].block; a++) {
+        st = k->alloc(dev, b[a].whole, &block[a]);
+        if (st >= 0)
+            st = k->upload(dev, block[a], b[a].block, b[a].whole);
+        there.a[a] = st < 0 ? NULL : (unsigned char *)block[a] + (b[a].data - b[a].block);
+    }
+    if (st >= 0)
+        st = c->row->run(&there);
+    late = k->sync(dev);
+    st   = st < 0 ? st : late;
+    for (int a = 0; a < OT_ARRAYS && b[a].block; a++) {
+        if (st >= 0)
+            st = k->download(dev, b[a].block, block[a], b[a].whole);
+        k->free(dev, block[a]);
+    }
+    return st;
+}
+
+/* ref once, the device twice */
+static void judge_device(struct ot_case *ref, void *device, struct verdict *v)
+{
+    struct ot_case got[2];
+    struct buffer  br[OT_ARRAYS] = { 0 }, bg[2][OT_ARRAYS] = { 0 };
+
+    arrays_new(ref, br);
+    fill(ref);
+    if (ref->row->prepare && ref->row->prepare(ref) < 0)
+        fault(v, "case %d: preparing: %s", ref->nr, um_errmsg());
+    for (int i = 0; i < 2; i++) {
+        got[i] = *ref;
+        arrays_new(&got[i], bg[i]);
+        copy_inputs(&got[i], ref);
+        if (run_there(&got[i], bg[i], device) < 0)
+            fault(v, "case %d: %s", ref->nr, um_errmsg());
+    }
+    if (ref->row->run(ref) < 0)
+        fault(v, "case %d: ref: %s", ref->nr, um_errmsg());
+    compare(ref, &got[0], bg[0], v);
+    same_bits(&got[0], &got[1], "in a second run", v);
+    arrays_free(ref, br);
+    for (int i = 0; i < 2; i++)
+        arrays_free(&got[i], bg[i]);
+}
+
+/* judgement i of all: a row in float32, or after it in bfloat16; false past the last */
+static bool judgement(int i, const struct ot_row **row, enum um_dtype *dt)
+{
+    for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
+        for (*row = tables[t]; (*row)->name; ++*row) {
+            const int kinds = (*row)->float_only ? 1 : 2;
+
+            *dt = i == 0 ? UM_F32 : UM_BF16;
+            if (i < kinds)
+                return true;
+            i -= kinds;
+        }
+    return false;
+}
+
+bool ot_name(int i, char *name, size_t size)
+{
+    const struct ot_row *row;
+    enum um_dtype        dt;
+
+    if (!judgement(i, &row, &dt))
+        return false;
+    (void)snprintf(name, size, "%s %s", row->name, um_dtype_name(dt));
+    return true;
+}
+
+bool ot_run_device(int i, struct um_dev *ref, struct um_dev *dev, int64_t most, char *said,
+                   size_t size)
+{
+    struct verdict       v = { 0 };
+    const struct ot_row *row;
+    enum um_dtype        dt;
+    int                  cases;
+
+    if (!judgement(i, &row, &dt))
+        die("no such judgement");
+    cases = judge_shapes(row, dt, ref, judge_device, dev, most, &v);
+    (void)snprintf(said, size, "%d cases, worst %.2g of %.2g%s%s", cases, v.worst,
+                   dt == UM_F32 ? row->tol : row->tol_bf16, v.why[0] ? ": " : "", v.why);
+    return v.why[0] == 0;
 }
 
 /* ---- gradients --------------------------------------------------------------------------------

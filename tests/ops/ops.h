@@ -95,6 +95,12 @@ extern const struct ot_row ot_basic[], ot_norm[], ot_attn[], ot_loss[],
 /* ot_run_isa - judge every row on the cpu device of one instruction set; prints TAP lines from
  * number *nr on; returns how many failed */
 int ot_run_isa(const char *isa, int *nr);
+/* ot_name - judgement i of a device with memory of its own: a row in a dtype; false past the last
+ * ot_run_device - that judgement: `dev` twice against `ref`, shapes of at most `most` elements;
+ * false: it failed; said: how */
+bool ot_name(int i, char *name, size_t size);
+bool ot_run_device(int i, struct um_dev *ref, struct um_dev *dev, int64_t most, char *said,
+                   size_t size);
 /* ot_run_ref - ref's backwards against differences of its forwards */
 int ot_run_ref(int *nr);
 

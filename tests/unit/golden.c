@@ -103,6 +103,35 @@ static void run_device(struct tally *t, const char *isa)
     um_dev_close(dev);
 }
 
+/* `golden DEVICE [N]`: case N of those, or how many there are */
+static int on_device(const char *device, const char *number)
+{
+    struct um_dev *dev;
+    struct tally   t  = { 0, 0 };
+    int            nr = 0;
+
+    for (int k = 0; k < NALL; k++)
+        for (const struct gold_case *c = all[k]; c->name; c++, nr++) {
+            static struct gold f32, bf16;
+
+            if (!number || nr != atoi(number))
+                continue;
+            if (um_dev_open(&dev, device, NULL) < 0) {
+                printf("Bail out! %s: %s\n", device, um_errmsg());
+                return 2;
+            }
+            verdict(&t, gold_run(&f32, c, dev, UM_F32) == 0, um_dev_kind(dev), c->name, "float32");
+            if (c->half)
+                verdict(&t, gold_run(&bf16, c, dev, UM_BF16) == 0, um_dev_kind(dev), c->name,
+                        "bfloat16");
+            gold_table(&f32, c->half ? &bf16 : NULL);
+            um_dev_close(dev);
+        }
+    if (!number)
+        printf("%d\n", nr);
+    return t.failed != 0;
+}
+
 /* each instruction set is a process of its own, because oneDNN is pinned to one for good */
 static void run_child(struct tally *t, const char *isa)
 {
@@ -127,10 +156,12 @@ static void run_child(struct tally *t, const char *isa)
     t->failed += status != 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct tally t = { 0, 0 };
 
+    if (argc > 1)
+        return on_device(argv[1], argv[2]);
     run_child(&t, NULL);
     for (int i = 0; i < NISA; i++)
         run_child(&t, isas[i]);

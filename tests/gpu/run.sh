@@ -1,0 +1,223 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# run.sh - build for the GPU of this machine and try what can only be tried on one
+# usage: tests/gpu/run.sh [-o FILE] [-l DIR] [-d DEVICE] [-w WORKERS] [VERB]...
+#
+#   ops       the operation table: cuda against ref, each judgement twice, the same bits
+#   model     the golden models, losses and twenty steps of training in both precisions
+#   sanitize  compute-sanitizer's memcheck and racecheck over the table's small shapes
+#
+# Without a verb: all. Lines are TAP, numbered anew by each verb; the last line counts them. -o: all of it
+# goes to FILE, and what fails, tables and the count to the terminal too. Needs the CUDA toolkit, a C
+# compiler and make; `model` needs um's libraries too, which -l takes, and make, from a folder that libs.sh
+# made. No GPU: every verb is skipped. -d: another device in its place (cpu, ref), to try these tests. It
+# builds in $BUILD (build-gpu).
+set -uo pipefail
+
+cd "$(dirname "$0")/../.." || exit 1
+BUILD=${BUILD:-build-gpu}
+report=/dev/null libs='' device=cuda workers=$(($(nproc) > 12 ? 12 : $(nproc)))
+all=(ops model sanitize)
+
+usage() {
+    sed -n 's/^# usage: /usage: /p' "$0" >&2
+    exit 2
+}
+while getopts o:l:d:w: c; do
+    case $c in
+    o) report=$OPTARG ;;
+    l) libs=$(cd "$OPTARG" && pwd) || exit 2 ;;
+    d) device=$OPTARG ;;
+    w) workers=$OPTARG ;;
+    *) usage ;;
+    esac
+done
+shift $((OPTIND - 1))
+verbs=("$@")
+[ ${#verbs[@]} -gt 0 ] || verbs=("${all[@]}")
+for verb in "${verbs[@]}"; do
+    [[ " ${all[*]} " == *" $verb "* ]] || usage
+done
+SECONDS=0
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+: >"$report" || exit 1
+[ "$report" != /dev/null ] || report=$tmp/report
+
+# lines of stdin: to the report; to the terminal too, or with -o what one must see
+tell() {
+    if [ "$report" = "$tmp/report" ]; then
+        tee -a "$report"
+    else
+        tee -a "$report" | grep --line-buffered -E '^not ok|^#|^Bail|SKIP'
+    fi
+    return 0
+}
+# shellcheck disable=SC2059
+line() { printf "$@" | tell; }
+
+# ---- what is here -----------------------------------------------------------------------------------
+
+gpu_here() { [ -e /dev/nvidiactl ] || [ -e /dev/dxg ]; }
+
+CC=${CC:-$(command -v cc || command -v gcc)}
+export CC
+[ -z "$libs" ] || PATH=$PATH:$libs/bin
+nvcc=$(make -s --no-print-directory nvcc 2>/dev/null)
+smi() { nvidia-smi --query-gpu="$1" --format=csv,noheader 2>/dev/null | head -n 1; }
+
+about() {
+    line '# um %s, %s\n' "$(git describe --always --dirty --abbrev=12 2>/dev/null || echo 'of an unknown commit')" "$(date -u '+%F %T UTC')"
+    line '# card      %s\n' "$(smi name,memory.total,compute_cap,driver_version || true)"
+    line '# toolkit   %s\n' "$([ -n "$nvcc" ] && "$nvcc" --version | grep -o 'release.*')"
+    line '# host      %s, %s, %s cores, Linux %s\n' "$("$CC" --version 2>/dev/null | head -n 1)" \
+        "$(getconf GNU_LIBC_VERSION)" "$(nproc)" "$(uname -r)"
+}
+
+# where cuBLASLt is, if it is not in the toolkit: pip's nvidia-cublas
+cublas() {
+    printf '#include <cublasLt.h>\nint main() { return (int)cublasLtGetVersion(); }\n' >"$tmp/lt.cu"
+    "$nvcc" -o "$tmp/lt" "$tmp/lt.cu" -lcublasLt >/dev/null 2>&1 && return
+    for at in $(python3 -c 'import site; print(*site.getsitepackages())' 2>/dev/null); do
+        for root in "$at"/nvidia/cu13 "$at"/nvidia/cublas; do
+            [ -e "$root/include/cublasLt.h" ] && echo "$root" && return
+        done
+    done
+}
+
+# are the libraries that the whole of um needs, but oneDNN, here?
+whole() {
+    printf '#include <stdio.h>\n#include <%s>\n' msgpack.h zstd.h jpeglib.h png.h libdeflate.h jansson.h utf8proc.h \
+        xxhash.h nifti2_io.h | "$CC" -isystem /usr/include/nifti -fsyntax-only -x c - 2>"$tmp/libs.log"
+}
+
+# ---- building ---------------------------------------------------------------------------------------
+
+if [ -n "$libs" ]; then
+    export C_INCLUDE_PATH=$libs/include LIBRARY_PATH=$libs/lib LD_LIBRARY_PATH=$libs/lib:${LD_LIBRARY_PATH:-}
+fi
+if [ -d /usr/local/nvidia/lib64 ]; then # where containers mount the driver
+    export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:/usr/local/nvidia/lib64
+fi
+
+build() {
+    local arch=90 how target=gpu
+    [ -z "$(smi compute_cap)" ] || arch=$(smi compute_cap | tr -d .)
+    how=(BUILD="$BUILD" CUDA_ARCHS="$arch" UM_NO_SETUP=1)
+    if [ "$device" = cpu ]; then
+        :
+    elif whole; then
+        how+=(WITHOUT=cpu)
+        [ -z "$libs" ] || how+=(PKG_CFLAGS= "PKG_LIBS=-lzstd -ljpeg -lpng -ldeflate -ljansson -lutf8proc -lxxhash -lnifti2 -lznz -lz -lpthread -lm -ldl")
+    else
+        how+=(WITHOUT=libs)
+        target=gpu-ops
+    fi
+    [ -z "$nvcc" ] || how+=("CUBLAS=$(cublas)")
+    if make -j"$(nproc)" --no-print-directory "${how[@]}" "$target" >"$tmp/make.log" 2>&1; then
+        line 'ok 1 - build: %s, without warnings (%d s)\n' "$target ${how[*]}" "$SECONDS"
+        return
+    fi
+    line 'not ok 1 - build: %s, without warnings (%d s)\n' "$target ${how[*]}" "$SECONDS"
+    grep -vE '^  [A-Z]+  ' "$tmp/make.log" | head -n 60 | sed 's/^/#   /' | tell
+    make -k -j"$(nproc)" --no-print-directory "${how[@]}" WERROR= "$target" >"$tmp/make.log" 2>&1
+    [ -x "$BUILD/gpu/ops" ] || {
+        grep -vE '^  [A-Z]+  ' "$tmp/make.log" | head -n 60 | sed 's/^/#   /' | tell
+        return 1
+    }
+}
+
+# ---- verbs ------------------------------------------------------------------------------------------
+
+ops() { "$BUILD/gpu/ops" -j "$workers" "$device" 2>&1 | tell; }
+
+model() {
+    local n i
+    if [ ! -x "$BUILD/gpu/golden" ]; then
+        line 'ok 1 - model # SKIP um was built without its libraries: %s\n' "$(head -n 1 "$tmp/libs.log" 2>/dev/null)"
+        return
+    fi
+    n=$("$BUILD/gpu/golden" "$device")
+    # shellcheck disable=SC2016
+    seq 0 $((n - 1)) | xargs -P "$workers" -I{} sh -c \
+        'timeout -k 5 150 "$1/gpu/golden" "$2" "$3" >"$4/golden.$3" 2>&1; echo $? >"$4/golden.$3.rc"' sh "$BUILD" "$device" {} "$tmp"
+    for ((i = 0; i < n; i++)); do
+        tell <"$tmp/golden.$i"
+        case $(cat "$tmp/golden.$i.rc") in
+        0) ;;
+        1) grep -q '^not ok' "$tmp/golden.$i" || line 'not ok - %s: golden case %d says nothing\n' "$device" "$i" ;;
+        *) line 'not ok - %s: golden case %d ended with status %s\n' "$device" "$i" "$(cat "$tmp/golden.$i.rc")" ;;
+        esac
+    done
+    line '1..%d\n' "$n"
+}
+
+# watch TOOL PART OF: a part of the table under a tool of compute-sanitizer
+watch() {
+    local log=$tmp/$1.$2 more=()
+    [ "$1" != memcheck ] || more=(--report-api-errors no) # one judgement asks for too much memory
+    timeout -k 5 "${UM_GPU_SANITIZE_SECONDS:-110}" "$sanitizer" --tool "$1" "${more[@]}" --error-exitcode 9 --print-limit 20 \
+        "$BUILD/gpu/ops" -j 0 -e 4000 -p "$2/$3" "$device" >"$log" 2>&1
+    echo $? >"$log.rc"
+}
+
+# outcome TOOL PART OF: the line of what `watch` left
+outcome() {
+    local log=$tmp/$1.$2 rc name errors
+    rc=$(cat "$log.rc")
+    name="sanitize $1, part $2 of $3: $(grep -c '^ok' "$log") judgements"
+    errors=$(sed -n 's/^========= ERROR SUMMARY: \([0-9]*\).*/\1/p; s/^========= RACECHECK SUMMARY: \([0-9]*\).*/\1/p' "$log")
+    if grep -qiE 'not supported|unable to|failed to initialize' "$log" && ! grep -q '^ok' "$log"; then
+        line 'ok %d - %s # SKIP the tool refuses: %s\n' "$nr" "$name" "$(grep -iE -m 1 'not supported|unable to|failed to' "$log")"
+    elif [ "$rc" = 0 ] && [ "$errors" = 0 ]; then
+        line 'ok %d - %s, no errors\n' "$nr" "$name"
+    elif [ "$rc" = 124 ] && ! grep -qE '^not ok|^========= (Invalid|Error|Warning|Race)' "$log"; then
+        line 'ok %d - %s # SKIP the rest: out of time\n' "$nr" "$name"
+    else
+        line 'not ok %d - %s: %s errors, status %s\n' "$nr" "$name" "${errors:-?}" "$rc"
+        grep -E '^=========|^not ok' "$log" | head -n 60 | sed 's/^/#   /' | tell
+    fi
+}
+
+sanitize() {
+    local tool parts=$workers p nr=0
+    sanitizer=$(command -v compute-sanitizer || ls "${nvcc%/*}/compute-sanitizer" 2>/dev/null)
+    if [ -z "$sanitizer" ]; then
+        line 'ok 1 - sanitize # SKIP there is no compute-sanitizer\n'
+        return
+    fi
+    for tool in memcheck racecheck; do
+        for ((p = 0; p < parts; p++)); do
+            watch "$tool" "$p" "$parts" &
+        done
+        wait
+        for ((p = 0; p < parts; p++)); do
+            nr=$((nr + 1))
+            outcome "$tool" "$p" "$parts"
+        done
+    done
+    line '1..%d\n' "$nr"
+}
+
+# ---- all of it --------------------------------------------------------------------------------------
+
+about
+if [ "$device" = cuda ] && ! gpu_here; then
+    for verb in "${verbs[@]}"; do
+        line 'ok - %s # SKIP there is no GPU here\n' "$verb"
+    done
+elif build; then
+    for verb in "${verbs[@]}"; do
+        line '# ---- %s\n' "$verb"
+        before=$SECONDS
+        "$verb"
+        line '# ---- %s: %d s\n' "$verb" $((SECONDS - before))
+    done
+else
+    line 'not ok - build: nothing to run\n'
+fi
+skipped=$(grep -cE '^ok .*# SKIP' "$report")
+passed=$(($(grep -cE '^ok ' "$report") - skipped))
+failed=$(grep -cE '^not ok ' "$report")
+line '# gpu: %d passed, %d failed, %d skipped in %d s\n' "$passed" "$failed" "$skipped" "$SECONDS"
+[ "$failed" = 0 ]
