@@ -151,7 +151,7 @@ CUDA_ARCHS ?= 80 90 100
 CUDA_O     := $(CUDA_CU:%.cu=$(BUILD)/%.cu.o)
 # cuBLASLt's include/ and lib/ where they are not the toolkit's own (pip's nvidia-cublas)
 CUBLAS     ?=
-CUBLAS_SO  := $(if $(CUBLAS),$(firstword $(wildcard $(CUBLAS)/lib/libcublasLt.so*)),-lcublasLt)
+CUBLAS_SO  := $(if $(CUBLAS),-Xlinker $(firstword $(wildcard $(CUBLAS)/lib/libcublasLt.so*)),-lcublasLt)
 cuda: $(if $(NVCC),$(BUILD)/libum-cuda.so)
 $(BUILD)/%.cu.o: %.cu
 	@mkdir -p $(@D)

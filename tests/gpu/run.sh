@@ -96,9 +96,11 @@ whole() {
 if [ -n "$libs" ]; then
     export C_INCLUDE_PATH=$libs/include LIBRARY_PATH=$libs/lib LD_LIBRARY_PATH=$libs/lib:${LD_LIBRARY_PATH:-}
 fi
-if [ -d /usr/local/nvidia/lib64 ]; then # where containers mount the driver
-    export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:/usr/local/nvidia/lib64
-fi
+# where containers mount the driver; where the toolkit has its libraries
+toolkit=$(readlink -f "${nvcc:-/}")
+for at in /usr/local/nvidia/lib64 "${toolkit%/bin/nvcc}"/{lib64,targets/x86_64-linux/lib}; do
+    [ ! -d "$at" ] || export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$at
+done
 
 build() {
     local arch=90 how target=gpu
