@@ -6,7 +6,7 @@
 #   make install    prefix=/usr/local DESTDIR=        make info       what was found
 #   make static     tools that need no libum.so       make clean      remove $(BUILD)
 #   make cuda       the plug-in for GPUs (part of all where nvcc is found)
-#   make mpi        the plug-in for many processes (part of all where mpicc is found)
+#   make mpi        the plug-in for many processes (part of all and tools where mpicc is found)
 #
 # WITHOUT=cpu no cpu backend and no oneDNN; WITHOUT=libs kernels alone, which need no other library: tests/gpu.
 # SAN=1 address and undefined sanitizers, SAN=thread the thread sanitizer; V=1 shows the commands.
@@ -110,9 +110,9 @@ UNITS    := $(UNIT_C:tests/unit/%.c=$(BUILD)/unit/%)
 SONAME   := libum.so.$(SOMAJOR)
 
 .PHONY: all lib tools static nvcc cuda mpi gpu gpu-ops check units check-all tidy demo bench install uninstall info clean
-all: $(TOOLS) $(BUILD)/um.pc mpi $(if $(filter demo check bench,$(MAKECMDGOALS)),,cuda)
+all: tools $(BUILD)/um.pc $(if $(filter demo check bench,$(MAKECMDGOALS)),,cuda)
 lib: $(BUILD)/libum.so $(BUILD)/libum.a
-tools: $(TOOLS)
+tools: $(TOOLS) mpi
 static: $(STATIC)
 nvcc:
 	@echo $(NVCC)
