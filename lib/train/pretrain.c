@@ -224,7 +224,7 @@ static int step(struct trainer *t, const struct um_batch *b)
         st = skip(t, &line);
     } else {
         t->skips = 0;
-        trainer_watch(t, &l);
+        trainer_watch(t, b->mod, &l);
     }
     UM_TRY(st);
     UM_TRY(um_runlog_line(t->log, &line));

@@ -25,11 +25,12 @@ struct trainer {
     const char       **meta; /* what a resumed run must agree with; part of the weights */
     struct um_state    state;
     int64_t            steps, per_epoch;
-    int64_t            saved;        /* step of the newest checkpoint, -1: none */
-    int64_t            pairs;        /* since the last timing line */
-    int64_t            skips;        /* steps passed over in a row */
-    int64_t            collapsed[2]; /* steps in a row that look like either collapse */
-    double             held;
+    int64_t            saved; /* step of the newest checkpoint, -1: none */
+    int64_t            pairs; /* since the last timing line */
+    int64_t            skips; /* steps passed over in a row */
+    /* steps of each modality in a row that look like either collapse; joint ones count as 2D */
+    int64_t uniform[UM_MODALITIES], single[UM_MODALITIES];
+    double  held;
 };
 
 /* every decision of the run as pairs, into t->meta */
@@ -40,8 +41,11 @@ int trainer_hold_out(struct trainer *t);
 int trainer_save_model(struct trainer *t, const char *name);
 /* lines of um_pretrain_explain(); o as the run's own step has it */
 int trainer_explain(struct trainer *t, const struct um_step_opts *o, const char *path);
-/* collapse of the self-distillation, named in a warning (method.md 7.3) */
-void trainer_watch(struct trainer *t, const struct um_losses *l);
+/* after a step, mod that of its (first) batch: a warning when L_icl has been within 1e-3 of log M
+ * or above for 1000 steps of that modality in a row (the uniform collapse), or the entropy of the
+ * mean target at [CLS] under 0.1 for 50 (one prototype takes all), and again after as many more
+ * (method.md 7.3) */
+void trainer_watch(struct trainer *t, enum um_modality mod, const struct um_losses *l);
 
 static inline const char *mod_name(enum um_modality mod)
 {

@@ -84,6 +84,7 @@ def main():
         "neither": lambda: change(p, "volume", lambda a: None),
         "shape": lambda: change(p, "volume", lambda a: a[:4]),
         "small": lambda: [(k, m, {**t, "image": t["image"][:, :20]} if "image" in t else t) for k, m, t in p],
+        "same": lambda: [(k, m, {**t, "image": np.full_like(t["image"], 90)} if "image" in t else t) for k, m, t in p],
         "split": lambda: [(k, {**m, "split": "dev"}, t) for k, m, t in p],
         "test": lambda: [(k, {**m, "split": "test"}, t) for k, m, t in p],
         "empty": lambda: [],

@@ -365,3 +365,25 @@ END
     cmp a.lr b.lr
     [ "$(awk '$1 == 6 { print $8 }' a/log.tsv)" = 0.001 ]
 }
+
+@test "a collapse is named: a teacher without preferences, one that knows a single image; not a healthy run" {
+    for kind in pairs same; do make_pairs "$kind"; done
+    warned() { # RUN OPTION...: its warnings
+        local run=$1
+        shift
+        um-train --progress never --preset tiny --batch 2 --lr 1e-4 --validate-every 0 -o "$run" "$@" 2>err
+        grep '^um-train: warning: ' err || true
+    }
+    [ "$(warned uniform --modalities 2d --steps 1001 --lambda-pcl 0 --tau-t 1e4 pairs.umt)" = "um-train: warning: \
+step 999: L_icl of 2d stays at log M = 4.1589: the uniform collapse of self-distillation (a lower --tau-t or a \
+higher --lr may help)" ]
+    # batches of volumes in between do not hide it: its 50th step
+    said=$(warned single --steps 99 --tau-t 1e-4 same.umt)
+    echo "$said"
+    [ "$(wc -l <<<"$said")" = 1 ]
+    [[ $said == "um-train: warning: step 98: the entropy of the mean target of 2d is "*'0.000: one prototype takes all, a '*'(a higher --tau-t or --ema may help)' ]]
+    [ "$(warned healthy --steps 1001 --lambda-pcl 0 --mix joint pairs.umt)" = '' ]
+    [ "$(warned half --modalities 2d --steps 101 --tau-t 1e-4 pairs.umt)" = '' ]
+    # the losses of a joint step, two batches, add up to more than log M: that is not it
+    awk -F '\t' 'NR > 900 { n += $6 > 4.16 } END { exit !(n > 0) }' healthy/log.tsv
+}
