@@ -145,6 +145,17 @@ static int update(struct trainer *t, struct um_losses *l, struct um_logline *lin
     return um_step_follow(t->step, line->momentum);
 }
 
+/* a batch, and its lines of batches.tsv also where its loss is not finite, which all ranks know */
+static int add_batch(struct trainer *t, const struct um_batch *b)
+{
+    const int st = um_step_add(t->step, b);
+
+    if (st < 0 && st != UM_ENONFINITE)
+        return st;
+    UM_TRY(trainer_note_batch(t, b));
+    return st < 0 ? um_ranks_agree(t->o->ranks, st) : st;
+}
+
 /* the batches of a step; keys of the last one that was added for a message, their digests into one;
  * one that is not finite leaves those after it unused, but not to the next step */
 static int add_batches(struct trainer *t, const struct um_batch *b, struct um_logline *line,
@@ -158,7 +169,7 @@ static int add_batches(struct trainer *t, const struct um_batch *b, struct um_lo
     for (int i = 0;; i++) {
         if (st >= 0) {
             (void)keys_of(b, keys, size);
-            st = um_step_add(t->step, b);
+            st = add_batch(t, b);
         }
         t->pairs += b->N;
         if (i + 1 == n || (st < 0 && st != UM_ENONFINITE))
@@ -323,17 +334,6 @@ static void freeze(struct trainer *t)
     }
 }
 
-/* a part's records and slices, on request */
-static int note_part(void *user, const struct um_part *p, const struct um_view *v)
-{
-    const struct trainer *t = user;
-
-    for (int64_t i = 0; i < p->n; i++)
-        UM_TRY(um_runlog_record(t->log, t->state.step, mod_name(p->b->mod), p->b->key[p->from + i],
-                                v->K > 0 ? v->z + i * v->K : NULL, v->K));
-    return UM_OK;
-}
-
 static struct um_step_opts step_opts(struct trainer *t)
 {
     const struct um_pretrain_opts *o = t->o;
@@ -347,10 +347,9 @@ static struct um_step_opts step_opts(struct trainer *t)
                                   .seed      = o->seed,
                                   .parts     = o->parts,
                                   .ranks     = o->ranks,
-                                  .chosen    = o->batches && t->log ? note_part : NULL,
+                                  .chosen    = t->keys ? trainer_note_part : NULL,
                                   .user      = t,
-                                  .most      = o->batch[UM_2D] > o->batch[UM_3D] ? o->batch[UM_2D]
-                                                                                 : o->batch[UM_3D] };
+                                  .most      = trainer_batch(o) };
 }
 
 static int begin_networks(struct trainer *t)
@@ -521,7 +520,7 @@ int um_pretrain_run(struct um_model *m, struct um_data *d, const struct um_pretr
     int            st;
 
     if ((st = um_ranks_agree(o->ranks, um_pretrain_check(d, &m->cfg, o))) >= 0 &&
-        (st = begin(&t)) >= 0 && (st = take_up(&t)) >= 0)
+        (st = begin(&t)) >= 0 && (st = take_up(&t)) >= 0 && (st = trainer_note_begin(&t)) >= 0)
         st = train(&t);
     return end(&t, st);
 }

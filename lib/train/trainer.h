@@ -31,6 +31,10 @@ struct trainer {
     /* steps of each modality in a row that look like either collapse; joint ones count as 2D */
     int64_t uniform[UM_MODALITIES], single[UM_MODALITIES];
     double  held;
+    /* for batches.tsv, NULL unless it is written: the records of a batch, of all ranks */
+    char    *keys;  /* [N] of UM_MAX_KEY + 1 bytes */
+    int32_t *rows;  /* [N,K] of their slices */
+    int64_t  noted; /* how many of this rank's are there */
 };
 
 /* every decision of the run as pairs, into t->meta */
@@ -46,6 +50,19 @@ int trainer_explain(struct trainer *t, const struct um_step_opts *o, const char 
  * mean target at [CLS] under 0.1 for 50 (one prototype takes all), and again after as many more
  * (method.md 7.3) */
 void trainer_watch(struct trainer *t, enum um_modality mod, const struct um_losses *l);
+
+/* batches.tsv, if it was asked for: memory; a part of a batch once its slices are chosen (as
+ * `chosen` of um_step_opts, user: the trainer); the lines of a batch of all ranks, in its order,
+ * which all ranks call together: none if one of them could not choose for all of its part */
+int trainer_note_begin(struct trainer *t);
+int trainer_note_part(void *user, const struct um_part *p, const struct um_view *v);
+int trainer_note_batch(struct trainer *t, const struct um_batch *b);
+
+/* records of the largest batch */
+static inline int64_t trainer_batch(const struct um_pretrain_opts *o)
+{
+    return o->batch[UM_2D] > o->batch[UM_3D] ? o->batch[UM_2D] : o->batch[UM_3D];
+}
 
 static inline const char *mod_name(enum um_modality mod)
 {

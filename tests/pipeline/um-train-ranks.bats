@@ -59,6 +59,35 @@ curves() {
         one/log.tsv local/log.tsv
 }
 
+@test "batches.tsv has the records of all ranks, in the order of one process" {
+    for options in '--select random' '--select random --mix joint' '--select none --modalities 3d'; do
+        rm -rf one two four parts
+        # shellcheck disable=SC2086 # words
+        um-train -q -j 1 --preset tiny --epochs 2 --batch 16 --lr 1e-3 --log-batches $options -o one pairs.umt
+        # shellcheck disable=SC2086
+        for n in 2 4; do ranks "$n" "n$n" --log-batches $options; cmp one/batches.tsv "n$n/batches.tsv"; rm -r "n$n"; done
+        # shellcheck disable=SC2086
+        ranks 2 parts --accumulate 4 --log-batches $options
+        cmp one/batches.tsv parts/batches.tsv
+    done
+    [ "$(awk -F '\t' '$1 == 0' one/batches.tsv | wc -l)" = 16 ]
+    run ranks 2 cut --log-batches --select random --stop-after 3
+    [ "$status" = 75 ]
+    ranks 2 cut --log-batches --select random --resume
+    ranks 2 whole --log-batches --select random
+    cmp whole/batches.tsv cut/batches.tsv
+    # steps that are passed over have their lines too, on every rank
+    for run in one two; do
+        rm -rf $run
+        n=2
+        [ $run = two ] || n=1
+        mpirun -np $n um-train -q -j 1 --preset tiny --steps 8 --batch 16 --lr 1e3 --clip 0 --skip-nonfinite \
+            --validate-every 0 --select none --log-batches -o $run pairs.umt
+        grep -q nan $run/log.tsv
+    done
+    cmp one/batches.tsv two/batches.tsv
+}
+
 @test "stopped under ranks, and resumed: the same bytes; one line, one log" {
     ranks 2 whole
     run --separate-stderr ranks 2 cut --stop-after 5
