@@ -40,7 +40,7 @@ struct um_rng {
 };
 
 /* um_rng_at - the stream of (seed, purpose, record, step), at its beginning. record is an index or
- * the first 8 bytes of a digest of the key; step < 2^32. */
+ * the first 8 bytes of a digest of the key; step < 2^32. Its definition is in um-method(7). */
 UM_API struct um_rng um_rng_at(uint64_t seed, enum um_purpose purpose, uint64_t record,
                                uint32_t step);
 

@@ -22,8 +22,9 @@ UM_API UM_RESULT_USED int um_means_add(struct um_means *m, struct um_nn *nn, int
 UM_API UM_RESULT_USED int um_means_share(struct um_means *m, struct um_ranks *ranks);
 
 /* um_means_entropy - of [CLS] (0) or patches (1): *sure, the mean entropy of the teacher's q, and
- * *spread, the entropy of mean q; where modalities have their own centres, over the samples of
- * both. NaN: nothing was added. */
+ * *spread, the entropy of mean q; where modalities have their own centres, of each by itself, and
+ * of both the mean by samples: the collapse of one does not hide behind the other. NaN: nothing was
+ * added. */
 UM_API UM_RESULT_USED int um_means_entropy(struct um_means *m, int which, double *sure,
                                            double *spread);
 

@@ -9,7 +9,7 @@ needs torch, numpy, safetensors, msgpack, zstandard from PyPI
 
 A case is a set of um-train's options. Made-up patients of one seed, 12 X-rays and 8 volumes, are one batch of
 each kind, so that an epoch is two steps and the order of records does not matter; images are float32 and are
-not cropped. um-train writes initial weights (--epochs 0); these are disturbed, so that no norm, bias or mask
+not cropped, or, in the cases of CROPPED, uint8 and larger than the model's. um-train writes initial weights (--epochs 0); these are disturbed, so that no norm, bias or mask
 token is at its initial value and attention has a shape; from them both train 20 steps in float32.
 
 Compared: every part of the loss, the temperature and the teacher's entropies at every step, to 1e-4; the
@@ -103,12 +103,25 @@ CASES = {
     "parts-2": "--accumulate 2",
     "parts-4": "--accumulate 4",
     "parts-joint": "--accumulate 2 --mix joint --epochs 20",
+    "random": "--select random",
+    "random-8": "--select random --slices 8 --seed 5000000007",
+    "mask-random": "--mask random",
+    "mask-random-drop": "--mask random --mask-as drop --keep 0.25",
+    "mask-random-block": "--mask random --mask-block 2 --modalities 3d --slice-size 64 --epochs 20",
+    "random-both": "--select random --mask random --slices 3 --accumulate 2 --seed 7",
+    "crops": "",
+    "views": "--views 2",
+    "views-drop": "--views 2 --mask-as drop",
+    "views-random": "--views 2 --mask random --select random",
+    "views-masked": "--views 2 --patch-loss masked --vl-input full",
+    "views-joint": "--views 2 --mix joint --centres separate --epochs 20",
+    "views-parts": "--views 2 --accumulate 2 --modalities 2d --epochs 20",
     "together": "--mask-as drop --attn-layers last --attn-from student --vl-input full --spread --slices 2 "
                 "--same-text positive --clip global:5 --tau-t 0.04:0.07:6 --bn shared --norm mgca --accumulate 2",
-    # what changes nothing here: both crops are the whole X-ray, and there is one process
-    "views": "--views 2",
+    # what changes nothing here, in one process
     "local": "--negatives local",
 }
+CROPPED = {name for name in CASES if name.startswith(("crops", "views"))}
 
 
 def tool(name, *args):
@@ -131,9 +144,9 @@ def values(t):
     return np.frombuffer(t["data"], t["dtype"]).reshape(t["shape"])
 
 
-def adapt(source, file, count):
-    """the first records of a stream, images as float32, every report twice (L_vl then stays over log 2, and has
-    figures to compare)"""
+def adapt(source, file, count, cropped):
+    """the first records of a stream, images as float32 unless they are to be cropped, every report twice (L_vl then
+    stays over log 2, and has figures to compare)"""
     frame = zstandard.ZstdCompressor(write_checksum=True).compress
     records = []
     with open(file, "wb") as f:
@@ -142,7 +155,7 @@ def adapt(source, file, count):
                 f.write(frame(msgpack.packb(m)))
             if "key" not in m or len(records) == count:
                 continue
-            if "image" in m["tensors"]:
+            if "image" in m["tensors"] and not cropped:
                 x = values(m["tensors"]["image"]).astype(np.float32) / np.float32(255)
                 m["tensors"]["image"] = {"dtype": "float32", "shape": list(x.shape), "data": x.tobytes()}
             if len(records) >= count // 2:
@@ -155,16 +168,16 @@ def adapt(source, file, count):
     assert len(records) == count, (source, len(records))
 
 
-def make_data(d, seed):
+def make_data(d, seed, cropped):
     """made-up X-rays, volumes and reports: 2d.umt, 3d.umt, vocab.txt in d"""
     tool("um-phantom", "-q", "-n", max(BATCH.values()), "--seed", seed, "--split", "1,0,0", "--volume", "32x64x64",
          "--xray-size", 160, "-o", d / "data")
-    tool("um-preprocess", "-q", "--image-size", 112, "-o", d / "2d.raw", d / "data/xray.tsv")
+    tool("um-preprocess", "-q", "--image-size", 128 if cropped else 112, "-o", d / "2d.raw", d / "data/xray.tsv")
     tool("um-preprocess", "-q", "--volume-size", "16x64x64", "-o", d / "3d.raw", d / "data/ct.tsv")
     tool("um-tokenize", "-q", "--train-vocab", 400, "-o", d / "vocab.txt", d / "2d.raw", d / "3d.raw")
     for kind in BATCH:
         tool("um-tokenize", "-q", "--vocab", d / "vocab.txt", "-o", d / f"{kind}.ids", d / f"{kind}.raw")
-        adapt(d / f"{kind}.ids", d / f"{kind}.bare", BATCH[kind])
+        adapt(d / f"{kind}.ids", d / f"{kind}.bare", BATCH[kind], cropped)
         tool("um-cat", "-q", "-o", d / f"{kind}.umt", d / f"{kind}.bare")  # which adds the index
 
 
@@ -172,9 +185,12 @@ def read_data(d):
     """whole tensors of each kind"""
     data = {}
     for kind, name in (("2d", "image"), ("3d", "volume")):
-        records = [m["tensors"] for m in messages(d / f"{kind}.umt") if "key" in m]
-        x = {k: torch.from_numpy(np.stack([values(t[k]) for t in records])) for k in (name, "ids", "ids_mask")}
+        records = [m for m in messages(d / f"{kind}.umt") if "key" in m]
+        x = {k: torch.from_numpy(np.stack([values(m["tensors"][k]) for m in records]))
+             for k in (name, "ids", "ids_mask")}
+        x["record"] = torch.tensor([um.record_of(m["key"]) for m in records])
         x[name] = x[name][:, 0] if kind == "2d" else x[name]
+        x[name] = x[name].float() / 255 if x[name].dtype == torch.uint8 else x[name]
         data[kind] = x | {"ids": x["ids"].long(), "ids_mask": x["ids_mask"].long()}
     return data
 
@@ -296,7 +312,7 @@ def forked(ours, cfg, start, args, data):
 def run_seed(name, d, args, seed, verbose):
     """what is too far apart, and the fork that excuses it"""
     d.mkdir(parents=True, exist_ok=True)
-    make_data(d, seed)
+    make_data(d, seed, name in CROPPED)
     cfg, start = um_train(d, args, seed)
     data = read_data(d)
     ours, training = follow(cfg, start, args, data, torch.float32)
@@ -397,7 +413,8 @@ def invented(cfg, n, seed=0):
     for kind, name, shape in (("2d", "image", [cfg["image"]] * 2), ("3d", "volume", cfg["volume"])):
         mask = (torch.arange(10) < torch.randint(3, 11, (n, 1), generator=g)).long()
         data[kind] = {name: torch.rand(n, *shape, generator=g, dtype=torch.float64), "ids_mask": mask,
-                      "ids": torch.randint(1, cfg["vocab"], (n, 10), generator=g) * mask}
+                      "ids": torch.randint(1, cfg["vocab"], (n, 10), generator=g) * mask,
+                      "record": torch.arange(n)}
     return data
 
 
@@ -423,7 +440,7 @@ def check_2():
     for mask_as in ("token", "drop"):
         p = training("--mask-as", mask_as, cfg=cfg, n=1)
         image, volume = p.data["2d"]["image"], p.data["3d"]["volume"]
-        slices = p.pick(volume)[0]
+        slices = p.pick(p.data["3d"])[0]
         for x, T, kept in (({"image": image}, 197, [98]), ({"volume": volume}, 513, [256]),
                            ({"volume": volume, "slices": slices}, 1297, [256] + [98] * 4)):
             s = um.sequence(p.w, cfg, **x)
@@ -451,7 +468,7 @@ def check_4():
     """sum of a_t and the mean of p(CLS) make 1"""
     p = training()
     for x in ({"image": p.data["2d"]["image"]}, {"volume": p.data["3d"]["volume"]},
-              {"volume": p.data["3d"]["volume"], "slices": p.pick(p.data["3d"]["volume"])[0]}):
+              {"volume": p.data["3d"]["volume"], "slices": p.pick(p.data["3d"])[0]}):
         rows = um.encode(p.w, TOY, um.sequence(p.w, TOY, **x))[1]
         a, cls = um.eq1(rows).sum(1), rows[..., 0].mean((0, 2))
         assert (a < 1).all()
@@ -531,6 +548,23 @@ def check_9():
     for kind in ("2d", "3d"):
         out = p.forward(p.data[kind], 0.04)
         near("L_pcl", out["pcl"].mean().item(), p.watch([out], 0.04)["entropy_patch"], 1e-12)
+
+
+def check_draws():
+    """Random123's known answers of Philox4x32-10; lots and crops reach every place alike"""
+    for counter, key, want in (([0] * 4, [0] * 2, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+                               ([0xFFFFFFFF] * 4, [0xFFFFFFFF] * 2, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+                               ([0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344], [0xA4093822, 0x299F31D0],
+                                "d16cfe09 94fdcceb 5001e420 24126ea1")):
+        got = " ".join(f"{x:08x}" for x in um.philox(np.array([counter]), key)[0].tolist())
+        assert got == want, got
+    draws = [um.Draws(42, "slice", i, 0) for i in range(1000)]
+    count = np.bincount(np.array([um.lots(d, 16, 4) for d in draws]).ravel(), minlength=16)
+    assert count.sum() == 4000 and abs(count - 250).max() < 70, count
+    count = np.bincount([um.Draws(42, "crop", i, 3).below(17) for i in range(1700)], minlength=17)
+    assert abs(count - 100).max() < 45, count
+    assert um.record_of("") == 0x2D06800538D394C2  # XXH3-64 of nothing
+    print(f"  a row of 17 for a crop: {count.min()} to {count.max()} times of 1700")
 
 
 def check_updates():

@@ -25,7 +25,8 @@ What method.md leaves open, and what is done here (the numbers are cited below a
    9  --select middle: the K slices from floor((D - K)/2); uniform: floor((i + 1/2) D/K), i = 0..K-1
   10  --tau-t A:B:E: constant within an epoch, linspace(A, B, E)[epoch], then B
   11  --mix joint: min(n_2, n_3) steps an epoch; contrast and batch statistics per modality, every part of
-      the loss the sum of the two; the centres and entropies over the samples of both together
+      the loss the sum of the two; the centres and entropies over the samples of both together; with --centres
+      separate the entropy of mean q is each modality's, and of both the mean by samples
   12  --norm applies to volumes and their slices as to X-rays
   13  --same-text: reports are the same if their ids are
   14  --slice-size resizes P_2 within the forward pass: its gradient goes through the resampling
@@ -34,10 +35,15 @@ What method.md leaves open, and what is done here (the numbers are cited below a
   16  ceil(rho n) in double precision
   17  --slice-embed: a learned vector for each of the D rows, added to the positions of its slice's tokens; 0 at
       the start, no decay
+  18  draws: the generator, and what is drawn with it, as um-method(7) has them under "Random numbers"
+  19  --views 2: masks, [CLS] and patch losses of each view, and their mean; teacher's [CLS] of the other view;
+      L_vl of the first; centres and entropies over both
 """
 import argparse
+import ctypes
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -49,7 +55,7 @@ def options():
     """the switches, as um-train spells them"""
     p = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for name, default in {"epochs": 50, "batch": 144, "batch-2d": 0, "batch-3d": 0, "slices": 4, "slice-size": 0,
-                          "mask-block": 1, "warmup": -1, "accumulate": 1}.items():
+                          "mask-block": 1, "warmup": -1, "accumulate": 1, "views": 1, "seed": 42}.items():
         p.add_argument("--" + name, type=int, default=default)
     for name, default in {"lr": 2e-5, "lr-low": 1e-8, "weight-decay": 0.05, "keep": 0.5, "lambda-icl": 1.0,
                           "lambda-pcl": 1.0, "tau-s": 0.1, "ema": 0.996}.items():
@@ -62,6 +68,59 @@ def options():
     for name in ("spread", "slice-embed", "decay-all", "freeze-text"):
         p.add_argument("--" + name, action="store_true")
     return p
+
+
+# ---- Random numbers: um-method(7), SCHEDULE ----
+
+PURPOSE = {"crop": 3, "mask": 11, "slice": 12, "crop2": 13}
+
+
+def philox(counter, key):
+    """Philox4x32-10: blocks of four words [n,4] from counters [n,4] and a key [2]"""
+    low, high = np.uint64(0xFFFFFFFF), np.uint64(32)
+    c = [counter[:, i].astype(np.uint64) for i in range(4)]
+    k = [int(x) for x in key]
+    for _ in range(10):
+        p, q = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
+        c = [q >> high ^ c[1] ^ np.uint64(k[0]), q & low, p >> high ^ c[3] ^ np.uint64(k[1]), p & low]
+        k = [(k[0] + 0x9E3779B9) % 2**32, (k[1] + 0xBB67AE85) % 2**32]
+    return np.stack(c, 1)
+
+
+class Draws:
+    """the numbers of (seed, purpose, record, step), from the first on"""
+
+    def __init__(self, seed, purpose, record, step):
+        mixed = philox(np.array([[PURPOSE[purpose], 0x756D, 0, 0]]), (seed % 2**32, seed >> 32))[0]
+        counter = np.zeros((4096, 4), np.uint64)
+        counter[:, 0] = np.arange(len(counter))
+        counter[:, 1:] = step, record % 2**32, record >> 32
+        self.word = philox(counter, mixed[:2]).ravel().tolist()
+        self.at = 0
+
+    def pair(self):
+        self.at += 2
+        return self.word[self.at - 2:self.at]
+
+    def uniform(self):
+        """[0,1) of 53 bits"""
+        a, b = self.pair()
+        return ((a >> 5) * 2**26 + (b >> 6)) / 2**53
+
+    def below(self, n):
+        """0..n-1"""
+        while True:
+            a, b = self.pair()
+            x = a * 2**32 + b
+            if x < 2**64 - 1 - (2**64 - 1) % n:
+                return x % n
+
+
+def record_of(key):
+    """XXH3-64 of a record's key, by the system's libxxhash; as a tensor holds it: with a sign"""
+    xxh3 = ctypes.CDLL("libxxhash.so.0").XXH3_64bits
+    xxh3.restype, xxh3.argtypes = ctypes.c_int64, (ctypes.c_char_p, ctypes.c_size_t)
+    return xxh3(key.encode(), len(key.encode()))
 
 
 # ---- 2. Vision encoder: w is the student or the teacher ----
@@ -206,9 +265,20 @@ def margin(score, k):
     return ((s[:, k - 1] - s[:, k]) / s[:, k - 1]).min().item() if 0 < k < s.shape[1] else math.inf
 
 
-def select(o, cfg, B, g):
+def lots(draws, D, K):
+    """K of 0..D-1, each set of them as likely"""
+    z = []
+    for i in range(D):
+        if len(z) < K and draws.below(D - i) < K - len(z):
+            z.append(i)
+    return z
+
+
+def select(o, cfg, B, g, draws):
     """4.3: z [B,K] ascending"""
     D, thick, K = cfg["volume"][0], cfg["patch3"][0], o.slices
+    if o.select == "random":
+        return torch.tensor([lots(d, D, K) for d in draws])
     if o.select == "middle":
         z = [(D - K) // 2 + i for i in range(K)]
     elif o.select == "uniform":
@@ -274,14 +344,18 @@ def pool(a, grid, N):
     return total / torch.bincount(block, minlength=S * n), block
 
 
-def masks(o, groups, a):
-    """keep [B,T-1], the ceil(rho n) most attended of each group; and the smallest margin"""
-    keep, closest = [], math.inf
+def masks(o, groups, a, draws=None):
+    """keep [B,T-1], the ceil(rho n) most attended of each group, or those with the highest lots; and the smallest
+    margin"""
+    keep, closest, by_lot = [], math.inf, o.mask == "random"
+    draws = list(draws) if by_lot else ()
     for first, *grid in groups:
         score, block = pool(a[:, first:first + math.prod(grid)], grid, o.mask_block)
+        if by_lot:
+            score = torch.tensor([[d.uniform() for _ in range(score.shape[1])] for d in draws], dtype=torch.float64)
         k = math.ceil(o.keep * score.shape[1])
         keep.append(top(score, k)[:, block])
-        closest = min(closest, margin(score, k))
+        closest = min(closest, math.inf if by_lot else margin(score, k))
     return torch.cat(keep, 1), closest
 
 
@@ -380,8 +454,9 @@ def clip(grad, how):
 # ---- 7.4 The step ----
 
 class Pretraining:
-    """data: {"2d": {"image", "ids", "ids_mask"}, "3d": {"volume", …}}, whole tensors of N_2 and N_3 records
-    that make one batch each, so that their order does not matter"""
+    """data: {"2d": {"image", "ids", "ids_mask", "record"}, "3d": {"volume", …}}, whole tensors of N_2 and N_3
+    records that make one batch each, so that their order does not matter; images may be larger than the model's,
+    and are cropped"""
 
     def __init__(self, cfg, weights, o, data, dtype=torch.float32):
         self.cfg, self.o, self.dtype = cfg, o, dtype
@@ -404,12 +479,30 @@ class Pretraining:
         self.centre = {part: torch.zeros(len(self.w["head.last.weight_v"]), dtype=dtype) for part in parts}
         self.adamw = AdamW(self.trained, o.weight_decay, o.decay_all)
         self.epoch_order = order(*(int(m in self.data) for m in ("2d", "3d")), o.mix)
-        self.steps = o.epochs * len(self.epoch_order)
+        self.steps, self.t = o.epochs * len(self.epoch_order), 0
         self.warmup = round(0.4 * self.steps) if o.warmup < 0 else o.warmup * len(self.epoch_order)
 
     def own(self, part, batch):
         """which centre this batch is held against: X-rays and volumes share it, or --centres separate"""
         return part + "_3d" * (self.o.centres == "separate" and "volume" in batch)
+
+    def draws(self, purpose, batch, step, view=0):
+        """of each record, made when they are asked for"""
+        for r in batch["record"].tolist():
+            yield Draws(self.o.seed, purpose, (r + view) % 2**64, step)
+
+    def crop(self, batch, epoch):
+        """1.1: the batch with its X-rays cut to the model's side, and a second time for --views 2"""
+        if "image" not in batch:
+            return batch
+        side, out = self.cfg["image"], dict(batch)
+        if batch["image"].shape[1:] == (side, side) and self.o.views == 1:
+            return batch
+        for name, purpose in (("image", "crop"), ("image2", "crop2"))[:self.o.views]:
+            at = [[d.below(n - side + 1) for n in batch["image"].shape[1:]]
+                  for d in self.draws(purpose, batch, epoch)]
+            out[name] = torch.stack([x[r:r + side, c:c + side] for x, (r, c) in zip(batch["image"], at)])
+        return out
 
     @torch.no_grad()
     def attention(self, complete):
@@ -418,14 +511,14 @@ class Pretraining:
         return eq1(encode(w, self.cfg, complete(w))[1], self.o.attn_layers)
 
     @torch.no_grad()
-    def pick(self, volume):
+    def pick(self, batch):
         """slices [B,K,side,side] of the volumes, their z, and the margin of the choice"""
-        o, cfg, g, closest = self.o, self.cfg, None, math.inf
+        o, cfg, g, closest, volume = self.o, self.cfg, None, math.inf, batch["volume"]
         if o.select == "attention":
             g = eq2(self.attention(lambda w: sequence(w, cfg, volume=volume)), cfg)
             slabs = o.slices / (1 if o.spread else cfg["patch3"][0])
             closest = min(margin(g, k) for k in (math.floor(slabs), math.ceil(slabs)))
-        z = select(o, cfg, len(volume), g)
+        z = select(o, cfg, len(volume), g, self.draws("slice", batch, self.t))
         return cut(cfg, volume, z, o.slice_size or cfg["image"]), z, closest
 
     def contrast(self, modality, x, r):
@@ -440,16 +533,38 @@ class Pretraining:
         v, r = (project(self.w, self.cfg, side, y, modality) for side, y in (("vision", x), ("text", r)))
         return contrast(v, r, theta, same)
 
-    def distill(self, batch, zs, zt, keep, tau):
-        """7.3: H at [CLS], and its mean over patches, of each sample; from z [B,T,M] of student and teacher"""
+    def distill(self, batch, zs, zt, cls, keep, tau):
+        """7.3: H at [CLS], against the teacher's z there of this view or the other, and its mean over patches, of
+        each sample; from z [B,T,M] of student and teacher"""
         o = self.o
-        icl = cross_entropy(target(zt[:, 0], self.centre[self.own("cls", batch)], tau), zs[:, 0], o.tau_s)
+        icl = cross_entropy(target(cls, self.centre[self.own("cls", batch)], tau), zs[:, 0], o.tau_s)
         if not self.patches:
             return icl, None
         H = cross_entropy(target(zt[:, 1:], self.centre[self.own("patch", batch)], tau), zs[:, 1:], o.tau_s)
         if o.patch_loss == "masked":
             return icl, torch.where(keep, 0, H).sum(1) / (~keep).sum(1)
         return icl, H.mean(1)
+
+    def view(self, batch, x, which):
+        """what teacher and student say of a crop, or of a volume with its slices: the student's complete sequence, z
+        of both, the student's [CLS], what it saw, which positions the loss over patches counts, and the closest call
+        of the mask"""
+        o, cfg = self.o, self.cfg
+        complete = lambda w: sequence(w, cfg, **x)
+        s = complete(self.w)
+        with torch.no_grad():
+            y, rows = encode(self.teacher, cfg, complete(self.teacher))
+            a = eq1(rows, o.attn_layers) if o.attn_from == "teacher" else self.attention(complete)
+            keep, close = masks(o, s.groups, a, self.draws("mask", batch, self.t, which))
+            if o.mask_as == "drop":
+                y = torch.cat([y[:, :1], y[:, 1:][keep].unflatten(0, (len(y), -1))], 1)
+            zt = head(self.teacher, y)
+        y, _ = encode(self.w, cfg, s, keep, o.mask_as)
+        counted = torch.ones(zt.shape[:2], dtype=zt.dtype)
+        if o.patch_loss == "masked":
+            counted[:, 1:][keep] = 0
+        return {"complete": s, "zs": head(self.w, y), "zt": zt, "cls": y[:, 0], "keep": keep, "counted": counted,
+                "margin": close}
 
     def forward(self, batch, tau):
         """some samples of one modality through teacher and student: [CLS] outputs of both encoders, H of each
@@ -458,31 +573,23 @@ class Pretraining:
         x = {k: batch[k] for k in ("image", "volume") if k in batch}
         closest = math.inf
         if "volume" in x and o.select != "none":
-            x["slices"], x["z"], closest = self.pick(batch["volume"])
-        complete = lambda w: sequence(w, cfg, **x)
-        s = complete(self.w)
+            x["slices"], x["z"], closest = self.pick(batch)
         out = {"text": encode_text(self.w, cfg, batch["ids"], batch["ids_mask"])}
         if not self.distil:
-            return out | {"image": encode(self.w, cfg, s)[0][:, 0], "margin": closest}
+            return out | {"image": encode(self.w, cfg, sequence(self.w, cfg, **x))[0][:, 0], "margin": closest}
 
-        with torch.no_grad():
-            y, rows = encode(self.teacher, cfg, complete(self.teacher))
-            a = eq1(rows, o.attn_layers) if o.attn_from == "teacher" else self.attention(complete)
-            keep, close = masks(o, s.groups, a)
-            if o.mask_as == "drop":
-                y = torch.cat([y[:, :1], y[:, 1:][keep].unflatten(0, (len(y), -1))], 1)
-            zt = head(self.teacher, y)
-        y, _ = encode(self.w, cfg, s, keep, o.mask_as)
-        icl, pcl = self.distill(batch, head(self.w, y), zt, keep, tau)
-        counted = torch.ones(zt.shape[:2], dtype=zt.dtype)
-        if o.patch_loss == "masked":
-            counted[:, 1:][keep] = 0
-        if o.vl_input == "full":
-            y, _ = encode(self.w, cfg, s)
-        return out | {"image": y[:, 0], "icl": icl, "pcl": pcl, "zt": zt, "counted": counted,
-                      "z": x.get("z"), "keep": keep,
+        views = [self.view(batch, x, 0)]
+        if "image2" in batch:
+            views.append(self.view(batch, {"image": batch["image2"]}, 1))
+        H = [self.distill(batch, v["zs"], v["zt"], other["zt"][:, 0], v["keep"], tau)
+             for v, other in zip(views, views[::-1])]
+        icl, pcl = (None if None in h else sum(h) / len(h) for h in zip(*H))
+        cls = encode(self.w, cfg, views[0]["complete"])[0][:, 0] if o.vl_input == "full" else views[0]["cls"]
+        return out | {"image": cls, "icl": icl, "pcl": pcl, "zt": torch.cat([v["zt"] for v in views]),
+                      "counted": torch.cat([v["counted"] for v in views]),
+                      "z": x.get("z"), "keep": views[0]["keep"],
                       "centre": {part: self.own(part, batch) for part in ("cls", "patch")},
-                      "margin": min(closest, close)}
+                      "margin": min(closest, *(v["margin"] for v in views))}
 
     def losses(self, modality, out):
         """parts of the loss of a batch, and L"""
@@ -492,18 +599,20 @@ class Pretraining:
         return L | {"loss": sum(weight[k] * x for k, x in L.items())}
 
     def watch(self, outs, tau):
-        """entropies of the teacher's targets: of each, and of their mean"""
+        """entropies of the teacher's targets: of each, and of their mean over what is held against the same centre"""
         row = {}
         for part, there, of in (("cls", self.distil, lambda x: x[:, :1]),
                                 ("patch", self.distil and self.patches, lambda x: x[:, 1:])):
-            H, mean = [], []
+            H, mean = [], {}
             for out in outs if there else []:
                 q, count = target(of(out["zt"]), self.centre[out["centre"][part]], tau), of(out["counted"])
                 share = (count / count.sum(1, keepdim=True))[..., None]
                 H.append((entropy(q) * share[..., 0]).sum(1))
-                mean.append((q * share).sum(1))
+                mean.setdefault(out["centre"][part], []).append((q * share).sum(1))
+            groups = [torch.cat(q) for q in mean.values()]
+            n = sum(map(len, groups))
             row["entropy_" + part] = torch.cat(H).mean().item() if there else NAN
-            row["entropy_mean_" + part] = entropy(torch.cat(mean).mean(0)).item() if there else NAN
+            row["entropy_mean_" + part] = sum(len(q) / n * entropy(q.mean(0)).item() for q in groups) if there else NAN
         return row
 
     def step(self, t):
@@ -511,7 +620,8 @@ class Pretraining:
         o, T, n = self.o, self.steps, len(self.epoch_order)
         epoch, kinds = t // n, self.epoch_order[t % n]
         tau, lr, m = tau_t(o, epoch), rate(t, T, o.lr, self.warmup, o.lr_low), momentum(t, T, o.ema)
-        outs = [self.forward(self.data[kind], tau) for kind in kinds]
+        self.t = t
+        outs = [self.forward(self.crop(self.data[kind], epoch), tau) for kind in kinds]
         parts = [self.losses(kind, out) for kind, out in zip(kinds, outs)]
         sums = {k: sum(p[k] for p in parts) for k in parts[0]}
         theta = self.w["logit_scale"].item()
