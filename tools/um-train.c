@@ -223,8 +223,10 @@ static int parse(void)
 {
     if (!cfg.common.output && !cfg.explain)
         return um_usage("no folder for the run: -o RUN");
-    for (int i = 0; i < UM_MODALITIES; i++)
-        cfg.o.batch[i] = cfg.o.batch[i] ? cfg.o.batch[i] : cfg.batch;
+    for (int i = 0; i < UM_MODALITIES; i++) {
+        cfg.o.own[i]   = cfg.o.batch[i] > 0;
+        cfg.o.batch[i] = cfg.o.own[i] ? cfg.o.batch[i] : cfg.batch;
+    }
     if (cfg.o.batch[UM_2D] < 2 || cfg.o.batch[UM_3D] < 2)
         return um_usage("a batch of one pair has nothing to contrast: at least 2");
     if (cfg.start.prototypes == 1)

@@ -53,6 +53,31 @@ static void change(const struct um_start *s, struct um_model_config *c)
         c->prototypes = s->prototypes;
 }
 
+/* what the options made of the sizes, by the options' names */
+static int check_sizes(const struct um_start *s, const struct um_model_config *c)
+{
+    const int64_t    *v = c->volume, *p = c->patch3;
+    const char *const opt = s->patch3[0] > 0 ? "--patch-3d" : "--volume";
+
+    if (s->slice > 0 && s->slice % c->patch)
+        return um_fail(UM_ERANGE, "--slice-size %lld: the patches of %lld x %lld must divide it",
+                       (long long)s->slice, (long long)c->patch, (long long)c->patch);
+    for (int i = 0; i < 3 && s->volume[0] + s->patch3[0] > 0; i++)
+        if (v[i] % p[i])
+            return um_fail(UM_ERANGE,
+                           "%s: tokens of %lldx%lldx%lld must divide volumes of %lldx%lldx%lld",
+                           opt, (long long)p[0], (long long)p[1], (long long)p[2], (long long)v[0],
+                           (long long)v[1], (long long)v[2]);
+    if (s->patch3[0] > 0 && c->inflate && (p[1] != c->patch || p[2] != c->patch))
+        return um_fail(
+            UM_ERANGE,
+            "--patch-3d %lldx%lldx%lld: rows and columns must be %lld, as the patches of "
+            "X-rays, which tokens of volumes begin as: %lldx%lldx%lld",
+            (long long)p[0], (long long)p[1], (long long)p[2], (long long)c->patch, (long long)p[0],
+            (long long)c->patch, (long long)c->patch);
+    return UM_OK;
+}
+
 static int new_model(const struct um_start *s, const struct um_data *d, struct um_dev *dev,
                      struct um_model **m)
 {
@@ -68,6 +93,7 @@ static int new_model(const struct um_start *s, const struct um_data *d, struct u
     if (s->patch3[0] > 0)
         memcpy(c.patch3, s->patch3, sizeof c.patch3);
     change(s, &c);
+    UM_TRY(check_sizes(s, &c));
     UM_TRY(um_model_new(m, dev, &c));
     return um_model_init(*m, s->seed);
 }
@@ -101,6 +127,7 @@ static int grown(const struct um_start *s, struct um_dev *dev, struct um_model *
     int                    st;
 
     change(s, &c);
+    UM_TRY(check_sizes(s, &c));
     if (memcmp(&c, &old->cfg, sizeof c) == 0)
         return UM_OK;
     *m = NULL;

@@ -119,7 +119,9 @@ static int check_masks(const struct um_method *m, const struct um_model_config *
     const int64_t        K = um_method_pairs(m, mod);
     int                  n;
 
-    UM_TRY(um_keep_groups(cfg, mod, K, &m->keep, g, &n));
+    const int st = um_keep_groups(cfg, mod, K, &m->keep, g, &n);
+    if (st < 0)
+        return um_context(st, "--mask-block %lld", (long long)m->keep.block);
     if (m->patches == UM_PATCH_MASKED && um_method_patches(m) &&
         um_keep_count(g, n, &m->keep) == um_sequence_tokens(cfg, mod, K))
         return um_fail(UM_ERANGE, "--patch-loss masked: --keep %g masks no token", m->keep.share);

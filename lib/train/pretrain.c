@@ -30,7 +30,7 @@ int64_t um_pretrain_steps(const struct um_data *d, const struct um_pretrain_opts
 
 static int check_batches(const struct um_data *d, const struct um_pretrain_opts *o)
 {
-    static const char *const what[] = { "X-rays", "volumes" }, *const opt[] = { "2d", "3d" };
+    static const char *const what[] = { "X-rays", "volumes" }, *const opt[] = { "-2d", "-3d" };
     const int64_t R = um_ranks_size(o->ranks);
 
     for (int m = 0; m < UM_MODALITIES; m++) {
@@ -39,8 +39,9 @@ static int check_batches(const struct um_data *d, const struct um_pretrain_opts 
         if (!d->pipe && d->train[m].n > 0 && d->train[m].n < o->batch[m])
             return um_fail(UM_ERANGE,
                            "%lld %s to train on do not fill a batch of %lld: give a "
-                           "smaller --batch-%s",
-                           (long long)d->train[m].n, what[m], (long long)o->batch[m], opt[m]);
+                           "smaller --batch%s",
+                           (long long)d->train[m].n, what[m], (long long)o->batch[m],
+                           o->own[m] ? opt[m] : "");
         if ((d->pipe || d->train[m].n > 0) && o->batch[m] % (o->parts * R))
             return um_fail(UM_ERANGE,
                            "a batch of %lld %s does not divide into %lld rank%s x %lld part%s "

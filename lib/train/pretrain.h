@@ -23,6 +23,7 @@ struct um_pretrain_opts {
     double               warmup; /* epochs of rising rate; negative: 0.4 of all steps */
     double               lr, lr_low;
     int64_t              batch[UM_MODALITIES]; /* of all parts and ranks together */
+    bool                 own[UM_MODALITIES]; /* given for it alone: which option a message names */
     enum um_mix          mix;
     int64_t              parts; /* a batch is computed in so many (of each rank) */
     struct um_ranks     *ranks; /* processes that share each batch; NULL: one */

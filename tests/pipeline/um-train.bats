@@ -177,6 +177,9 @@ fails() { # MESSAGE command...: exit 1, one line
     fails 'window.umt: part 1: window -1000,400 HU where the parts before have -1000,1000 HU' tiny r pairs.umt window.umt
     fails 'vocab.umt: part 1: vocabulary ' tiny r pairs.umt vocab.umt
     fails '30 X-rays to train on do not fill a batch of 31: give a smaller --batch-2d' tiny r --batch-2d 31 pairs.umt
+    fails '30 volumes to train on do not fill a batch of 31: give a smaller --batch-3d' tiny r --batch-3d 31 pairs.umt
+    run tiny r --batch 1000 pairs.umt # the option that was given
+    [ "$output" = 'um-train: 30 X-rays to train on do not fill a batch of 1000: give a smaller --batch' ]
     fails 'no volume to train on, and they were asked for: 60 X-rays and 0 volumes' tiny r --modalities 2d,3d xray.umt
     fails 'nothing to train on' tiny r --modalities 3d xray.umt
     fails 'vocabulary has 64 pieces, not 65' tiny r --vocab-size 65 pairs.umt
@@ -348,8 +351,15 @@ END
     [ "$status" = 1 ]
     [[ ${lines[-1]} == *'21 steps in a row are not finite'* ]]
     fails '--slice-size 64: larger than the model' tiny r --slice-size 64 pairs.umt
+    fails '--slice-size 17: the patches of 16 x 16 must divide it' tiny r --slice-size 17 pairs.umt
+    fails '--patch-3d 2x8x8: rows and columns must be 16, as the patches of X-rays, which tokens of volumes begin as: 2x16x16' \
+        tiny r --patch-3d 2x8x8 pairs.umt
+    fails '--patch-3d: tokens of 3x16x16 must divide volumes of 8x32x32' tiny r --patch-3d 3x16x16 pairs.umt
+    fails '--volume: tokens of 4x16x16 must divide volumes of 8x32x40' tiny r --volume 8x32x40 pairs.umt
+    fails '--mask-block 3: a mask of blocks of 3 does not divide 2 x 2 tokens' tiny r --mask-block 3 pairs.umt
     fails '--patch-loss masked: --keep 0.9 masks no token' tiny r --patch-loss masked --keep 0.9 --modalities 2d pairs.umt
     tiny first --epochs 0 pairs.umt
+    fails '--slice-size 17: the patches' um-train -q --init first/model.safetensors --slice-size 17 -o r pairs.umt
     fails '--text-layers 1: the model of --init has 2' um-train -q --init first/model.safetensors --text-layers 1 -o r pairs.umt
     fails '--volume, --patch-3d: the model of --init has 8x32x32 in 4x16x16' \
         um-train -q --init first/model.safetensors --volume 8x32x64 -o r pairs.umt
