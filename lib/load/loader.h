@@ -9,6 +9,13 @@
 
 #include "load/data.h"
 
+/* how far a pipe had been read when a batch was drawn: records, whatever they are for, and a digest
+ * of them in order (63 bits): keys, and tensors and split of those that are trained on or held out
+ */
+struct um_taken {
+    int64_t records, digest;
+};
+
 /* A batch, or this rank's part of it: records first .. first+n-1 of the N of the global batch. */
 struct um_batch {
     int64_t          step; /* as counted by the sampler; both batches of a joint step have it */
@@ -18,6 +25,7 @@ struct um_batch {
     int64_t          rows_before; /* real ids (mask not 0) of records 0 .. first-1 of the N */
     int64_t          length;      /* T: the longest report of the N; padding beyond is cut */
     uint64_t         digest;      /* of the N keys, in order */
+    struct um_taken  taken;       /* of a pipe; else 0 */
     float           *x;           /* [n,1,S,S] or [n,D,H,W] */
     float           *x2;          /* [n,1,S,S]: a second crop of the X-rays; NULL: there is none */
     int32_t         *ids;         /* [n,T] */
@@ -40,6 +48,10 @@ struct um_loader_opts {
     int      workers;     /* threads that read; 0: one. Of a pipe it is one */
     int      rank, ranks; /* 0, 0: one process alone */
     int64_t  window;      /* of a pipe: records held to draw from; 0: 1024 */
+
+    /* of a pipe and from > 0: that of the last batch before `from`, to tell whether it is the same
+     * stream; records 0: nobody asks */
+    struct um_taken taken;
 
     /* asked now and then while um_loader_next waits, which a pipe may make long; NULL: nobody */
     bool (*stop)(void *user);
@@ -64,7 +76,8 @@ UM_API void               um_loader_close(struct um_loader *l);
 /* um_loader_next - 1: the next batch, valid until the first batch of another step is asked for;
  * 0: all were given; <0: the first record, in the order of the batches, that could not be read,
  * named; the same again on every later call. UM_ESTOPPED: opts->stop said so. Of a pipe also
- * UM_ERANGE, UM_EMISSING: it ended before one batch was filled. */
+ * UM_ERANGE, UM_EMISSING: it ended before one batch was filled; UM_EMISMATCH: what was read up to
+ * `from` is not what opts->taken says. */
 UM_API UM_RESULT_USED int um_loader_next(struct um_loader *l, const struct um_batch **b);
 /* batches of a step: 1, or 2 (X-rays first, then volumes) when the mix is joint */
 UM_API int um_loader_per_step(const struct um_loader *l);

@@ -27,6 +27,7 @@ struct window {
     struct kept     **kept[UM_MODALITIES];
     int64_t           n[UM_MODALITIES], drawn[UM_MODALITIES]; /* records there; batches so far */
     int64_t           ids;                                    /* of every record; 0: none yet */
+    struct um_taken   taken;
     int               part;
     bool              ended;
 };
@@ -62,12 +63,23 @@ static struct kept *keep(const struct um_record *rec, const struct um_seen *seen
     return k;
 }
 
+/* of one more record; what is not trained on and not held out counts by its key alone */
+static void count(struct window *w, const struct um_record *rec, const struct um_seen *seen)
+{
+    const uint64_t h[2] = { (uint64_t)w->taken.digest,
+                            seen->content ? seen->content : um_hash64(rec->key, strlen(rec->key)) };
+
+    w->taken.records++;
+    w->taken.digest = (int64_t)(um_hash64(h, sizeof h) >> 1);
+}
+
 static int take_record(struct window *w, const struct um_record *rec)
 {
     const struct um_data *d    = w->l->o.data;
     struct um_seen        seen = { .part = UM_PART_TRAIN };
 
     UM_TRY(um_record_look(&d->cfg, d->use, rec, &seen));
+    count(w, rec, &seen);
     if (seen.part != UM_PART_TRAIN) {
         int64_t *passed = seen.part == UM_PART_UNWANTED ? &w->l->count.unwanted : &w->l->count.held;
 
@@ -157,9 +169,10 @@ static struct kept *draw(struct window *w, struct um_slot *s, enum um_modality m
     struct um_rng r     = um_rng_at(w->l->o.seed, UM_RNG_SHUFFLE, (uint64_t)mod, (uint32_t)step);
     struct kept  *first = NULL, **last = &first;
 
-    s->batch.step = step;
-    s->batch.mod  = mod;
-    s->batch.N    = w->l->o.sampler->size[mod];
+    s->batch.step  = step;
+    s->batch.mod   = mod;
+    s->batch.N     = w->l->o.sampler->size[mod];
+    s->batch.taken = w->taken;
     for (int64_t i = 0; i < s->batch.N; i++) {
         const int64_t at = (int64_t)um_rng_below(&r, (uint64_t)w->n[mod]);
         struct kept  *k  = w->kept[mod][at];
@@ -247,6 +260,26 @@ static int stuck(const struct window *w, int64_t step)
                          name);
 }
 
+/* up to the step that a run goes on from: is this the stream that it began with? */
+static int compare(const struct window *w)
+{
+    const struct um_taken *was = &w->l->o.taken, *is = &w->taken;
+    const char            *name = um_reader_name(w->l->o.data->reader);
+
+    if (was->records == 0 || (is->records == was->records && is->digest == was->digest))
+        return UM_OK;
+    if (w->ended && is->records < was->records)
+        return um_fail(UM_EMISMATCH,
+                       "%s: it ends after %lld records, and %lld were read before step %lld: not "
+                       "the stream that this run began with",
+                       name, (long long)is->records, (long long)was->records,
+                       (long long)w->l->o.from);
+    return um_fail(UM_EMISMATCH,
+                   "%s: its first %lld records are not those that were read before step %lld: not "
+                   "the stream that this run began with",
+                   name, (long long)was->records, (long long)w->l->o.from);
+}
+
 static void end(struct window *w)
 {
     struct um_loader *l = w->l;
@@ -262,7 +295,8 @@ static void end(struct window *w)
 /* batch `which` of a step: 1 handed over, or passed over before `from`; 0 there are no more */
 static int one(struct window *w, int64_t step, int which)
 {
-    struct um_slot *s = wait_free(w->l);
+    const int64_t   from = w->l->o.from;
+    struct um_slot *s    = wait_free(w->l);
     int             st, mod;
 
     if (!s)
@@ -270,13 +304,15 @@ static int one(struct window *w, int64_t step, int which)
     if (which == 0)
         UM_TRY(fill(w));
     if ((mod = choose(w, which)) < 0) {
-        if ((st = stuck(w, step)) >= 0)
+        if ((st = stuck(w, step)) >= 0 && (step >= from || (st = compare(w)) >= 0))
             end(w);
         return st;
     }
     unpack(w->l, s, draw(w, s, (enum um_modality)mod, step));
-    if (step >= w->l->o.from)
+    if (step >= from)
         hand_over(w->l, s, UM_OK, s->batch.n);
+    else if (step == from - 1 && which == w->l->per_step - 1)
+        UM_TRY(compare(w));
     return 1;
 }
 

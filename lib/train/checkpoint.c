@@ -135,16 +135,17 @@ int um_checkpoint_prune(const char *run, int64_t keep)
 
 /* ---- writing ---- */
 
-enum { STATES = 6 };
+enum { STATES = 8 };
 
 static const char *const state_name[STATES] = { "state.step",          "state.skipped",
                                                 "state.log_bytes",     "state.valid_bytes",
-                                                "state.batches_bytes", "state.best_step" };
+                                                "state.batches_bytes", "state.best_step",
+                                                "state.pipe_records",  "state.pipe_digest" };
 
 static void state_values(const struct um_state *s, int64_t *v)
 {
-    const int64_t x[STATES] = { s->step,         s->skipped,      s->log_bytes[0],
-                                s->log_bytes[1], s->log_bytes[2], s->best_step };
+    const int64_t x[STATES] = { s->step,         s->skipped,   s->log_bytes[0],  s->log_bytes[1],
+                                s->log_bytes[2], s->best_step, s->taken.records, s->taken.digest };
 
     memcpy(v, x, sizeof x);
 }
@@ -367,9 +368,11 @@ static int read_state(const struct um_safetensors *f, struct um_adamw *o, struct
         if (v[i] < 0)
             return um_fail(UM_ERANGE, "%s: %lld", state_name[i], (long long)v[i]);
     }
-    *s = (struct um_state){
-        .step = v[0], .skipped = v[1], .log_bytes = { v[2], v[3], v[4] }, .best_step = v[5]
-    };
+    *s = (struct um_state){ .step      = v[0],
+                            .skipped   = v[1],
+                            .log_bytes = { v[2], v[3], v[4] },
+                            .best_step = v[5],
+                            .taken     = { v[6], v[7] } };
     UM_TRY(numbers(f, "optim.n", UM_I64, o->ps->n, o->updates));
     for (int i = 0; i < o->ps->n; i++)
         if (o->updates[i] < 0 || o->updates[i] > s->step)

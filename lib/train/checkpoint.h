@@ -10,6 +10,7 @@
 #ifndef UM_TRAIN_CHECKPOINT_H
 #define UM_TRAIN_CHECKPOINT_H
 
+#include "load/loader.h"
 #include "model/model.h"
 #include "train/adamw.h"
 #include "train/runlog.h"
@@ -20,6 +21,8 @@ struct um_state {
     int64_t log_bytes[UM_RUNLOGS]; /* of the run's logs at that moment */
     double  best;                  /* lowest held-out loss so far; infinity: none yet */
     int64_t best_step;             /* where it was */
+
+    struct um_taken taken; /* what a pipe had sent; else 0 */
 };
 
 /* what is trained; teacher and centres NULL where the method has none */

@@ -6,7 +6,7 @@
 
 #include "train/trainer.h"
 
-enum { PAIRS = 17 };
+enum { PAIRS = 18 };
 
 static int describe(struct trainer *t, const char **list)
 {
@@ -24,6 +24,8 @@ static int describe(struct trainer *t, const char **list)
                      um_sprintf(a, "%lld", (long long)o->batch[UM_3D]),
                      "train.mix",
         o->mix == UM_MIX_JOINT ? "joint" : "separate",
+                     "train.window",
+                     um_sprintf(a, "%lld", (long long)(t->d->pipe ? o->window : 0)),
                      "train.epochs",
                      um_sprintf(a, "%lld", (long long)o->epochs),
                      "train.steps",

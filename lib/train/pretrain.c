@@ -173,6 +173,7 @@ static int add_batches(struct trainer *t, const struct um_batch *b, struct um_lo
             st = add_batch(t, b);
         }
         t->pairs += b->N;
+        t->state.taken = b->taken;
         if (i + 1 == n || (st < 0 && st != UM_ENONFINITE))
             return st;
         if ((got = um_loader_next(t->loader, &b)) <= 0)
@@ -485,6 +486,7 @@ static int train(struct trainer *t)
                                        .rank    = um_ranks_rank(t->o->ranks),
                                        .ranks   = um_ranks_size(t->o->ranks),
                                        .window  = t->o->window,
+                                       .taken   = t->state.taken,
                                        .stop    = t->d->pipe ? t->hooks->stop
                                                              : NULL, /* a pipe may keep us waiting */
                                        .user    = t->hooks->user };

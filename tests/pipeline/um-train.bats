@@ -223,6 +223,37 @@ piped() { # FILE RUN [OPTION...]
     [[ $output == *'standard input: a pipe is read alone, not together with files'* ]]
 }
 
+@test "a pipe that is sent again: the same bytes; another stream, part of one or another window is refused" {
+    make_pairs pairs
+    "$PY" "$PAIRS" pairs 84 2 | um-cat -q -o other.umt
+    um-cat -q -w split=train -o most.umt pairs.umt
+    "$PY" "$PAIRS" pairs 35 | um-cat -q -o part.umt
+    for mix in separate joint; do
+        options="--steps 4 --batch 6 --window 16 --mix $mix"
+        # shellcheck disable=SC2086 # options
+        piped pairs.umt "whole-$mix" $options
+        # shellcheck disable=SC2086
+        run piped pairs.umt "cut-$mix" $options --stop-after 2
+        [ "$status" = 75 ]
+        for file in other most; do # the same keys, other content; without the held-out
+            # shellcheck disable=SC2086
+            fails 'records are not those that were read before step 2: not the stream that this run began with' \
+                piped $file.umt "cut-$mix" $options --resume
+        done
+        # shellcheck disable=SC2086
+        fails 'train.window was 16 when this run began, and is 17 now' \
+            piped pairs.umt "cut-$mix" $options --resume --window 17
+        # shellcheck disable=SC2086
+        piped pairs.umt "cut-$mix" $options --resume
+        for f in model.safetensors log.tsv; do cmp "whole-$mix/$f" "cut-$mix/$f"; done
+    done
+    run piped pairs.umt short --steps 5 --batch 6 --window 16 --stop-after 4
+    fails 'standard input: it ends after 35 records, and ' piped part.umt short --steps 5 --batch 6 --window 16 --resume
+    # one that ended is done, and stays so
+    piped part.umt ended --steps 50 --batch 6 --window 16
+    piped part.umt ended --steps 50 --batch 6 --window 16 --resume
+}
+
 @test "--init goes on from weights, and holds the streams against them" {
     for kind in pairs window vocab; do make_pairs "$kind"; done
     tiny first pairs.umt

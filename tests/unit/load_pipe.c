@@ -129,6 +129,7 @@ struct run {
     char                   mods[MOST + 1];
     char                   keys[MOST * 8][16];
     int                    n, nkey;
+    struct um_taken        taken[MOST]; /* at each batch */
     struct um_loader_count count;
     int                    st;
     char                   msg[512];
@@ -136,6 +137,7 @@ struct run {
 
 static void note(struct run *r, const struct um_data *d, const struct um_batch *b)
 {
+    r->taken[r->n]  = b->taken;
     r->mods[r->n++] = b->mod == UM_2D ? '2' : '3';
     assert_int_equal(b->n, b->N);
     assert_int_equal(b->first + b->rows_before, 0);
@@ -271,6 +273,48 @@ static void goes_on_from_a_step(void **state)
         skip += all.mods[i] == '2' ? 5 : 4;
     for (int i = 0; i < rest.nkey; i++)
         assert_string_equal(rest.keys[i], all.keys[skip + i]);
+}
+
+/* a run that goes on is told when another stream comes, or less of it; not of what comes later */
+static void another_stream_is_found_out(void **state)
+{
+    static struct run     all, rest;
+    struct sender         s = { .file = { at("a") } };
+    struct um_loader_opts o = { .seed = 3, .window = 30 };
+    char                  want[256];
+
+    (void)state;
+    write_file("a", 90, 60);
+    go(&all, &s, 5, 4, UM_MIX_SEPARATE, o, true, true);
+    assert_true(all.taken[0].records >= 30);
+    assert_true(all.taken[6].records > 30 && all.taken[6].records < 90);
+    o.from = 7, o.to = 9, o.taken = all.taken[6];
+    s = (struct sender){ .file = { at("a") } };
+    go(&rest, &s, 5, 4, UM_MIX_SEPARATE, o, true, true);
+    assert_int_equal(rest.st, 0);
+    assert_memory_equal(rest.taken, all.taken + 7, 2 * sizeof *rest.taken);
+    write_file("b", 90, 59); /* other volumes later on */
+    s = (struct sender){ .file = { at("b") } };
+    go(&rest, &s, 5, 4, UM_MIX_SEPARATE, o, true, true);
+    assert_int_equal(rest.st, 0);
+    o.taken.digest ^= 1;
+    s = (struct sender){ .file = { at("a") } };
+    go(&rest, &s, 5, 4, UM_MIX_SEPARATE, o, true, true);
+    assert_int_equal(rest.st, UM_EMISMATCH);
+    assert_int_equal(rest.n, 0);
+    (void)snprintf(want, sizeof want,
+                   "%s: its first %lld records are not those that were read before step 7: not the "
+                   "stream that this run began with",
+                   at("fifo"), (long long)all.taken[6].records);
+    assert_string_equal(rest.msg, want);
+    o.taken = all.taken[6];
+    write_file("b", 32, 0);
+    s = (struct sender){ .file = { at("b") } };
+    go(&rest, &s, 5, 4, UM_MIX_SEPARATE, o, true, true);
+    assert_int_equal(rest.st, UM_EMISMATCH);
+    (void)snprintf(want, sizeof want, "%s: it ends after 32 records, and %lld were read before",
+                   at("fifo"), (long long)all.taken[6].records);
+    assert_memory_equal(rest.msg, want, strlen(want));
 }
 
 static void joint_steps(void **state)
@@ -428,6 +472,7 @@ int main(void)
         cmocka_unit_test(all_records_in_some_order),
         cmocka_unit_test(a_small_window),
         cmocka_unit_test(goes_on_from_a_step),
+        cmocka_unit_test(another_stream_is_found_out),
         cmocka_unit_test(joint_steps),
         cmocka_unit_test(one_modality_of_two_parts),
         cmocka_unit_test(nothing_fills_a_batch),

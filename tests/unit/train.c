@@ -230,7 +230,7 @@ static void test_checkpoint(void **state)
 {
     static const char *const meta[] = { "train.seed", "1", NULL }, *const other[] = { "train.seed",
                                                                                       "2", NULL };
-    const struct um_state s = { 1200000, 12, { 345, 67, 8 }, 0.25, 6 };
+    const struct um_state s = { 1200000, 12, { 345, 67, 8 }, 0.25, 6, { 90, INT64_MAX } };
     struct um_state       back;
     char                  dir[] = "/tmp/um-train-XXXXXX", *path;
     struct um_training    a, b;
