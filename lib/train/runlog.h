@@ -4,6 +4,10 @@
  * held-out records, batches.tsv (on request) one for each record of each step; they are the same
  * for every run of the same seed, stopped and resumed or not. timing.tsv has what differs: seconds,
  * rates, waiting, memory. The first line of each names the columns; um-train(1) explains them.
+ *
+ * log.tsv and batches.tsv number the step and epoch that a line is of, from 0; valid.tsv those done
+ * before the look, so that its step n has the weights that line n of log.tsv began with; timing.tsv
+ * has the steps done, and the epoch of the last.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_TRAIN_RUNLOG_H

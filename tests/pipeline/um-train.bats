@@ -43,7 +43,10 @@ fails() { # MESSAGE command...: exit 1, one line
     [ "$(find j1 -name 'ckpt-*' | wc -l)" = 2 ] # --keep-checkpoints
     [ "$(head -n 1 j1/log.tsv | cut -f 1-8)" = "$(printf 'step\tepoch\tmodality\tloss\tvl\ticl\tpcl\tlr')" ]
     [ "$(awk 'NR > 1' j1/log.tsv | wc -l)" = 18 ]
-    [ "$(awk '$3 == "all" { printf "%s ", $1 }' j1/valid.tsv)" = '0 6 12 18 ' ] # the first before any step
+    # looks are numbered by what was done before them: the first before any step
+    [ "$(awk '$3 == "all" { printf "%s:%s ", $1, $2 }' j1/valid.tsv)" = '0:0 6:1 12:2 18:3 ' ]
+    [ "$(awk '$1 == 5 || $1 == 6 { printf "%s:%s ", $1, $2 }' j1/log.tsv)" = '5:0 6:1 ' ]
+    [ "$(awk '$1 == 6 { print $2 }' j1/timing.tsv)" = 0 ]
     [ "$(awk 'NR > 1 && $2 == 0 { printf "%s ", $3 }' j1/log.tsv)" = '2d 3d 2d 3d 2d 3d ' ]
     [ "$(awk '$1 == 7 { print $8 }' j1/log.tsv)" = 0.001 ] # W = round(0.4 18)
     tiny other --seed 43 -j 2 pairs.umt
