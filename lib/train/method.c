@@ -1,4 +1,4 @@
-/* method.c - what follows from the decisions, and how they are read and written down */
+/* method.c - what follows from the decisions, and how they are read */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "train/method.h"
 
@@ -97,6 +97,11 @@ int um_patches_parse(const char *text, enum um_patch_loss *patches)
     return um_fail(UM_EUSAGE, "--patch-loss %s: expected all, masked or none", text);
 }
 
+const char *um_patches_name(enum um_patch_loss patches)
+{
+    return patch_name[patches];
+}
+
 /* ---- checks ---- */
 
 static int check_slices(const struct um_method *m, const struct um_model_config *c)
@@ -143,71 +148,5 @@ int um_method_check(const struct um_method *m, const struct um_model_config *cfg
         return um_fail(UM_ERANGE, "--patch-loss masked: %s",
                        m->drop ? "with --mask-as drop no masked token is left"
                                : "with --keep 1 no token is masked");
-    return UM_OK;
-}
-
-/* ---- metadata ---- */
-
-static const char *yes(bool b, const char *if_true, const char *if_false)
-{
-    return b ? if_true : if_false;
-}
-
-int um_method_describe(const struct um_method *m, struct um_arena *a, const char **list)
-{
-    const char *const pair[2 * UM_METHOD_PAIRS] = {
-        "train.select",
-        um_select_name(m->select),
-        "train.slices",
-        um_sprintf(a, "%lld", (long long)m->slices),
-        "train.spread",
-        yes(m->spread, "yes", "no"),
-        "train.attn-layers",
-        yes(m->attn_last, "last", "all"),
-        "train.attn-from",
-        yes(m->attn_student, "student", "teacher"),
-        "train.keep",
-        um_sprintf(a, "%.17g", m->keep.share),
-        "train.mask",
-        yes(m->keep.random, "random", "attention"),
-        "train.mask-as",
-        yes(m->drop, "drop", "token"),
-        "train.mask-block",
-        um_sprintf(a, "%lld", (long long)m->keep.block),
-        "train.views",
-        um_sprintf(a, "%lld", (long long)m->views),
-        "train.lambda-icl",
-        um_sprintf(a, "%.17g", m->lambda_icl),
-        "train.lambda-pcl",
-        um_sprintf(a, "%.17g", m->lambda_pcl),
-        "train.patch-loss",
-        patch_name[m->patches],
-        "train.vl-input",
-        yes(m->full, "full", "masked"),
-        "train.negatives",
-        yes(m->local, "local", "global"),
-        "train.same-text",
-        yes(m->same_text, "positive", "negative"),
-        "train.temperature",
-        m->temperature > 0 ? um_sprintf(a, "%.17g", m->temperature) : "learned",
-        "train.freeze-text",
-        yes(m->freeze_text, "yes", "no"),
-        "train.tau-s",
-        um_sprintf(a, "%.17g", m->tau_s),
-        "train.tau-t",
-        um_sprintf(a, "%.17g", m->tau_t),
-        "train.tau-t-to",
-        um_sprintf(a, "%.17g", m->tau_to),
-        "train.tau-epochs",
-        um_sprintf(a, "%lld", (long long)m->tau_epochs),
-        "train.centres",
-        yes(m->centres, "separate", "shared"),
-        "train.ema",
-        um_sprintf(a, "%.17g", m->ema),
-    };
-
-    for (int i = 0; i < 2 * UM_METHOD_PAIRS; i++)
-        if (!(list[i] = pair[i]))
-            return UM_ENOMEM;
     return UM_OK;
 }

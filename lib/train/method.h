@@ -56,17 +56,12 @@ UM_API double um_method_tau(const struct um_method *m, int64_t epoch);
 UM_API UM_RESULT_USED int um_temperature_parse(const char *text, struct um_method *m);
 UM_API UM_RESULT_USED int um_tau_parse(const char *text, struct um_method *m);
 UM_API UM_RESULT_USED int um_patches_parse(const char *text, enum um_patch_loss *patches);
+UM_API const char        *um_patches_name(enum um_patch_loss patches);
 
 /* um_method_check - against the model's sizes, before the first step. UM_ERANGE: more slices than a
  * volume has (slabs, with spread), a mask of blocks that do not fit, masks that leave nothing out
  * for a loss over masked tokens; names the option. */
 UM_API UM_RESULT_USED int um_method_check(const struct um_method       *m,
                                           const struct um_model_config *cfg, const bool use[2]);
-
-/* um_method_describe - "train.select", "attention", ...: UM_METHOD_PAIRS pairs into list, for the
- * weights' metadata */
-enum { UM_METHOD_PAIRS = 24 };
-UM_API UM_RESULT_USED int um_method_describe(const struct um_method *m, struct um_arena *a,
-                                             const char **list);
 
 #endif
