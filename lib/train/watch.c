@@ -32,7 +32,8 @@ void trainer_watch(struct trainer *t, enum um_modality mod, const struct um_loss
     count(t, &t->uniform[mod], icl > log_m - 1e-3, UNIFORM, text);
     (void)snprintf(text, sizeof text,
                    "step %lld: the entropy of the mean target of %s is %.3f: one prototype takes "
-                   "all, a collapse of self-distillation (a higher --tau-t or --ema may help)",
-                   (long long)t->state.step, of, l->spread[0]);
+                   "all, a collapse of self-distillation (%sa higher --tau-t or --ema may help)",
+                   (long long)t->state.step, of, l->spread[0],
+                   t->o->method.centres ? "" : "--centres separate, ");
     count(t, &t->single[mod], l->spread[0] < 0.1, SINGLE, text);
 }

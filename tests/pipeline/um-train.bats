@@ -425,7 +425,7 @@ higher --lr may help)" ]
     said=$(warned single --steps 99 --tau-t 1e-4 same.umt)
     echo "$said"
     [ "$(wc -l <<<"$said")" = 1 ]
-    [[ $said == "um-train: warning: step 98: the entropy of the mean target of 2d is "*'0.000: one prototype takes all, a '*'(a higher --tau-t or --ema may help)' ]]
+    [[ $said == "um-train: warning: step 98: the entropy of the mean target of 2d is "*'0.000: one prototype takes all, a '*'(--centres separate, a higher --tau-t or --ema may help)' ]]
     [ "$(warned healthy --steps 1001 --lambda-pcl 0 --mix joint pairs.umt)" = '' ]
     [ "$(warned half --modalities 2d --steps 101 --tau-t 1e-4 pairs.umt)" = '' ]
     # the losses of a joint step, two batches, add up to more than log M: that is not it

@@ -117,8 +117,8 @@ static void one_prototype_is_named(void **state)
     assert_int_equal(look(&w, 1, UM_3D, 1, 0.04), 1);
     assert_string_equal(w.text,
                         "step 49: the entropy of the mean target of 3d is 0.040: one prototype "
-                        "takes all, a collapse of self-distillation (a higher --tau-t or --ema "
-                        "may help)");
+                        "takes all, a collapse of self-distillation (--centres separate, a higher "
+                        "--tau-t or --ema may help)");
     assert_int_equal(look(&w, 50, UM_3D, 1, 0), 1);
     assert_int_equal(look(&w, 49, UM_3D, 1, 0), 0);
     assert_int_equal(look(&w, 1, UM_3D, 1, 0.1), 0);
