@@ -97,6 +97,7 @@ TOOL_C   := $(wildcard tools/um-*.c)
 UNIT_C   := $(wildcard tests/unit/*.c)
 OPS_C    := $(wildcard tests/ops/*.c)
 GOLDEN_C := $(wildcard tests/golden/*.c)
+STEPS_C  := $(wildcard tests/bench/steps/*.c)
 BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 RANKS_C  := $(wildcard tests/ranks/*.c)
 GPU_C    := $(wildcard tests/gpu/*.c)
@@ -190,7 +191,8 @@ $(BUILD)/gpu/golden: $(BUILD)/tests/unit/golden.o $(GOLDEN_C:%.c=$(BUILD)/%.o) $
 	$(call say,LINK,$@)$(CC) $(LINK) -Wl,-rpath,'$$ORIGIN/..' -o $@ $(filter %.o,$^) -L$(BUILD) -lum -lm
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libum.a
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(if $(LIB_CXX),$(CXX),$(CC)) $(LINK) -o $@ $< $(BUILD)/libum.a $(PKG_LIBS)
+	$(call say,LINK,$@)$(if $(LIB_CXX),$(CXX),$(CC)) $(LINK) -o $@ $(filter %.o,$^) $(BUILD)/libum.a $(PKG_LIBS)
+$(BUILD)/bench/steps: $(STEPS_C:%.c=$(BUILD)/%.o)
 $(BUILD)/unit/ops: $(OPS_C:%.c=$(BUILD)/%.o)
 $(BUILD)/unit/golden: $(GOLDEN_C:%.c=$(BUILD)/%.o)
 

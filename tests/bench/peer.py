@@ -19,6 +19,8 @@ import torch
 import torch.nn.functional as F
 import transformers
 
+import peer_method
+
 warnings.filterwarnings("ignore")
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 BUILD = os.environ.get("BUILD", "build")
@@ -84,6 +86,10 @@ WORKS = [  # name, model, inputs, bf16, gradient, update: in the order of steps.
     ("vit-ti forward 32 bf16", lambda: Vit("vit_tiny_patch16_224"), lambda: images(32), True, False, False),
     ("bert backward 8x112 bf16", Bert, texts, True, True, False),
 ]
+METHOD = [  # name, samples, volumes?: after those
+    ("vit-ti method 8 X-rays bf16", 8, False),
+    ("vit-ti method 4 volumes bf16", 4, True),
+]
 
 
 def runner(model, x, bf16, grad, update):
@@ -143,9 +149,7 @@ def steady(once):
     return once()
 
 
-def measure(ours, i, work):
-    name, make, inputs, *how = work
-    others = list(peers(make, inputs, *how))
+def measure(ours, i, name, others):
     for once in others:
         once()
     mine, limit, theirs = [], [], [[] for _ in others]
@@ -186,9 +190,11 @@ def start():
 
 
 def rows(ours, pattern):
-    for i, work in enumerate(WORKS):
-        if pattern in work[0]:
-            yield measure(ours, i, work)
+    works = [(name, lambda work=work: peers(*work)) for name, *work in WORKS]
+    works += [(name, lambda work=work: peer_method.peers(*work, texts())) for name, *work in METHOD]
+    for i, (name, others) in enumerate(works):
+        if pattern in name:
+            yield measure(ours, i, name, list(others()))
             torch._dynamo.reset()
     if pattern in "memory of a step, MiB":
         yield ("memory of a step, MiB", peak(os.path.join(BUILD, "bench/steps"), "-m", "2"),
