@@ -6,6 +6,7 @@
 #   make install    prefix=/usr/local DESTDIR=        make info       what was found
 #   make static     tools that need no libum.so       make clean      remove $(BUILD)
 #   make cuda       the plug-in for GPUs (part of all where nvcc is found)
+#   make cuda-report  registers and spills of its kernels
 #   make mpi        the plug-in for many processes (part of all and tools where mpicc is found)
 #
 # WITHOUT=cpu no cpu backend and no oneDNN; WITHOUT=libs kernels alone, which need no other library: tests/gpu.
@@ -110,7 +111,7 @@ STATIC   := $(TOOL_C:tools/%.c=$(BUILD)/static/%)
 UNITS    := $(UNIT_C:tests/unit/%.c=$(BUILD)/unit/%)
 SONAME   := libum.so.$(SOMAJOR)
 
-.PHONY: all lib tools static nvcc cuda mpi gpu gpu-ops check units check-all tidy demo bench install uninstall info clean
+.PHONY: all lib tools static nvcc cuda cuda-report mpi gpu gpu-ops check units check-all tidy demo bench install uninstall info clean
 all: tools $(BUILD)/um.pc $(if $(filter demo check bench,$(MAKECMDGOALS)),,cuda)
 lib: $(BUILD)/libum.so $(BUILD)/libum.a
 tools: $(TOOLS) mpi
@@ -158,9 +159,14 @@ $(BUILD)/%.cu.o: %.cu
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)$(NVCC) -std=c++17 -O2 -Ilib -I. $(if $(CUBLAS),-isystem $(CUBLAS)/include) -DUM_VERSION='"$(VERSION)"' -DUM_PLUGIN_ABI=$(ABI)u $(if $(WERROR),-Werror all-warnings) \
 	  -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra$(if $(WERROR),$(comma)-Werror) $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
-	  -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS)) -MMD -MP -c -o $@ $<
+	  -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS)) -Xptxas -v -MMD -MP -c -o $@ $< 2>$@.log \
+	  || { cat $@.log >&2; false; }; grep -i warning $@.log >&2 || true
 $(BUILD)/libum-cuda.so: $(CUDA_O) $(BUILD)/libum.so
 	$(call say,LINK,$@)$(NVCC) -shared -o $@ $(CUDA_O) -L$(BUILD) -lum $(CUBLAS_SO) -Xlinker -z,defs,-rpath,'$$ORIGIN',-rpath,$(if $(CUBLAS),$(CUBLAS)/lib,$(dir $(NVCC))../lib64)
+
+# registers, shared memory, stack and spills of every kernel; fails if one spills
+cuda-report: $(CUDA_O)
+	$(Q)awk -f kernels/report.awk $(CUDA_O:%=%.log) >$(BUILD)/cuda-report; st=$$?; c++filt <$(BUILD)/cuda-report; exit $$st
 
 # the MPI plug-in: built when mpicc is there; programs open it only when more than one process was started
 mpi: $(if $(MPI_SHOW),$(BUILD)/libum-mpi.so)
