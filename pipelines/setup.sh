@@ -8,7 +8,7 @@ build='libc6-dev pkg-config libzstd-dev libjpeg-dev libpng-dev libnifti-dev
        libdeflate-dev libjansson-dev libutf8proc-dev libxxhash-dev libdnnl-dev'
 demo='gnuplot-nox'
 check='libcmocka-dev bats zstd mandoc python3 python3-zstandard python3-msgpack python3-numpy
-       libopenmpi-dev openmpi-bin'
+       libopenmpi-dev openmpi-bin procps'
 all='gcc g++ clang clang-format clang-tidy shellcheck valgrind'
 
 case ${1:-build} in
