@@ -22,8 +22,8 @@ hold such biases, and have 1e-3.
 Training has forks that a rounding error decides: tokens and slices of nearly equal attention, ReLUs at 0,
 Adam's sign of a small gradient. Where um-train is too far off, and unimedi.py met two tokens or slabs whose
 attention differed by less than 1e-6 of it, or is in float32 itself off by more than 5e-5 of a part of the loss
-in float64, this start is no test of anybody, and the next seed is taken, four at most. Without that a case
-fails at once.
+in float64, or um-train is as far from itself with another instruction set, this start is no test of anybody,
+and the next seed is taken, four at most. Without that a case fails at once.
 """
 import argparse
 import csv
@@ -121,13 +121,14 @@ CASES = {
     # what changes nothing here, in one process
     "local": "--negatives local",
 }
+PARTS = "loss", "vl", "icl", "pcl"
 CROPPED = {name for name in CASES if name.startswith(("crops", "views"))}
 
 
-def tool(name, *args):
+def tool(name, *args, **env):
     """one of the project's tools"""
     path = os.path.join(os.environ.get("BUILD", "build"), name)
-    done = subprocess.run([path, *map(str, args)], capture_output=True, text=True)
+    done = subprocess.run([path, *map(str, args)], capture_output=True, text=True, env=os.environ | env)
     if done.returncode:
         raise RuntimeError(f"{path} {shlex.join(map(str, args))}\n{done.stderr.strip()}")
 
@@ -222,12 +223,18 @@ def disturb(source, file, seed):
 
 def um_train(d, args, seed):
     """disturbed initial weights, and a run from them"""
-    streams = [d / "2d.umt", d / "3d.umt"]
-    common = ["-q", "--device", "cpu", "--text-dropout", 0, *args]
-    tool("um-train", *common, "--preset", "phantom", "--epochs", 0, "-o", d / "init", *streams)
+    tool("um-train", *common(args), "--preset", "phantom", "--epochs", 0, "-o", d / "init", *streams(d))
     start = disturb(d / "init/model.safetensors", d / "start.safetensors", seed)
-    tool("um-train", *common, "--init", d / "start.safetensors", "-o", d / "run", *streams)
+    tool("um-train", *common(args), "--init", d / "start.safetensors", "-o", d / "run", *streams(d))
     return start
+
+
+def streams(d):
+    return [d / "2d.umt", d / "3d.umt"]
+
+
+def common(args):
+    return ["-q", "--device", "cpu", "--text-dropout", 0, *args]
 
 
 def follow(cfg, weights, args, data, dtype):
@@ -299,13 +306,25 @@ def results(run):
     return log, weights
 
 
+def other_sets(d, args, log):
+    """how far um-train is from itself with other instruction sets that this processor has"""
+    far = 0.0
+    for isa in ("sse2", "avx2", "avx512"):
+        try:
+            tool("um-train", *common(args), "--init", d / "start.safetensors", "-o", d / isa, *streams(d), UM_ISA=isa)
+        except RuntimeError:
+            continue
+        far = max([far] + [apart(float(a[k]), float(b[k])) for a, b in zip(results(d / isa)[0], log) for k in PARTS])
+    return far
+
+
 def forked(ours, cfg, start, args, data):
     """does a rounding error decide here? How, or nothing"""
     close = min(r["margin"] for r in ours)
     if close < CLOSE:
         return f"a choice by {close:.1g}"
     double, _ = follow(cfg, start, args, data, torch.float64)
-    far = max(apart(a[k], b[k]) for a, b in zip(ours, double) for k in ("loss", "vl", "icl", "pcl"))
+    far = max(apart(a[k], b[k]) for a, b in zip(ours, double) for k in PARTS)
     return f"PyTorch's float32 is {far:.1g} from its float64" if far > FORKED else ""
 
 
@@ -323,7 +342,11 @@ def run_seed(name, d, args, seed, verbose):
     bad = [f"{name}: {k}" for k, e in far.items() if not e <= OTHER.get(k, TOL)]
     print(f"{name}, seed {seed}: " + ", ".join(f"{k} {e:.2g}" for k, e in far.items()) +
           f" (closest choice {min(r['margin'] for r in ours):.1g})", flush=True)
-    return bad, forked(ours, cfg, start, args, data) if bad else ""
+    if not bad:
+        return bad, ""
+    far = other_sets(d, args, log)
+    return bad, f"um-train is {far:.1g} from itself with another instruction set" if far > FORKED else \
+        forked(ours, cfg, start, args, data)
 
 
 def run_case(name, folder, args, seed, verbose):
