@@ -17,15 +17,16 @@ import warnings
 import timm
 import torch
 import torch.nn.functional as F
-import transformers
 
 import peer_method
+from peer_method import DEVICE, PRESETS, autocast, pinned, sync, uploaded
 
 warnings.filterwarnings("ignore")
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 BUILD = os.environ.get("BUILD", "build")
 LENGTHS = [112, 74, 58, 97, 41, 83, 66, 52]
-torch.set_num_threads(2)
+if DEVICE.type == "cpu":
+    torch.set_num_threads(2)
 torch.manual_seed(1)
 
 
@@ -57,10 +58,9 @@ class Vit(torch.nn.Module):
 
 
 class Bert(torch.nn.Module):
-    def __init__(self):
+    def __init__(self, preset="vit-b"):
         super().__init__()
-        self.bert = transformers.BertModel(transformers.BertConfig(
-            vocab_size=28996, hidden_dropout_prob=0, attention_probs_dropout_prob=0), add_pooling_layer=False)
+        self.bert = peer_method.bert(PRESETS[preset])
 
     def forward(self, ids, mask):
         return self.bert(ids, attention_mask=mask).last_hidden_state[:, 0]
@@ -70,9 +70,10 @@ def images(n):
     return (torch.rand(n, 1, 224, 224),)
 
 
-def texts():
-    mask = (torch.arange(112)[None] < torch.tensor(LENGTHS)[:, None]).long()
-    return torch.randint(1, 28996, (8, 112)) * mask, mask
+def texts(n=8):
+    lengths = torch.tensor((LENGTHS * (n // 8 + 1))[:n])
+    mask = (torch.arange(112)[None] < lengths[:, None]).long()
+    return torch.randint(1, 28996, (n, 112)) * mask, mask
 
 
 WORKS = [  # name, model, inputs, bf16, gradient, update: in the order of steps.c
@@ -97,14 +98,16 @@ def runner(model, x, bf16, grad, update):
     model.train(grad)
 
     def once():
+        sync()
         t = time.perf_counter()
-        with torch.set_grad_enabled(grad), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            y = model(*x)
+        with torch.set_grad_enabled(grad), autocast(bf16):
+            y = model(*uploaded(x))
         if grad:
             model.zero_grad(set_to_none=True)
-            F.cross_entropy(y.float(), torch.zeros(len(y), dtype=torch.long)).backward()
+            F.cross_entropy(y.float(), torch.zeros(len(y), dtype=torch.long, device=y.device)).backward()
         if opt:
             opt.step()
+        sync()
         return time.perf_counter() - t
 
     return once
@@ -112,12 +115,14 @@ def runner(model, x, bf16, grad, update):
 
 def halved(model, x):
     """weights and inputs in bf16: PyTorch's other way to encode"""
-    model, x = model.bfloat16().eval(), [v.bfloat16() if v.is_floating_point() else v for v in x]
+    model, x = model.bfloat16().eval(), [pinned(v.bfloat16()) if v.is_floating_point() else v for v in x]
 
     def once():
+        sync()
         t = time.perf_counter()
         with torch.inference_mode():
-            model(*x)
+            model(*uploaded(x))
+        sync()
         return time.perf_counter() - t
 
     return once
@@ -125,16 +130,15 @@ def halved(model, x):
 
 def peers(make, inputs, bf16, grad, update):
     x = inputs()
-    yield runner(make(), x, bf16, grad, update)
-    yield runner(torch.compile(make()), x, bf16, grad, update)
+    yield runner(make().to(DEVICE), x, bf16, grad, update)
+    yield runner(torch.compile(make().to(DEVICE)), x, bf16, grad, update)
     if bf16 and not grad:
-        yield halved(make(), x)
+        yield halved(make().to(DEVICE), x)
 
 
 class Ours:
-    def __init__(self):
-        self.p = subprocess.Popen([os.path.join(BUILD, "bench/steps"), "-i"], stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE, text=True)
+    def __init__(self, *argv):
+        self.p = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, i, what):
         self.p.stdin.write(f"{i} {what}\n")
@@ -191,7 +195,7 @@ def start():
 
 def rows(ours, pattern):
     works = [(name, lambda work=work: peers(*work)) for name, *work in WORKS]
-    works += [(name, lambda work=work: peer_method.peers(*work, texts())) for name, *work in METHOD]
+    works += [(name, lambda work=work: peer_method.peers("vit-ti", *work, texts(work[0]))) for name, *work in METHOD]
     for i, (name, others) in enumerate(works):
         if pattern in name:
             yield measure(ours, i, name, list(others()))
@@ -208,9 +212,10 @@ def main():
         return memory_work()
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
     print("work", "ours", "peer", "ratio", "limit", "share", sep="\t", flush=True)
-    for name, mine, peer, limit in rows(Ours(), pattern):
+    for name, mine, peer, limit in rows(Ours(os.path.join(BUILD, "bench/steps"), "-i"), pattern):
         print(name, f"{mine:.4g}", f"{peer:.4g}", f"{peer / mine:.2f}",
               *((f"{limit:.4g}", f"{limit / mine:.2f}") if limit else ("-", "-")), sep="\t", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

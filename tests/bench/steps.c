@@ -34,13 +34,21 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static double once(struct run *r)
+{
+    double t;
+
+    ok(run_once(r, &t));
+    return t;
+}
+
 static double median(struct run *r)
 {
     double t[7];
 
-    (void)run_once(r); /* memory and plans */
+    (void)once(r); /* memory and plans */
     for (int i = 0; i < 7; i++)
-        t[i] = run_once(r);
+        t[i] = once(r);
     qsort(t, 7, sizeof *t, by_size);
     return t[3];
 }
@@ -50,9 +58,9 @@ static void thrice(struct um_pool *pool, int i)
 {
     struct run r;
 
-    run_open(&r, pool, &works[i]);
+    ok(run_open(&r, "cpu", pool, &works[i]));
     for (int n = 0; n < 3; n++)
-        (void)run_once(&r);
+        (void)once(&r);
     run_close(&r);
 }
 
@@ -67,15 +75,14 @@ static void serve(struct um_pool *pool)
         if (i < 0 || i >= WORKS)
             break;
         if (!open[i].w) {
-            run_open(&open[i], pool, &works[i]);
-            (void)run_once(&open[i]);
+            ok(run_open(&open[i], "cpu", pool, &works[i]));
+            (void)once(&open[i]);
         }
         if (strcmp(what, "close") == 0) {
             run_close(&open[i]);
-            open[i] = (struct run){ 0 };
             (void)printf("0\n");
         } else {
-            (void)printf("%.6g\n", what[0] == 'o' ? run_once(&open[i]) : run_limit(&open[i], pool));
+            (void)printf("%.6g\n", what[0] == 'o' ? once(&open[i]) : run_limit(&open[i], pool));
         }
         (void)fflush(stdout);
     }
@@ -106,7 +113,7 @@ int main(int argc, char **argv)
 
         if (argc > 1 && !strstr(works[i].name, argv[1]))
             continue;
-        run_open(&r, pool, &works[i]);
+        ok(run_open(&r, "cpu", pool, &works[i]));
         t = median(&r);
         l = run_limit(&r, pool);
         (void)printf("%s\t%.4f\tpeer missing\t-\t%.4f\t%.2f\n", works[i].name, t, l, l / t);

@@ -28,7 +28,7 @@ void ok(int st)
 
 void *room(size_t n)
 {
-    void *p = calloc(1, n);
+    void *p = calloc(1, n ? n : 1);
 
     if (!p)
         ok(um_fail(UM_ENOMEM, "out of memory"));
@@ -36,14 +36,14 @@ void *room(size_t n)
 }
 
 /* of one encoder: it is measured whole, the other is as small as it can be */
-static void configure(const struct work *w, struct um_model_config *c)
+static int configure(const struct work *w, struct um_model_config *c)
 {
-    ok(um_model_preset(w->preset, c));
+    UM_TRY(um_model_preset(w->preset, c));
     c->text_dropout = 0; /* the peer is measured without */
-    if (w->what == METHOD) {
+    if (w->what == METHOD)
         um_model_preset_head(c);
-        return;
-    }
+    if (w->what >= CONTRAST)
+        return UM_OK;
     if (w->text) {
         c->width = c->heads = c->mlp = c->layers = 1;
         c->width = c->mlp = 16;
@@ -53,6 +53,32 @@ static void configure(const struct work *w, struct um_model_config *c)
         c->vocab = 64, c->text_positions = 16;
     }
     c->proj_hidden = 16;
+    return UM_OK;
+}
+
+/* values like a new model's, but drawn quickly: that of um_model_init takes longer than the runs */
+static int draw(struct um_params *ps)
+{
+    const struct um_kernels *k    = um_dev_kernels(ps->dev);
+    float                   *host = room((size_t)ps->total * sizeof *host);
+    uint32_t                 x    = 1;
+    int                      st   = um_params_alloc(ps);
+
+    for (int i = 0; i < ps->n; i++) {
+        const struct um_param *p = &ps->list[i];
+
+        for (int64_t j = p->offset; j < p->offset + p->count; j++) {
+            x       = x * 1664525u + 1013904223u;
+            host[j] = p->init == UM_INIT_ZERO    ? 0
+                      : p->init == UM_INIT_ONE   ? 1
+                      : p->init == UM_INIT_CONST ? p->value
+                                                 : (float)(x >> 8) * (0.07f / (1 << 24)) - 0.035f;
+        }
+    }
+    if (st >= 0)
+        st = k->upload(ps->dev, ps->value, host, (size_t)ps->total * sizeof *host);
+    free(host);
+    return st;
 }
 
 static void fill(float *x, int64_t n)
@@ -66,7 +92,7 @@ static void inputs(struct run *r)
     const struct work            *w = r->w;
     const struct um_model_config *c = &r->m->cfg;
     const int64_t                 n = w->batch * (w->slices ? w->slices : 1) * c->image * c->image;
-    const int64_t                 v = w->batch * c->volume[0] * c->volume[1] * c->volume[2];
+    const int64_t v = w->slices ? w->batch * c->volume[0] * c->volume[1] * c->volume[2] : 0;
 
     r->x      = room((size_t)n * sizeof *r->x);
     r->volume = room((size_t)v * sizeof *r->volume);
@@ -81,25 +107,18 @@ static void inputs(struct run *r)
     }
 }
 
-/* the teacher's memory, and a batch as the loader gives it */
-static void method_open(struct run *r)
+/* a batch as the loader gives it */
+static void batch(struct run *r)
 {
     const struct work *w = r->w;
 
-    r->method = (struct um_method)UM_METHOD_INIT;
-    ok(um_model_teacher(&r->teacher, r->m));
-    ok(um_model_centres(&r->centres, r->dev, &r->m->cfg, false));
-    ok(um_step_new(&r->step, &(struct um_step_opts){ .m         = r->m,
-                                                     .teacher   = r->teacher,
-                                                     .centres   = r->centres,
-                                                     .method    = &r->method,
-                                                     .precision = w->dt,
-                                                     .parts     = 1,
-                                                     .most      = w->batch }));
-    for (int i = 0; i < 8; i++) {
-        r->rows[i] = (int32_t)report_length[i];
-        r->text[i] = r->patient[i] = (uint64_t)i + 1;
-        r->key[i]                  = "record";
+    r->rows = room((size_t)w->batch * sizeof *r->rows);
+    r->text = room((size_t)w->batch * sizeof *r->text);
+    r->key  = room((size_t)w->batch * sizeof *r->key);
+    for (int64_t i = 0; i < w->batch; i++) {
+        r->rows[i] = (int32_t)report_length[i % 8];
+        r->text[i] = (uint64_t)i + 1;
+        r->key[i]  = "record";
     }
     r->batch = (struct um_batch){ .mod     = w->slices ? UM_3D : UM_2D,
                                   .N       = w->batch,
@@ -110,29 +129,59 @@ static void method_open(struct run *r)
                                   .mask    = r->mask,
                                   .rows    = r->rows,
                                   .text    = r->text,
-                                  .patient = r->patient,
+                                  .patient = r->text,
                                   .key     = r->key };
 }
 
-void run_open(struct run *r, struct um_pool *pool, const struct work *w)
+/* a step's memory, with METHOD the teacher's too */
+static int step_open(struct run *r)
+{
+    const struct work *w = r->w;
+
+    r->method = (struct um_method)UM_METHOD_INIT;
+    if (w->what == CONTRAST) {
+        r->method.lambda_icl = r->method.lambda_pcl = 0;
+        r->method.select                            = UM_SELECT_NONE;
+    } else {
+        UM_TRY(um_model_teacher(&r->teacher, r->m));
+        UM_TRY(um_model_centres(&r->centres, r->dev, &r->m->cfg, false));
+    }
+    return um_step_new(&r->step, &(struct um_step_opts){ .m         = r->m,
+                                                         .teacher   = r->teacher,
+                                                         .centres   = r->centres,
+                                                         .method    = &r->method,
+                                                         .precision = w->dt,
+                                                         .parts     = 1,
+                                                         .most      = w->batch });
+}
+
+int run_on(struct run *r, struct um_dev *dev, const struct work *w)
 {
     struct um_model_config c;
     const bool             grad = w->what != FORWARD;
 
-    *r = (struct run){ .w = w };
-    configure(w, &c);
-    ok(um_dev_open(&r->dev, "cpu", pool));
-    ok(um_model_new(&r->m, r->dev, &c));
-    ok(um_model_init(r->m, 1));
+    *r = (struct run){ .w = w, .dev = dev };
+    UM_TRY(configure(w, &c));
+    UM_TRY(um_model_new(&r->m, r->dev, &c));
+    UM_TRY(draw(r->m->ps));
     if (grad)
-        ok(um_params_grad(r->m->ps));
+        UM_TRY(um_params_grad(r->m->ps));
     if (w->what >= UPDATE)
-        ok(um_adamw_new(&r->opt, r->m->ps, &(struct um_adamw_opts)UM_ADAMW_INIT));
+        UM_TRY(um_adamw_new(&r->opt, r->m->ps, &(struct um_adamw_opts)UM_ADAMW_INIT));
     inputs(r);
-    if (w->what == METHOD)
-        method_open(r);
-    else
-        ok(um_nn_new(&r->nn, r->dev, &(struct um_nn_opts){ .dtype = w->dt, .frozen = !grad }));
+    batch(r);
+    if (w->what >= CONTRAST)
+        return step_open(r);
+    return um_nn_new(&r->nn, r->dev, &(struct um_nn_opts){ .dtype = w->dt, .frozen = !grad });
+}
+
+int run_open(struct run *r, const char *device, struct um_pool *pool, const struct work *w)
+{
+    struct um_dev *dev;
+
+    *r = (struct run){ .w = w };
+    UM_TRY(um_dev_open(&dev, device, pool));
+    return run_on(r, dev, w);
 }
 
 void run_close(struct run *r)
@@ -149,6 +198,15 @@ void run_close(struct run *r)
     free(r->ids);
     free(r->mask);
     free(r->target);
+    free(r->rows);
+    free(r->text);
+    free(r->key);
+    *r = (struct run){ .w = NULL };
+}
+
+size_t run_peak(const struct run *r)
+{
+    return r->step ? um_step_peak(r->step) : um_nn_peak(r->nn);
 }
 
 /* the vector at [CLS] */
@@ -170,37 +228,44 @@ static struct um_var *features(struct run *r)
     return um_slice_tokens(r->nn, x, 0, 1);
 }
 
-static void encode(struct run *r)
+static int encode(struct run *r)
 {
     const bool     grad = r->w->what != FORWARD;
     struct um_var *y;
 
-    ok(um_nn_begin(r->nn, grad, grad, 1, 1));
+    UM_TRY(um_nn_begin(r->nn, grad, grad, 1, 1));
     if (grad)
-        ok(um_params_zero_grad(r->m->ps));
+        UM_TRY(um_params_zero_grad(r->m->ps));
     y = features(r);
     if (grad)
-        ok(um_nn_backward(r->nn,
-                          um_cross_entropy(r->nn, um_cast(r->nn, y, UM_F32), r->target, false)));
-    ok(um_nn_status(r->nn));
+        UM_TRY(um_nn_backward(
+            r->nn, um_cross_entropy(r->nn, um_cast(r->nn, y, UM_F32), r->target, false)));
+    return um_nn_status(r->nn);
 }
 
-double run_once(struct run *r)
+static int step(struct run *r)
 {
-    const double     t = seconds_now();
     struct um_losses l;
-    struct um_update done;
 
-    if (r->w->what == METHOD) {
-        ok(um_step_begin(r->step, r->t++, 1));
-        ok(um_step_add(r->step, &r->batch));
-        ok(um_step_end(r->step, &l));
-    } else {
-        encode(r);
-    }
+    UM_TRY(um_step_begin(r->step, r->t++, 1));
+    UM_TRY(um_step_add(r->step, &r->batch));
+    return um_step_end(r->step, &l);
+}
+
+int run_once(struct run *r, double *seconds)
+{
+    const struct um_kernels *k = um_dev_kernels(r->dev);
+    struct um_update         done;
+    double                   t;
+
+    UM_TRY(k->sync(r->dev));
+    t = seconds_now();
+    UM_TRY(r->step ? step(r) : encode(r));
     if (r->opt)
-        ok(um_adamw_step(r->opt, 1e-6, &done));
-    if (r->w->what == METHOD)
-        ok(um_step_follow(r->step, r->method.ema));
-    return seconds_now() - t;
+        UM_TRY(um_adamw_step(r->opt, 1e-6, &done));
+    if (r->teacher)
+        UM_TRY(um_step_follow(r->step, r->method.ema));
+    UM_TRY(k->sync(r->dev));
+    *seconds = seconds_now() - t;
+    return UM_OK;
 }
