@@ -187,18 +187,22 @@ $(BUILD)/ranks/%: $(BUILD)/tests/ranks/%.o $(BUILD)/libum.so
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(LINK) -Wl,-rpath,'$$ORIGIN/..' -o $@ $< -L$(BUILD) -lum -lm
 # what tests/gpu/run.sh runs (gpu-ops: what WITHOUT=libs has of it): with the shared library too, which the CUDA plug-in shares with them
-gpu: gpu-ops $(BUILD)/gpu/golden
-gpu-ops: $(BUILD)/gpu/ops cuda
+gpu: gpu-ops $(BUILD)/gpu/golden $(BUILD)/gpu/steps
+gpu-ops: $(BUILD)/gpu/ops $(BUILD)/gpu/kernels cuda
 $(BUILD)/gpu/ops: $(GPU_C:%.c=$(BUILD)/%.o) $(OPS_C:%.c=$(BUILD)/%.o) $(BUILD)/libum.so
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(LINK) -Wl,-rpath,'$$ORIGIN/..' -o $@ $(filter %.o,$^) -L$(BUILD) -lum -lm
 $(BUILD)/gpu/golden: $(BUILD)/tests/unit/golden.o $(GOLDEN_C:%.c=$(BUILD)/%.o) $(BUILD)/libum.so
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(LINK) -Wl,-rpath,'$$ORIGIN/..' -o $@ $(filter %.o,$^) -L$(BUILD) -lum -lm
+$(BUILD)/gpu/%: $(BUILD)/tests/gpu/bench/%.o $(BUILD)/tests/gpu/bench/card.o $(BUILD)/libum.so
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(LINK) -Wl,-rpath,'$$ORIGIN/..' -o $@ $(filter %.o,$^) -L$(BUILD) -lum -lm -ldl
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libum.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(if $(LIB_CXX),$(CXX),$(CC)) $(LINK) -o $@ $(filter %.o,$^) $(BUILD)/libum.a $(PKG_LIBS)
 $(BUILD)/bench/steps: $(STEPS_C:%.c=$(BUILD)/%.o)
+$(BUILD)/gpu/steps: $(BUILD)/tests/gpu/bench/profile.o $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/limit.c,$(STEPS_C)))
 $(BUILD)/unit/ops: $(OPS_C:%.c=$(BUILD)/%.o)
 $(BUILD)/unit/golden: $(GOLDEN_C:%.c=$(BUILD)/%.o)
 

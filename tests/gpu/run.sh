@@ -1,40 +1,45 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # run.sh - build for the GPU of this machine and try what can only be tried on one
-# usage: tests/gpu/run.sh [-o FILE] [-l DIR] [-d DEVICE] [-w WORKERS] [VERB]...
+# usage: tests/gpu/run.sh [-o FILE] [-l DIR] [-d DEVICE] [-w WORKERS] [-p WHEELS] [VERB]...
 #
 #   ops       the operation table: cuda against ref, each judgement twice, the same bits
 #   model     the golden models, losses and twenty steps of training in both precisions
 #   sanitize  compute-sanitizer's memcheck and racecheck over the table's small shapes
+#   bench     how fast: operations beside the card's own rates, whole works and where their time goes, the
+#             same works in PyTorch, in UM_GPU_BENCH_SECONDS (420)
 #
-# Without a verb: all. Lines are TAP, numbered anew by each verb; the last line counts them. -o: all of it
-# goes to FILE, and what fails, tables and the count to the terminal too. Needs the CUDA toolkit, a C
-# compiler and make; `model` needs um's libraries too, which -l takes, and make, from a folder that libs.sh
-# made. No GPU: every verb is skipped. -d: another device in its place (cpu, ref), to try these tests. It
-# builds in $BUILD (build-gpu).
+# Without a verb: all but bench. Lines are TAP, numbered anew by each verb; the last line counts them. -o: all
+# of it goes to FILE, and what fails, tables and the count to the terminal too. Needs the CUDA toolkit, a C
+# compiler and make; `model` and most of `bench` need um's libraries too, which -l takes, and make, from a
+# folder that libs.sh made. Its peer is $PYTHON (python3) with torch, timm and transformers; -p: a folder of
+# wheels to add. No GPU: every verb is skipped. -d: another device in its place (cpu, ref), to try these
+# tests. It builds in $BUILD (build-gpu).
 set -uo pipefail
 
 cd "$(dirname "$0")/../.." || exit 1
 BUILD=${BUILD:-build-gpu}
-report=/dev/null libs='' device=cuda workers=$(($(nproc) > 12 ? 12 : $(nproc)))
-all=(ops model sanitize)
+PYTHON=${PYTHON:-python3}
+report=/dev/null libs='' device=cuda wheels='' workers=$(($(nproc) > 12 ? 12 : $(nproc)))
+all=(ops model sanitize bench)
 
 usage() {
     sed -n 's/^# usage: /usage: /p' "$0" >&2
     exit 2
 }
-while getopts o:l:d:w: c; do
+while getopts o:l:d:w:p: c; do
     case $c in
     o) report=$OPTARG ;;
     l) libs=$(cd "$OPTARG" && pwd) || exit 2 ;;
     d) device=$OPTARG ;;
     w) workers=$OPTARG ;;
+    p) wheels=$(cd "$OPTARG" && pwd) || exit 2 ;;
     *) usage ;;
     esac
 done
 shift $((OPTIND - 1))
 verbs=("$@")
-[ ${#verbs[@]} -gt 0 ] || verbs=("${all[@]}")
+[ ${#verbs[@]} -gt 0 ] || verbs=(ops model sanitize)
 for verb in "${verbs[@]}"; do
     [[ " ${all[*]} " == *" $verb "* ]] || usage
 done
@@ -93,6 +98,7 @@ whole() {
 
 # ---- building ---------------------------------------------------------------------------------------
 
+plain_path=${LD_LIBRARY_PATH:-}
 if [ -n "$libs" ]; then
     export C_INCLUDE_PATH=$libs/include LIBRARY_PATH=$libs/lib LD_LIBRARY_PATH=$libs/lib:${LD_LIBRARY_PATH:-}
 fi
@@ -105,7 +111,7 @@ done
 build() {
     local arch=90 how target=gpu
     [ -z "$(smi compute_cap)" ] || arch=$(smi compute_cap | tr -d .)
-    how=(BUILD="$BUILD" CUDA_ARCHS="$arch" UM_NO_SETUP=1)
+    how=(BUILD="$BUILD" CUDA_ARCHS="$arch" UM_NO_SETUP=1 CXX="$CC")
     if [ "$device" = cpu ]; then
         :
     elif whole; then
@@ -198,6 +204,47 @@ sanitize() {
             outcome "$tool" "$p" "$parts"
         done
     done
+    line '1..%d\n' "$nr"
+}
+
+# beside SECONDS NAME COMMAND...: a table of `bench`; its lines but those indented are comments. It may end
+# early: what it said until then stays
+beside() {
+    local limit=$1 name=$2 log=$tmp/bench.log before=$SECONDS rc
+    shift 2
+    timeout -k 5 "$limit" "$@" 2>"$log" | sed -u '/^    /!s/^/# /' | tell
+    rc=${PIPESTATUS[0]}
+    nr=$((nr + 1))
+    case $name.$rc in
+    *.0) line 'ok %d - bench %s (%d s)\n' "$nr" "$name" $((SECONDS - before)) ;;
+    *.124 | *.137) line 'ok %d - bench %s # SKIP the rest: %d s are over\n' "$nr" "$name" "$limit" ;;
+    peers.*) line 'ok %d - bench %s # SKIP status %s: %s\n' "$nr" "$name" "$rc" "$(tail -n 1 "$log")" ;;
+    *) line 'not ok %d - bench %s: status %s\n' "$nr" "$name" "$rc" ;;
+    esac
+    [ "$rc" = 0 ] || tail -n 12 "$log" | sed 's/^/    /' | tell
+}
+
+# PyTorch with the libraries it came with: ours are for our own program alone
+peers() {
+    local site=$tmp/site
+    printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' "${LD_LIBRARY_PATH:-}" "$BUILD/gpu/steps" >"$tmp/steps"
+    chmod +x "$tmp/steps"
+    [ -z "$wheels" ] || "$PYTHON" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade \
+        --target "$site" "$wheels"/*.whl >"$tmp/pip.log" 2>&1 || line '# the wheels: %s\n' "$(tail -n 1 "$tmp/pip.log")"
+    beside "$1" peers env LD_LIBRARY_PATH="$plain_path" PYTHONPATH="$site${PYTHONPATH:+:$PYTHONPATH}" UM_BENCH_DEVICE="$device" \
+        TORCHINDUCTOR_CACHE_DIR="$tmp/inductor" TRITON_CACHE_DIR="$tmp/triton" \
+        "$PYTHON" tests/gpu/bench/peers.py "$tmp/steps" $(($1 - 10))
+}
+
+bench() {
+    local seconds=${UM_GPU_BENCH_SECONDS:-420} from=$SECONDS nr=0
+    beside $((seconds / 4)) operations "$BUILD/gpu/kernels" -d "$device" -t $((seconds / 5))
+    if [ ! -x "$BUILD/gpu/steps" ]; then
+        line 'ok 2 - bench works # SKIP um was built without its libraries\n1..2\n'
+        return
+    fi
+    beside $((seconds / 3)) works "$BUILD/gpu/steps" -d "$device" -t $((seconds / 4))
+    peers $((seconds - SECONDS + from))
     line '1..%d\n' "$nr"
 }
 
