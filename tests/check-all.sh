@@ -105,7 +105,7 @@ check static "${make[@]}" BUILD="$BUILD" static
 check gcc "${make[@]}" CC=gcc CXX=g++ CFLAGS=-O3 BUILD="$BUILD/all/gcc" lib tools units
 check clang "${make[@]}" CC=clang CXX=clang++ BUILD="$BUILD/all/clang" lib tools units
 if [ -n "$("${make[@]}" -s nvcc)" ]; then
-    check cuda "${make[@]}" BUILD="$BUILD" cuda cuda-report
+    check cuda "${make[@]}" BUILD="$BUILD" cuda gpu cuda-report
 else
     skip cuda 'no nvcc'
 fi
