@@ -10,8 +10,8 @@
 extern "C" {
 #endif
 
-/* profile_start - dev's operations can be timed from now on: of one device at a time, before anything
- * keeps its table */
+/* profile_start - dev's operations can be timed from now on: of one device at a time, before
+ * anything keeps its table */
 void profile_start(struct um_dev *dev);
 
 /* profile_count - true: forget what was counted; each operation waits for those before it and for
