@@ -27,13 +27,6 @@ static const struct work works[] = {
 };
 enum { WORKS = sizeof works / sizeof works[0] };
 
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 static double once(struct run *r)
 {
     double t;
@@ -44,13 +37,11 @@ static double once(struct run *r)
 
 static double median(struct run *r)
 {
-    double t[7];
+    double t;
 
     (void)once(r); /* memory and plans */
-    for (int i = 0; i < 7; i++)
-        t[i] = once(r);
-    qsort(t, 7, sizeof *t, by_size);
-    return t[3];
+    ok(run_median(r, 7, &t));
+    return t;
 }
 
 /* three runs of one work, for who watches the process's memory */

@@ -269,3 +269,21 @@ int run_once(struct run *r, double *seconds)
     *seconds = seconds_now() - t;
     return UM_OK;
 }
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+int run_median(struct run *r, int runs, double *seconds)
+{
+    double t[9];
+
+    for (int i = 0; i < runs; i++)
+        UM_TRY(run_once(r, &t[i]));
+    qsort(t, (size_t)runs, sizeof *t, by_size);
+    *seconds = t[runs / 2];
+    return UM_OK;
+}

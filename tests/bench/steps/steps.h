@@ -57,11 +57,13 @@ double seconds_now(void);
 /* run_open - on a device by its name; *r is referred to until it is closed: it must not be moved.
  * run_on   - on a device that is open; run_close closes it
  * run_once - the work, and its seconds from an idle device to an idle device
+ * run_median - of `runs` (up to 9) of them
  *
  * Their errors are the library's; after any of them, run_close. */
 UM_RESULT_USED int run_open(struct run *r, const char *device, struct um_pool *pool,
                             const struct work *w);
 UM_RESULT_USED int run_once(struct run *r, double *seconds);
+UM_RESULT_USED int run_median(struct run *r, int runs, double *seconds);
 UM_RESULT_USED int run_on(struct run *r, struct um_dev *dev, const struct work *w);
 void               run_close(struct run *r);
 

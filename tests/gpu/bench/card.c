@@ -44,7 +44,7 @@ size_t card_used(const struct card *c)
     return c->memory && c->memory(&left, &total) == 0 ? total - left : 0;
 }
 
-static double now(void)
+double card_now(void)
 {
     struct timespec t;
 
@@ -54,12 +54,12 @@ static double now(void)
 
 static int several(const struct card *c, int times, int (*fn)(void *arg), void *arg, double *t)
 {
-    const double from = now();
+    const double from = card_now();
 
     for (int i = 0; i < times; i++)
         UM_TRY(fn(arg));
     UM_TRY(c->k->sync(c->dev));
-    *t = now() - from;
+    *t = card_now() - from;
     return UM_OK;
 }
 
@@ -147,41 +147,40 @@ static int squared(void *arg)
                                                            .ldc   = w->n });
 }
 
+/* seconds of fn on so many arrays of w's, x to z, of n bytes each */
+static int measure(struct work *w, int arrays, size_t n, int (*fn)(void *arg), double *t)
+{
+    const struct um_kernels *k       = w->c->k;
+    void **const             array[] = { &w->x, &w->y, &w->z };
+    int                      st      = UM_OK;
+
+    for (int i = 0; i < arrays && st >= 0; i++)
+        st = card_room(w->c, n, w->dt, 1, array[i]);
+    if (st >= 0)
+        st = card_time(w->c, 0.02, fn, w, t);
+    for (int i = 0; i < arrays; i++)
+        k->free(w->c->dev, *array[i]);
+    return st;
+}
+
 int card_copy(const struct card *c, double *rate)
 {
-    struct work  w = { .c = c, .n = c->gpu ? (int64_t)1 << 29 : 1 << 24 };
+    struct work  w = { .c = c, .n = c->gpu ? (int64_t)1 << 29 : 1 << 24, .dt = UM_F32 };
     const size_t n = (size_t)w.n * sizeof(float);
-    double       t = 1;
-    int          st;
+    double       t;
 
-    st = card_room(c, n, UM_F32, 1, &w.x);
-    if (st >= 0)
-        st = card_room(c, n, UM_F32, 1, &w.y);
-    if (st >= 0)
-        st = card_time(c, 0.02, copied, &w, &t);
-    c->k->free(c->dev, w.x);
-    c->k->free(c->dev, w.y);
+    UM_TRY(measure(&w, 2, n, copied, &t));
     *rate = 2 * (double)n / t;
-    return st;
+    return UM_OK;
 }
 
 int card_matmul(const struct card *c, enum um_dtype dt, double *rate)
 {
     struct work  w = { .c = c, .n = c->gpu ? 8192 : 1024, .dt = dt };
-    const size_t n = (size_t)(w.n * w.n) * um_dtype_size(dt);
-    double       t = 1;
-    int          st;
+    const double n = (double)w.n;
+    double       t;
 
-    st = card_room(c, n, dt, 1, &w.x);
-    if (st >= 0)
-        st = card_room(c, n, dt, 1, &w.y);
-    if (st >= 0)
-        st = card_room(c, n, dt, 1, &w.z);
-    if (st >= 0)
-        st = card_time(c, 0.02, squared, &w, &t);
-    c->k->free(c->dev, w.x);
-    c->k->free(c->dev, w.y);
-    c->k->free(c->dev, w.z);
-    *rate = 2 * (double)w.n * (double)w.n * (double)w.n / t;
-    return st;
+    UM_TRY(measure(&w, 3, (size_t)(w.n * w.n) * um_dtype_size(dt), squared, &t));
+    *rate = 2 * n * n * n / t;
+    return UM_OK;
 }

@@ -21,6 +21,9 @@ struct card {
 UM_RESULT_USED int card_open(struct card *c, const char *device, struct um_pool *pool);
 void               card_close(struct card *c);
 
+/* card_now - seconds of a steady clock */
+double card_now(void);
+
 /* card_used - bytes of the card that are taken, by anyone; 0: nobody knows */
 size_t card_used(const struct card *c);
 

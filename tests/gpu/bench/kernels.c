@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tests/gpu/bench/card.h"
@@ -326,19 +325,13 @@ OP(fc2)
 OP(fc1_dx)
 {
     B_;
-    return b->k->matmul(b->dev, &(struct um_matmul){ .dt    = UM_BF16,
-                                                     .dtc   = UM_BF16,
-                                                     .fb    = true,
-                                                     .batch = 1,
-                                                     .m     = b->n,
-                                                     .n     = C,
-                                                     .k     = MLP,
-                                                     .a     = b->h[0],
-                                                     .b     = b->f[3],
-                                                     .c     = b->h[1],
-                                                     .lda   = MLP,
-                                                     .ldb   = C,
-                                                     .ldc   = C });
+    struct um_matmul p = forward(b, C, MLP);
+
+    p.tb  = false;
+    p.fb  = true;
+    p.b   = b->f[3];
+    p.ldb = C;
+    return b->k->matmul(b->dev, &p);
 }
 /* out by in, += a^T x, a float or not */
 static int weights(const struct bench *b, int64_t out, int64_t in, bool fa)
@@ -421,7 +414,9 @@ struct line {
 };
 
 struct rates {
-    double copy, matmul, least;
+    double      copy, matmul, least;
+    const char *pattern; /* NULL: all */
+    double      until;
 };
 
 static int print(struct bench *b, const struct rates *r, const struct line *l)
@@ -441,90 +436,127 @@ static int print(struct bench *b, const struct rates *r, const struct line *l)
     return UM_OK;
 }
 
-static double now(void)
-{
-    struct timespec t;
+/* what an operation of `lines` moves or multiplies, before its factor */
+enum unit { ALL, WIDE, SEEN, HALF, SPREAD, WORDS, LOGITS, COLUMNS, PIXELS, FC };
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+static double amount(const struct bench *b, enum unit unit)
+{
+    const double tokens = (double)b->n, x = tokens * C;
+
+    switch (unit) {
+    case ALL: break;
+    case WIDE: return tokens * MLP;
+    case SEEN: return x / T * (T - 1);
+    case HALF: return x / T * (T / 2);
+    case SPREAD: return x + x / T * (T / 2);
+    case WORDS: return (double)(b->n / 2) * C;
+    case LOGITS: return (double)(b->n / 4) * PROTOTYPES;
+    case COLUMNS: return (double)b->B * 2048;
+    case PIXELS: return (double)b->B * 224 * 224;
+    case FC: return x * MLP;
+    }
+    return x;
 }
 
-static int table(struct bench *b, const struct rates *r, const char *pattern, double until)
+/* clang-format off */
+static const struct {
+    const char *name;
+    int (*fn)(void *arg);
+    enum unit unit;
+    double    times; /* bytes a unit; of FC, FLOP */
+} lines[] = {
+    { "layernorm_fwd f32 to bf16",     layernorm_fwd,  ALL, 6 },
+    { "layernorm_bwd bf16, += f32",    layernorm_bwd,  ALL, 14 },
+    { "softmax_fwd",                   softmax_fwd,    ALL, 4 },
+    { "softmax_bwd",                   softmax_bwd,    ALL, 6 },
+    { "gelu_fwd",                      gelu_fwd,       WIDE, 4 },
+    { "gelu_bwd",                      gelu_bwd,       WIDE, 6 },
+    { "add f32",                       add,            ALL, 12 },
+    { "cast f32 to bf16",              cast_down,      ALL, 6 },
+    { "cast bf16 to f32",              cast_up,        ALL, 6 },
+    { "dropout",                       dropout,        ALL, 4 },
+    { "bias_bwd bf16, 3072 columns",   bias_bwd,       WIDE, 2 },
+    { "bias_bwd f32, 768 columns",     bias_bwd_float, ALL, 4 },
+    { "zero",                          zero,           ALL, 4 },
+    { "upload of the X-rays",          upload,         PIXELS, 4 },
+    { "patches",                       patches,        PIXELS, 6 },
+    { "rows, behind [CLS]",            rows,           SEEN, 8 },
+    { "rows, summed over samples",     rows_summed,    SEEN, 4 },
+    { "pick_fwd of half the tokens",   pick_fwd,       HALF, 8 },
+    { "pick_bwd",                      pick_bwd,       SPREAD, 4 },
+    { "mask_fwd of half the tokens",   mask_fwd,       ALL, 6 },
+    { "mask_bwd",                      mask_bwd,       ALL, 8 },
+    { "embed_fwd",                     embed_fwd,      WORDS, 8 },
+    { "embed_bwd, a word each",        embed_bwd,      WORDS, 12 },
+    { "transpose",                     transpose,      ALL, 4 },
+    { "distill_fwd, 8192 prototypes",  distill_fwd,    LOGITS, 4 },
+    { "distill_bwd",                   distill_bwd,    LOGITS, 6 },
+    { "l2norm_fwd",                    l2norm_fwd,     ALL, 4 },
+    { "l2norm_bwd",                    l2norm_bwd,     ALL, 6 },
+    { "batchnorm_fwd, 2048 columns",   batchnorm_fwd,  COLUMNS, 8 },
+    { "lerp: the teacher",             lerp,           ALL, 12 },
+    { "sumsq: the gradient's length",  sumsq,          ALL, 4 },
+    { "adamw",                         adamw,          ALL, 28 },
+    { "fc1, nothing around it",        fc1_plain,      FC, 2 },
+    { "  weights rounded",             fc1_rounded,    FC, 2 },
+    { "  bias",                        fc1_bias,       FC, 2 },
+    { "  rounded, bias, gelu, pre",    fc1,            FC, 2 },
+    { "fc2, nothing around it",        fc2_plain,      FC, 2 },
+    { "  rounded, bias, residual f32", fc2,            FC, 2 },
+    { "fc1 dx, weights rounded",       fc1_dx,         FC, 2 },
+    { "fc1 dw, +=",                    fc1_dw,         FC, 2 },
+    { "fc2 dw, dy rounded, +=",        fc2_dw,         FC, 2 },
+};
+/* clang-format on */
+
+/* not left out by the pattern, and in time */
+static bool wanted(const struct rates *r, const char *name)
 {
-    const double x = (double)b->n * C, wide = (double)b->n * MLP, fc = 2 * x * MLP;
-    const double logits = (double)(b->n / 4) * PROTOTYPES, words = (double)(b->n / 2) * C;
-    const double seen = x / T * (T - 1), half = x / T * (T / 2);
-    const double pixels = (double)b->B * 224 * 224, batch = (double)b->B * 2048;
-    /* clang-format off */
-    const struct line lines[] = {
-        { "layernorm_fwd f32 to bf16",         layernorm_fwd,  6 * x, 0 },
-        { "layernorm_bwd bf16, += f32",        layernorm_bwd,  14 * x, 0 },
-        { "softmax_fwd",                       softmax_fwd,    4 * x, 0 },
-        { "softmax_bwd",                       softmax_bwd,    6 * x, 0 },
-        { "gelu_fwd",                          gelu_fwd,       4 * wide, 0 },
-        { "gelu_bwd",                          gelu_bwd,       6 * wide, 0 },
-        { "add f32",                           add,            12 * x, 0 },
-        { "cast f32 to bf16",                  cast_down,      6 * x, 0 },
-        { "cast bf16 to f32",                  cast_up,        6 * x, 0 },
-        { "dropout",                           dropout,        4 * x, 0 },
-        { "bias_bwd bf16, 3072 columns",       bias_bwd,       2 * wide, 0 },
-        { "bias_bwd f32, 768 columns",         bias_bwd_float, 4 * x, 0 },
-        { "zero",                              zero,           4 * x, 0 },
-        { "upload of the X-rays",              upload,         4 * pixels, 0 },
-        { "patches",                           patches,        6 * pixels, 0 },
-        { "rows, behind [CLS]",                rows,           8 * seen, 0 },
-        { "rows, summed over samples",         rows_summed,    4 * seen, 0 },
-        { "pick_fwd of half the tokens",       pick_fwd,       8 * half, 0 },
-        { "pick_bwd",                          pick_bwd,       4 * half + 4 * x, 0 },
-        { "mask_fwd of half the tokens",       mask_fwd,       6 * x, 0 },
-        { "mask_bwd",                          mask_bwd,       8 * x, 0 },
-        { "embed_fwd",                         embed_fwd,      8 * words, 0 },
-        { "embed_bwd, a word each",            embed_bwd,      12 * words, 0 },
-        { "transpose",                         transpose,      4 * x, 0 },
-        { "distill_fwd, 8192 prototypes",      distill_fwd,    4 * logits, 0 },
-        { "distill_bwd",                       distill_bwd,    6 * logits, 0 },
-        { "l2norm_fwd",                        l2norm_fwd,     4 * x, 0 },
-        { "l2norm_bwd",                        l2norm_bwd,     6 * x, 0 },
-        { "batchnorm_fwd, 2048 columns",       batchnorm_fwd,  8 * batch, 0 },
-        { "lerp: the teacher",                 lerp,           12 * x, 0 },
-        { "sumsq: the gradient's length",      sumsq,          4 * x, 0 },
-        { "adamw",                             adamw,          28 * x, 0 },
-        { "fc1, nothing around it",            fc1_plain,      0, fc },
-        { "  weights rounded",                 fc1_rounded,    0, fc },
-        { "  bias",                            fc1_bias,       0, fc },
-        { "  rounded, bias, gelu, pre",        fc1,            0, fc },
-        { "fc2, nothing around it",            fc2_plain,      0, fc },
-        { "  rounded, bias, residual f32",     fc2,            0, fc },
-        { "fc1 dx, weights rounded",           fc1_dx,         0, fc },
-        { "fc1 dw, +=",                        fc1_dw,         0, fc },
-        { "fc2 dw, dy rounded, +=",            fc2_dw,         0, fc },
-    };
-    /* clang-format on */
+    return (!r->pattern || strstr(name, r->pattern)) && card_now() < r->until;
+}
 
-    (void)printf("%-34s %11s %10s %-7s %6s\n", "operation", "us", "rate", "", "share");
-    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
-        if ((!pattern || strstr(lines[i].name, pattern)) && now() < until)
-            UM_TRY(print(b, r, &lines[i]));
-    for (int i = 0; i < 2; i++) {
-        const int64_t     tokens = i ? 1297 : T, samples = i ? (b->B + 15) / 16 : b->B;
-        const double      pairs = (double)(samples * HEADS) * (double)(tokens * tokens) * C / HEADS;
-        char              name[3][40];
-        const struct line attention[] = {
-            { name[0], attention_fwd, 0, 4 * pairs },
-            { name[1], attention_bwd, 0, 8 * pairs },
-            { name[2], attention_mean, 2 * (double)(samples * tokens) * C, 0 },
-        };
+static int operations(struct bench *b, const struct rates *r)
+{
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        const double what = lines[i].times * amount(b, lines[i].unit);
+        const bool   fc   = lines[i].unit == FC;
 
-        b->tokens  = tokens;
-        b->samples = samples;
-        (void)snprintf(name[0], sizeof name[0], "attention_fwd, %d tokens", (int)tokens);
-        (void)snprintf(name[1], sizeof name[1], "attention_bwd, %d tokens", (int)tokens);
-        (void)snprintf(name[2], sizeof name[2], "attention_mean, %d tokens", (int)tokens);
-        for (int j = 0; j < 3; j++)
-            if ((!pattern || strstr(name[j], pattern)) && now() < until)
-                UM_TRY(print(b, r, &attention[j]));
+        if (wanted(r, lines[i].name))
+            UM_TRY(print(
+                b, r, &(struct line){ lines[i].name, lines[i].fn, fc ? 0 : what, fc ? what : 0 }));
     }
     return UM_OK;
+}
+
+static int attention(struct bench *b, const struct rates *r, int64_t tokens, int64_t samples)
+{
+    const double      pairs  = (double)(samples * HEADS) * (double)(tokens * tokens) * C / HEADS;
+    const struct line each[] = {
+        { "attention_fwd", attention_fwd, 0, 4 * pairs },
+        { "attention_bwd", attention_bwd, 0, 8 * pairs },
+        { "attention_mean", attention_mean, 2 * (double)(samples * tokens) * C, 0 },
+    };
+
+    b->tokens  = tokens;
+    b->samples = samples;
+    for (int i = 0; i < 3; i++) {
+        struct line l = each[i];
+        char        name[40];
+
+        (void)snprintf(name, sizeof name, "%s, %d tokens", l.name, (int)tokens);
+        l.name = name;
+        if (wanted(r, name))
+            UM_TRY(print(b, r, &l));
+    }
+    return UM_OK;
+}
+
+static int table(struct bench *b, const struct rates *r)
+{
+    (void)printf("%-34s %11s %10s %-7s %6s\n", "operation", "us", "rate", "", "share");
+    UM_TRY(operations(b, r));
+    UM_TRY(attention(b, r, T, b->B));
+    return attention(b, r, 1297, (b->B + 15) / 16);
 }
 
 /* ---- memory -----------------------------------------------------------------------------------*/
@@ -590,15 +622,16 @@ static void leave(struct bench *b)
 
 static int all(struct bench *b, const char *pattern, double seconds)
 {
-    const double until = now() + seconds;
-    struct rates r     = { .least = b->card.gpu ? 0.01 : 0.002 };
+    struct rates r = { .least   = b->card.gpu ? 0.01 : 0.002,
+                       .pattern = pattern,
+                       .until   = card_now() + seconds };
 
     UM_TRY(card_copy(&b->card, &r.copy));
     UM_TRY(card_matmul(&b->card, UM_BF16, &r.matmul));
     (void)printf("%s: copies %.0f GB/s, bfloat16 products %.1f TFLOP/s; %lld x %d tokens\n",
                  um_dev_name(b->dev), r.copy * 1e-9, r.matmul * 1e-12, (long long)b->B, T);
     UM_TRY(rooms(b));
-    return table(b, &r, pattern, until);
+    return table(b, &r);
 }
 
 int main(int argc, char **argv)

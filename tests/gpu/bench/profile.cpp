@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 extern "C" {
 #include "kernels/activation/activation.h"
@@ -25,6 +24,7 @@ extern "C" {
 #include "kernels/rows/rows.h"
 #include "kernels/softmax/softmax.h"
 #include "kernels/tokens/tokens.h"
+#include "tests/gpu/bench/card.h"
 }
 
 struct count {
@@ -41,14 +41,6 @@ static bool                     counting;
 static double                   idle; /* seconds of sync() with nothing to wait for */
 static const struct um_kernels *real;
 static struct um_kernels        table;
-
-static double now(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- what an argument says of the operation ---- */
 
@@ -102,12 +94,12 @@ template <typename... A, int (*um_kernels::*M)(struct um_dev *, A...)> struct ti
         depth++;
         st = real->sync(dev);
         if (st >= 0) {
-            const double from = now();
+            const double from = card_now();
 
             st = (real->*M)(dev, a...);
             if (st >= 0)
                 st = real->sync(dev);
-            c.seconds = now() - from - idle;
+            c.seconds = card_now() - from - idle;
         }
         depth--;
         (look(&c, a), ...);
@@ -153,11 +145,11 @@ extern "C" void profile_start(struct um_dev *dev)
     UM_OPTIM_OPS(WRAP, )
     dev->kernels = &table;
     profile_count(false);
-    const double from = now();
+    const double from = card_now();
     for (int i = 0; i < TIMES; i++)
         if (real->sync(dev) < 0)
             break;
-    idle = (now() - from) / TIMES;
+    idle = (card_now() - from) / TIMES;
 }
 
 extern "C" void profile_count(bool on)

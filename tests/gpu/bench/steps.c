@@ -80,24 +80,6 @@ static int fit(struct bench *b, struct run *r, struct work *w)
     return st;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static int median(struct run *r, double *seconds)
-{
-    double t[RUNS];
-
-    for (int i = 0; i < RUNS; i++)
-        UM_TRY(run_once(r, &t[i]));
-    qsort(t, RUNS, sizeof *t, by_size);
-    *seconds = t[RUNS / 2];
-    return UM_OK;
-}
-
 /* ---- the table ---- */
 
 /* a work's operations, each alone; what the first runs so do once is not counted */
@@ -124,7 +106,7 @@ static int row(struct bench *b, struct run *r, size_t before)
     const double       flops = run_flops(r);
     double             t;
 
-    UM_TRY(median(r, &t));
+    UM_TRY(run_median(r, RUNS, &t));
     (void)printf("%-22s %5lld %10.2f %9.1f %8.2f %8.2f %6.3f %8.2f", w->name, (long long)w->batch,
                  t * 1e3, (double)w->batch / t, flops * 1e-12, flops / t * 1e-12,
                  flops / t / b->matmul, (double)run_peak(r) / (1 << 30));
