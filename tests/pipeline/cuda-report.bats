@@ -20,7 +20,8 @@ said() { # KERNEL ARCH REGISTERS STACK STORES LOADS
 }
 
 @test "a line a kernel: registers of each architecture, the most memory of all" {
-    run -0 awk -f "$report" one/cuda.cu.o.log two/cuda.cu.o.log
+    run awk -f "$report" one/cuda.cu.o.log two/cuda.cu.o.log
+    [ "$status" = 0 ]
     [ "$(awk '{ $1 = $1 } 1' <<<"$output")" = "sm_90 sm_80 shared stack spills family kernel
 40 48 2048 16 0 one one
 12 0 2048 0 0 two one
@@ -29,11 +30,14 @@ said() { # KERNEL ARCH REGISTERS STACK STORES LOADS
 
 @test "a kernel that spills is a failure, by stores or by loads; so is no kernel at all" {
     said spiller sm_100 255 8 4 0 >>one/cuda.cu.o.log
-    run -1 awk -f "$report" one/cuda.cu.o.log two/cuda.cu.o.log
+    run awk -f "$report" one/cuda.cu.o.log two/cuda.cu.o.log
+    [ "$status" = 1 ]
     [[ ${lines[-1]} == "3 kernels, 1 with spills" ]]
     said loader sm_100 255 0 0 12 >>two/cuda.cu.o.log
-    run -1 awk -f "$report" one/cuda.cu.o.log two/cuda.cu.o.log
+    run awk -f "$report" one/cuda.cu.o.log two/cuda.cu.o.log
+    [ "$status" = 1 ]
     [[ ${lines[-1]} == "4 kernels, 2 with spills" ]]
     : >empty
-    run -1 awk -f "$report" empty
+    run awk -f "$report" empty
+    [ "$status" = 1 ]
 }
