@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # ablation.mk - which part of the method earns its place: pre-training runs on made-up patients, compared
-# usage: make [-j2] -f pipelines/ablation.mk [SCALE=1] [DIR=ablation] [SEEDS="42 43 44"] [EPOCHS=15]
+# usage: make [-j2] -f pipelines/ablation.mk [SCALE=1] [DIR=ablation] [SEEDS="42 43 44"] [EPOCHS=15] [DEVICE=cpu]
 #
 # Result: DIR/table.md, DIR/numbers.tsv (what it was made of), and pictures. SCALE is a factor of
 # the 500 patients. Interrupted, it goes on where it was, inside a run too; a changed option makes again
@@ -11,6 +11,8 @@ SEEDS   := 42 43 44
 EPOCHS  := 15
 # of each tool; two runs of one thread each take an eighth less processor time than one of two
 THREADS  = $(if $(filter -j%,$(MAKEFLAGS)),1,0)
+# of training, encoding, probing: runs beside one another would share one GPU
+DEVICE  := cpu
 
 PATIENTS = $(shell awk 'BEGIN { printf "%d", 500 * $(SCALE) }')
 PHANTOM  = um-phantom -n $(PATIENTS) --seed 42 --volume 32x96x96 --xray-size 224
@@ -53,9 +55,10 @@ export PATH := $(abspath $(BUILD)):$(PATH)
 
 all   := $(foreach seed,$(SEEDS),$(RUNS:%=%.$(seed)))
 looks := $(foreach seed,$(SEEDS),$(STUDENTS:%=%.$(seed).student) $(TEACHERS:%=%.$(seed).teacher) random.$(seed).rules)
-parts  = $(subst ., ,$*)# of a name RUN.SEED or RUN.SEED.WHAT
+parts   = $(subst ., ,$*)# of a name RUN.SEED or RUN.SEED.WHAT
 seed   = $(word 2,$(parts))
-quiet  = -q -j $(THREADS)
+quiet   = -q -j $(THREADS)
+compute = $(quiet) --device $(DEVICE)
 
 # every recipe begins with this: says what is made, and notes the time it took, also of a part that was cut off
 step = @echo '$(@:$(DIR)/%=%)'; mkdir -p $(@D); trap 'printf "%s\t%d\n" $@ $$SECONDS >>$(DIR)/seconds.tsv' EXIT
@@ -111,13 +114,13 @@ $(all:%=$(DIR)/run/%/model.safetensors): $(DIR)/run/%/model.safetensors: $(strea
 	for from in $^; do [ ! $$from -nt $(@D)/begun ] || rm -rf $(@D); done
 	mkdir -p $(@D)
 	[ -e $(@D)/begun ] || touch $(@D)/begun
-	$(strip $(TRAIN) $(options.$(word 1,$(parts)))) --seed $(seed) $(quiet) --resume -o $(@D) $(streams)
+	$(strip $(TRAIN) $(options.$(word 1,$(parts)))) --seed $(seed) $(compute) --resume -o $(@D) $(streams)
 	rm -f $(@D)/ckpt-*.safetensors
 
 # ---- encodings of all records, and what a linear probe reads from them
 define encode
 $(step)
-$(ENCODE) -m $< --drop-input $(quiet) -o $@ $(word 2,$^)
+$(ENCODE) -m $< --drop-input $(compute) -o $@ $(word 2,$^)
 endef
 $(all:%=$(DIR)/encoded/%.xray.umt) $(all:%=$(DIR)/encoded/%.ct.umt): $(DIR)/options/ENCODE
 $(all:%=$(DIR)/encoded/%.xray.umt): $(DIR)/encoded/%.xray.umt: $(DIR)/run/%/model.safetensors $(DIR)/xray.umt
@@ -128,7 +131,7 @@ $(all:%=$(DIR)/encoded/%.ct.umt): $(DIR)/encoded/%.ct.umt: $(DIR)/run/%/model.sa
 probes := $(all:%=$(DIR)/probe/%.xray.tsv) $(all:%=$(DIR)/probe/%.ct.tsv)
 $(probes): $(DIR)/probe/%.tsv: $(DIR)/encoded/%.umt $(DIR)/options/PROBE
 	$(step)
-	$(PROBE) --name $* --seed $(seed) $(quiet) -o $@ $<
+	$(PROBE) --name $* --seed $(seed) $(compute) -o $@ $<
 
 # ---- X-ray and CT of a patient, test patients
 gaps := $(all:%=$(DIR)/gap/%.tsv)
@@ -145,7 +148,7 @@ $(gaps): $(DIR)/gap/%.tsv: $(DIR)/encoded/%.xray.umt $(DIR)/encoded/%.ct.umt $(H
 hits = um-show --keys | awk -F '\t' -v depth=16 -v slab=4 -v name=$(1) -f $(HERE)hits.awk $(DIR)/data/truth.tsv -
 define look
 $(step)
-um-cat -q --where split=test $(DIR)/ct.umt | $(ENCODE) -m $< --use $(1) --attention $(quiet) -o $@.umt
+um-cat -q --where split=test $(DIR)/ct.umt | $(ENCODE) -m $< --use $(1) --attention $(compute) -o $@.umt
 {
     $(SELECT) $(quiet) $@.umt | $(call hits,$*.$(1))
     um-show --dump -t attention $@.umt | awk -v name=$*.$(1) -f $(HERE)attention.awk $(DIR)/lesion.tsv -
@@ -162,7 +165,7 @@ $(filter %.teacher.tsv,$(looked)): $(DIR)/look/%.teacher.tsv: $(DIR)/run/%/model
 # slices by rule do not look at the attention; it says where slabs are
 $(filter %.rules.tsv,$(looked)): $(DIR)/look/%.rules.tsv: $(DIR)/run/%/model.safetensors $(DIR)/ct.umt
 	$(step)
-	um-cat -q --where split=test $(DIR)/ct.umt | $(ENCODE) -m $< --attention $(quiet) -o $@.umt
+	um-cat -q --where split=test $(DIR)/ct.umt | $(ENCODE) -m $< --attention $(compute) -o $@.umt
 	for rule in random middle uniform; do
 	    $(SELECT) --select $$rule --seed $(seed) $(quiet) $@.umt | $(call hits,$$rule-slices.$(seed).rule)
 	done >$@.part
