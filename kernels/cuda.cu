@@ -144,6 +144,7 @@ static int start(struct um_cuda *c, int ordinal)
     UM_TRY(um_cuda_check(cudaMemsetAsync(c->flag, 0, sizeof *c->flag, c->stream), "no memory"));
     if (cublasLtCreate(&c->lt) != CUBLAS_STATUS_SUCCESS)
         return um_fail(UM_EUNSUPPORTED, "cuda: cuBLASLt does not start");
+    c->sms         = prop.multiProcessorCount > 0 ? prop.multiProcessorCount : 1;
     c->dev.kernels = &table;
     c->dev.kind    = "cuda";
     c->dev.close   = close_device;

@@ -23,6 +23,7 @@ struct um_cuda {
     struct um_dev    dev;
     cudaStream_t     stream;
     cublasLtHandle_t lt;
+    int              sms;  /* multiprocessors: what a grid should keep busy */
     void            *work; /* scratch of one operation, grown on demand */
     size_t           work_size;
     void            *room; /* that of an operation made of others, which use `work` */

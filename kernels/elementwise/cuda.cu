@@ -1,18 +1,28 @@
-/* cuda.cu - elementwise operations: one grid-stride loop each */
+/* cuda.cu - elementwise operations: 16 bytes a thread and access, each array read and written once
+ */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kernels/cuda.h"
 #include "kernels/drop_cuda.h"
+#include "kernels/vec_cuda.h"
 
-/* a kernel over n elements with the body of one element; i is its index */
-#define EACH(i, n)                                                                                 \
-    for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < (n);                      \
-         i += (int64_t)gridDim.x * blockDim.x)
-#define RUN(kernel, n) kernel<<<um_cuda_blocks(n, 256), 256, 0, um_cuda_stream(dev)>>>
+enum { THREADS = 256 };
 
-template <typename T> static __global__ void add_all(T *y, const T *a, const T *b, int64_t n)
+/* a launch of `kernel` over n elements, V a thread */
+#define RUN(kernel, V, n)                                                                          \
+    kernel<<<um_cuda_grid(dev, n, (int64_t)(V)*THREADS), THREADS, 0, um_cuda_stream(dev)>>>
+
+template <int V, typename T> static __global__ void add_all(T *y, const T *a, const T *b, int64_t n)
 {
-    EACH(i, n)
-    um_st(y, i, um_ld(a, i) + um_ld(b, i));
+    UM_EACH(V, i, n)
+    {
+        float v[V], w[V];
+
+        um_ldn<V>(v, a, i, n);
+        um_ldn<V>(w, b, i, n);
+#pragma unroll
+        for (int k = 0; k < V; k++)
+            v[k] += w[k];
+        um_stn<V>(y, i, n, v);
+    }
 }
 
 extern "C" int um_cuda_add(struct um_dev *dev, enum um_dtype dt, void *y, const void *a,
@@ -20,14 +30,27 @@ extern "C" int um_cuda_add(struct um_dev *dev, enum um_dtype dt, void *y, const 
 {
     if (n == 0)
         return UM_OK;
-    UM_CUDA_TYPED(dt, (RUN(add_all<T>, n)((T *)y, (const T *)a, (const T *)b, n)));
+    UM_CUDA_TYPED(dt,
+                  UM_CUDA_VEC(um_aligned(y, a, b), um_vec<T>::N,
+                              (RUN((add_all<V, T>), V, n)((T *)y, (const T *)a, (const T *)b, n))));
     return um_cuda_launched("add");
 }
 
-template <typename Y, typename X> static __global__ void cast_all(Y *y, const X *x, int64_t n)
+template <int V, typename Y, typename X>
+static __global__ void cast_all(Y *y, const X *x, int64_t n)
 {
-    EACH(i, n)
-    um_st(y, i, um_ld(x, i));
+    UM_EACH(V, i, n)
+    {
+        float v[V];
+
+        um_ldn<V>(v, x, i, n);
+        um_stn<V>(y, i, n, v);
+    }
+}
+
+template <typename Y, typename X> static void cast(struct um_dev *dev, Y *y, const X *x, int64_t n)
+{
+    UM_CUDA_VEC(um_aligned(y, x), (um_vec<Y, X>::N), (RUN((cast_all<V, Y, X>), V, n)(y, x, n)));
 }
 
 extern "C" int um_cuda_cast(struct um_dev *dev, void *y, enum um_dtype dty, const void *x,
@@ -35,23 +58,23 @@ extern "C" int um_cuda_cast(struct um_dev *dev, void *y, enum um_dtype dty, cons
 {
     if (n == 0)
         return UM_OK;
-    if (dtx == UM_F32)
-        UM_CUDA_TYPED(dty, (RUN((cast_all<T, float>), n)((T *)y, (const float *)x, n)));
-    else if (dtx == UM_BF16)
-        UM_CUDA_TYPED(dty,
-                      (RUN((cast_all<T, __nv_bfloat16>), n)((T *)y, (const __nv_bfloat16 *)x, n)));
-    else
-        return um_fail(UM_EDTYPE, "cuda: cast from %s", um_dtype_name(dtx));
+    UM_CUDA_TYPED(dty, typedef T Y; UM_CUDA_TYPED(dtx, (cast<Y, T>(dev, (Y *)y, (const T *)x, n))));
     return um_cuda_launched("cast");
 }
 
-template <typename T> static __global__ void drop_all(T *y, const T *x, int64_t n, struct um_drop d)
+template <int V, typename T>
+static __global__ void drop_all(T *y, const T *x, int64_t n, struct um_drop d)
 {
-    EACH(i, n)
+    UM_EACH(V, i, n)
     {
-        const float f = um_drop_factor(d, (uint64_t)i);
+        float v[V], f[V];
 
-        um_st(y, i, f > 0 ? um_ld(x, i) * f : 0);
+        um_ldn<V>(v, x, i, n);
+        um_drop_factors<V>(f, d, (uint64_t)i);
+#pragma unroll
+        for (int k = 0; k < V; k++)
+            v[k] = f[k] > 0 ? v[k] * f[k] : 0;
+        um_stn<V>(y, i, n, v);
     }
 }
 
@@ -60,36 +83,67 @@ extern "C" int um_cuda_dropout(struct um_dev *dev, enum um_dtype dt, void *y, co
 {
     if (n == 0)
         return UM_OK;
-    UM_CUDA_TYPED(dt, (RUN(drop_all<T>, n)((T *)y, (const T *)x, n, drop)));
+    UM_CUDA_TYPED(dt, UM_CUDA_VEC(um_aligned(y, x), um_vec<T>::N,
+                                  (RUN((drop_all<V, T>), V, n)((T *)y, (const T *)x, n, drop))));
     return um_cuda_launched("dropout");
 }
 
-template <typename T>
+/* a grid row a sample; what is dropped is not read */
+template <int V, typename T>
 static __global__ void drop_rows(T *y, const T *x, int64_t B, int64_t n, struct um_drop d)
 {
-    EACH(i, B * n)
-    {
-        const float f = um_drop_factor(d, (uint64_t)(i / n));
+    for (int64_t b = blockIdx.y; b < B; b += gridDim.y) {
+        const float f = um_drop_factor(d, (uint64_t)b);
 
-        um_st(y, i, f > 0 ? um_ld(x, i) * f : 0);
+        UM_EACH(V, i, n)
+        {
+            float v[V] = { 0 };
+
+            if (f > 0)
+                um_ldv<V>(v, x + b * n + i);
+#pragma unroll
+            for (int k = 0; k < V; k++)
+                v[k] *= f;
+            um_stv<V>(y + b * n + i, v);
+        }
     }
 }
 
 extern "C" int um_cuda_drop_path(struct um_dev *dev, enum um_dtype dt, void *y, const void *x,
                                  int64_t B, int64_t n, struct um_drop drop)
 {
+    const unsigned high = B > 65535 ? 65535 : (unsigned)B;
+
     if (B * n == 0)
         return UM_OK;
-    UM_CUDA_TYPED(dt, (RUN(drop_rows<T>, B * n)((T *)y, (const T *)x, B, n, drop)));
+    UM_CUDA_TYPED(dt, UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, n, y, x), um_vec<T>::N,
+                                  (drop_rows<V, T>
+                                   <<<dim3(um_cuda_grid(dev, n, V * THREADS * 4), high), THREADS, 0,
+                                      um_cuda_stream(dev)>>>((T *)y, (const T *)x, B, n, drop))));
     return um_cuda_launched("drop_path");
 }
 
+/* expf's error would be every element's */
+static __device__ float factor_of(const float *theta)
+{
+    return (float)exp((double)*theta);
+}
+
+template <int V>
 static __global__ void expscale_all(float *y, const float *x, const float *theta, int64_t n)
 {
-    const float f = (float)exp((double)*theta); /* expf's error would be every element's */
+    const float f = factor_of(theta);
 
-    EACH(i, n)
-    y[i] = x[i] * f;
+    UM_EACH(V, i, n)
+    {
+        float v[V];
+
+        um_ldn<V>(v, x, i, n);
+#pragma unroll
+        for (int k = 0; k < V; k++)
+            v[k] *= f;
+        um_stn<V>(y, i, n, v);
+    }
 }
 
 extern "C" int um_cuda_expscale_fwd(struct um_dev *dev, float *y, const float *x,
@@ -97,37 +151,79 @@ extern "C" int um_cuda_expscale_fwd(struct um_dev *dev, float *y, const float *x
 {
     if (n == 0)
         return UM_OK;
-    RUN(expscale_all, n)(y, x, theta, n);
+    UM_CUDA_VEC(um_aligned(y, x), um_vec<float>::N, (RUN(expscale_all<V>, V, n)(y, x, theta, n)));
     return um_cuda_launched("expscale_fwd");
 }
 
-enum { SUM = 1024 };
+enum { PART = 1 << 13 }; /* products a partial sum */
 
-/* one block: dtheta += e^theta sum dy x, thread t takes t, t + SUM, ..; then a tree */
-static __global__ void expscale_theta(float *dtheta, const float *dy, const float *x,
-                                      const float *theta, int64_t n)
+/* the sum over the block, for thread 0: a tree */
+static __device__ double block_sum(double a)
 {
-    __shared__ double s[SUM];
-    double            a = 0;
+    __shared__ double s[THREADS];
 
-    for (int64_t i = threadIdx.x; i < n; i += SUM)
-        a += (double)dy[i] * x[i];
     s[threadIdx.x] = a;
-    for (int o = SUM / 2; o > 0; o >>= 1) {
+    for (int o = THREADS / 2; o > 0; o >>= 1) {
         __syncthreads();
         if (threadIdx.x < o)
             s[threadIdx.x] += s[threadIdx.x + o];
     }
+    return s[0];
+}
+
+/* block p: dx of its PART elements, and the sum of their dy x */
+template <int V>
+static __global__ void expscale_parts(double *part, float *dx, const float *dy, const float *x,
+                                      const float *theta, int64_t n)
+{
+    const float   f   = factor_of(theta);
+    const int64_t end = n < ((int64_t)blockIdx.x + 1) * PART ? n : ((int64_t)blockIdx.x + 1) * PART;
+    double        a   = 0;
+
+    for (int64_t i = (int64_t)blockIdx.x * PART + threadIdx.x * V; i < end; i += THREADS * V) {
+        float v[V], w[V];
+
+        um_ldn<V>(v, dy, i, n);
+        um_ldn<V>(w, x, i, n);
+#pragma unroll
+        for (int k = 0; k < V; k++) {
+            a += (double)v[k] * w[k];
+            v[k] *= f;
+        }
+        um_stn<V>(dx, i, n, v);
+    }
+    a = block_sum(a);
     if (threadIdx.x == 0)
-        *dtheta += (float)(s[0] * exp((double)*theta));
+        part[blockIdx.x] = a;
+}
+
+/* one block: dtheta += e^theta times the parts' sum, thread t takes t, t + THREADS, .. */
+static __global__ void expscale_theta(float *dtheta, const double *part, const float *theta,
+                                      int64_t parts)
+{
+    double a = 0;
+
+    for (int64_t p = threadIdx.x; p < parts; p += THREADS)
+        a += part[p];
+    a = block_sum(a);
+    if (threadIdx.x == 0)
+        *dtheta += (float)(a * exp((double)*theta));
 }
 
 extern "C" int um_cuda_expscale_bwd(struct um_dev *dev, float *dx, float *dtheta, const float *dy,
                                     const float *x, const float *theta, int64_t n)
 {
+    const int64_t parts = (n + PART - 1) / PART;
+    double       *part;
+
     if (n == 0)
         return UM_OK;
-    expscale_theta<<<1, SUM, 0, um_cuda_stream(dev)>>>(dtheta, dy, x, theta, n);
-    RUN(expscale_all, n)(dx, dy, theta, n);
+    part = (double *)um_cuda_work(dev, (size_t)parts * sizeof *part);
+    if (!part)
+        return UM_ENOMEM;
+    UM_CUDA_VEC(um_aligned(dx, dy, x), um_vec<float>::N,
+                (expscale_parts<V><<<um_cuda_blocks(parts, 1), THREADS, 0, um_cuda_stream(dev)>>>(
+                    part, dx, dy, x, theta, n)));
+    expscale_theta<<<1, THREADS, 0, um_cuda_stream(dev)>>>(dtheta, part, theta, parts);
     return um_cuda_launched("expscale_bwd");
 }
