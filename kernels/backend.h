@@ -33,6 +33,7 @@ struct um_dev {
     const char              *kind;
     char                     name[96];
     void (*close)(struct um_dev *dev); /* a plug-in's own end, or NULL */
+    struct um_memory memory; /* of a host backend: total is the limit of UM_MEMORY, or 0 */
 };
 
 /* um_dev_scratch - at least n bytes, 64-byte aligned, of worker's own; valid until the worker's

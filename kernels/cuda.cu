@@ -89,6 +89,16 @@ int um_cuda_launched(const char *what)
     return um_cuda_check(cudaGetLastError(), what);
 }
 
+cudaStream_t um_cuda_stream(struct um_dev *dev)
+{
+    static thread_local int current = -1;
+    const struct um_cuda   *c       = um_cuda_of(dev);
+
+    if (current != c->ordinal && cudaSetDevice(c->ordinal) == cudaSuccess)
+        current = c->ordinal;
+    return c->stream;
+}
+
 static void *grown(struct um_dev *dev, size_t n, void **block, size_t *size)
 {
     struct um_cuda *c = um_cuda_of(dev);
@@ -97,7 +107,7 @@ static void *grown(struct um_dev *dev, size_t n, void **block, size_t *size)
         /* earlier work may still be using the old block */
         if (um_cuda_check(cudaStreamSynchronize(c->stream), "workspace") < 0)
             return NULL;
-        (void)cudaFree(*block);
+        um_cuda_free(dev, *block);
         *block = NULL;
         *size  = 0;
         if (um_cuda_alloc(dev, n + n / 4, block) < 0)
@@ -123,8 +133,11 @@ static void close_device(struct um_dev *dev)
 
     if (c->stream)
         (void)cudaStreamSynchronize(c->stream);
-    (void)cudaFree(c->work);
-    (void)cudaFree(c->room);
+    if (c->moves) {
+        um_cuda_free(dev, c->work);
+        um_cuda_free(dev, c->room);
+    }
+    um_cuda_moves_close(c);
     (void)cudaFree(c->flag);
     if (c->lt)
         (void)cublasLtDestroy(c->lt);
@@ -139,7 +152,9 @@ static int start(struct um_cuda *c, int ordinal)
 
     UM_TRY(um_cuda_check(cudaSetDevice(ordinal), "cannot use the GPU"));
     UM_TRY(um_cuda_check(cudaGetDeviceProperties(&prop, ordinal), "cannot ask the GPU"));
+    c->ordinal = ordinal;
     UM_TRY(um_cuda_check(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "stream"));
+    UM_TRY(um_cuda_moves_open(c));
     UM_TRY(um_cuda_check(cudaMalloc((void **)&c->flag, sizeof *c->flag), "no memory"));
     UM_TRY(um_cuda_check(cudaMemsetAsync(c->flag, 0, sizeof *c->flag, c->stream), "no memory"));
     if (cublasLtCreate(&c->lt) != CUBLAS_STATUS_SUCCESS)

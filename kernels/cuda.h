@@ -29,6 +29,8 @@ struct um_cuda {
     void            *room; /* that of an operation made of others, which use `work` */
     size_t           room_size;
     int             *flag; /* device: set by a kernel that met a bad index; sync() reports it */
+    int              ordinal;
+    struct um_cuda_moves *moves; /* copies and what is allocated: kernels/memory */
 };
 
 static inline struct um_cuda *um_cuda_of(struct um_dev *dev)
@@ -44,10 +46,13 @@ void *um_cuda_room(struct um_dev *dev, size_t n);
 int um_cuda_launched(const char *what);
 int um_cuda_check(cudaError_t e, const char *what);
 
-static inline cudaStream_t um_cuda_stream(struct um_dev *dev)
-{
-    return um_cuda_of(dev)->stream;
-}
+/* the device's stream, which every launch asks for: the calling thread then works on its GPU,
+ * whichever thread opened it */
+cudaStream_t um_cuda_stream(struct um_dev *dev);
+
+/* with the device, after its stream; closing takes a device that was not opened to the end */
+int  um_cuda_moves_open(struct um_cuda *c);
+void um_cuda_moves_close(struct um_cuda *c);
 
 /* blocks of `per` covering n, at most what a grid takes in x; kernels stride over the rest */
 static inline unsigned um_cuda_blocks(int64_t n, int64_t per)

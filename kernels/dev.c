@@ -164,6 +164,14 @@ int um_dev_scratch(struct um_dev *dev, int worker, size_t n, void **p)
     return UM_OK;
 }
 
+/* UM_MEMORY: bytes of memory beyond which a host backend says that there is none, as a card does */
+static size_t memory_limit(void)
+{
+    const char *text = getenv("UM_MEMORY");
+
+    return text ? (size_t)strtoull(text, NULL, 10) : 0;
+}
+
 static int open_host(struct um_dev **dev, const struct um_kernels *k, const char *isa,
                      struct um_pool *pool)
 {
@@ -171,11 +179,12 @@ static int open_host(struct um_dev **dev, const struct um_kernels *k, const char
 
     if (!d)
         return um_fail(UM_ENOMEM, "out of memory");
-    d->kernels = k;
-    d->pool    = pool;
-    d->workers = um_pool_size(pool);
-    d->kind    = k->name;
-    d->scratch = calloc((size_t)d->workers + 1, sizeof *d->scratch);
+    d->kernels      = k;
+    d->pool         = pool;
+    d->memory.total = memory_limit();
+    d->workers      = um_pool_size(pool);
+    d->kind         = k->name;
+    d->scratch      = calloc((size_t)d->workers + 1, sizeof *d->scratch);
     if (!d->scratch) {
         free(d);
         return um_fail(UM_ENOMEM, "out of memory");

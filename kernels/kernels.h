@@ -143,6 +143,13 @@ struct um_dice {
     float          top, bottom, scale;
 };
 
+/* bytes of a device's memory */
+struct um_memory {
+    size_t now, peak;   /* allocated, and at most so far */
+    size_t free, total; /* of the device, whoever uses it; 0: nobody knows */
+    size_t wanted;      /* by the last alloc that failed for want of it; 0: none did */
+};
+
 /* floats from .. from+n-1 of the parameters' block, and what the optimiser does to them */
 struct um_span {
     int64_t from, n;
@@ -152,13 +159,15 @@ struct um_span {
 /* AdamW over spans of blocks w, m, u, g of one layout, step t >= 1:
  *   g <- gscale g;  m <- b1 m + (1-b1) g;  u <- b2 u + (1-b2) g^2
  *   w <- w (1 - lr wd) - lr (m / (1 - b1^t)) / (sqrt(u / (1 - b2^t)) + eps)
- * What lies between the spans is left alone. */
+ * What lies between the spans is left alone, and so is a span whose factor is NaN: what tells that
+ * a step must not count need not come to the host first. */
 struct um_adam {
     float                *w, *m, *u;
     const float          *g;
     const struct um_span *span; /* host [spans]: rising, none into another */
     int64_t               spans, t;
     float                 lr, b1, b2, eps;
+    const float          *factor; /* device [spans]: times gscale; NULL: 1 */
 };
 
 /* Convolution of n samples with weights w [cout,cin,k0,k1,k2] float, which are rounded to dt:
@@ -195,8 +204,17 @@ struct um_kernels {
     /* ---- memory: kernels/memory ---- */
     int (*alloc)(struct um_dev *dev, size_t n, void **p); /* 64-byte aligned, uninitialised */
     void (*free)(struct um_dev *dev, void *p);
+    int (*memory)(struct um_dev *dev, struct um_memory *m);
     int (*upload)(struct um_dev *dev, void *dst, const void *host, size_t n);
     int (*download)(struct um_dev *dev, void *host, const void *src, size_t n);
+    /* the same, but host has it after the next sync or download only: many small ones wait once */
+    int (*fetch)(struct um_dev *dev, void *host, const void *src, size_t n);
+    /* as upload, beside what computes: dst is in no work that was issued since the last sync, and
+     * host stays as it is until the next; what is issued later finds it there. pin: host memory
+     * that much is staged from is copied faster; a failure does no harm */
+    int (*stage)(struct um_dev *dev, void *dst, const void *host, size_t n);
+    int (*pin)(struct um_dev *dev, void *host, size_t n);
+    void (*unpin)(struct um_dev *dev, void *host);
     int (*zero)(struct um_dev *dev, void *p, size_t n);
     int (*sync)(struct um_dev *dev); /* all work issued so far is done; reports late errors */
 
@@ -418,14 +436,19 @@ struct um_kernels {
      * gradients in one call */
     int (*sumsq)(struct um_dev *dev, double *sum, const float *x, const struct um_span *span,
                  int64_t spans);
+    /* factor[i] = most / |g| where |g|, the length of span i by sumsq's sum, or with `all` that of
+     * all spans, is longer than most > 0, else 1. If a sum or *also (NULL: none) is not finite, all
+     * are NaN: adamw then leaves everything as it is */
+    int (*clip)(struct um_dev *dev, float *factor, const double *sum, const double *also,
+                int64_t spans, bool all, double most);
     int (*adamw)(struct um_dev *dev, const struct um_adam *a);
 };
 
 /* um_dev_open - a device by name: "cpu", "ref" (the definitions, slow), "cuda", "cuda:N", "auto"
  * (cuda if there is one, else cpu). pool: threads for cpu, owned by the caller, may be NULL.
  * UM_EUNSUPPORTED: says why there is no such device here. The environment variable UM_ISA pins the
- * instruction set of cpu (sse2, avx2, avx512,
- * avx512bf16). */
+ * instruction set of cpu (sse2, avx2, avx512, avx512bf16). UM_MEMORY, bytes, makes cpu and ref say
+ * at that many that there are no more, as a card does: for tests. */
 UM_API UM_RESULT_USED int um_dev_open(struct um_dev **dev, const char *name, struct um_pool *pool);
 UM_API void               um_dev_close(struct um_dev *dev); /* takes NULL */
 

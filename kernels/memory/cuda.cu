@@ -1,60 +1,297 @@
-/* cuda.cu - device memory and copies */
-/* SPDX-License-Identifier: Apache-2.0 */
+/* cuda.cu - device memory and copies
+ *
+ * The host waits in sync and download, nowhere else. What goes up is copied to pinned memory first,
+ * pieces used in turn, so that neither the caller's memory nor the device's queue is waited for;
+ * small things that come down land in pinned memory, and a sync hands them out. Large ones that are
+ * given early (stage) go up on a stream of their own, beside what computes.
+ * SPDX-License-Identifier: Apache-2.0
+ */
 #include "kernels/cuda.h"
 
-extern "C" int um_cuda_sync(struct um_dev *dev);
+#include <stdlib.h>
+#include <string.h>
+
+extern "C" {
+#include "kernels/memory/memory.h"
+UM_MEMORY_OPS(UM_DECLARE, cuda)
+}
+
+enum { PIECES = 8, LANDINGS = 64 };
+static const size_t PIECE = (size_t)8 << 20, LANDING = (size_t)1 << 20, ALIGN = 256;
+
+struct piece {
+    char       *data;
+    cudaEvent_t done; /* its last copy is */
+    bool        busy; /* since the last sync it was left with copies in flight */
+};
+
+/* bytes that come down: from pinned memory to where they were asked for */
+struct landing {
+    void  *host;
+    size_t from, n;
+};
+
+struct block {
+    void  *p;
+    size_t n;
+};
+
+struct um_cuda_moves {
+    struct piece   piece[PIECES];
+    int            at;   /* the piece in use */
+    size_t         used; /* bytes of it */
+    cudaStream_t   beside;
+    cudaEvent_t    staged; /* the last copy of it is done */
+    char          *land;   /* LANDING bytes, and behind them the flag's place */
+    size_t         landed;
+    struct landing landing[LANDINGS];
+    int            landings;
+    struct block  *block; /* all that is allocated */
+    int            blocks, room;
+    size_t         now, peak, wanted;
+};
+
+/* ---- opening and closing ---- */
+
+int um_cuda_moves_open(struct um_cuda *c)
+{
+    struct um_cuda_moves *m = (struct um_cuda_moves *)calloc(1, sizeof *m);
+
+    if (!m)
+        return um_fail(UM_ENOMEM, "out of memory");
+    c->moves = m;
+    UM_TRY(um_cuda_check(cudaStreamCreateWithFlags(&m->beside, cudaStreamNonBlocking), "stream"));
+    UM_TRY(um_cuda_check(cudaEventCreateWithFlags(&m->staged, cudaEventDisableTiming), "event"));
+    return um_cuda_check(
+        cudaHostAlloc((void **)&m->land, LANDING + sizeof(int), cudaHostAllocDefault),
+        "pinned memory");
+}
+
+void um_cuda_moves_close(struct um_cuda *c)
+{
+    struct um_cuda_moves *m = c->moves;
+
+    if (!m)
+        return;
+    if (m->beside) {
+        (void)cudaStreamSynchronize(m->beside);
+        (void)cudaStreamDestroy(m->beside);
+    }
+    if (m->staged)
+        (void)cudaEventDestroy(m->staged);
+    for (int i = 0; i < PIECES; i++) {
+        if (m->piece[i].done)
+            (void)cudaEventDestroy(m->piece[i].done);
+        if (m->piece[i].data)
+            (void)cudaFreeHost(m->piece[i].data);
+    }
+    if (m->land)
+        (void)cudaFreeHost(m->land);
+    free(m->block);
+    free(m);
+    c->moves = NULL;
+}
+
+/* ---- memory ---- */
+
+static int note(struct um_cuda_moves *m, void *p, size_t n)
+{
+    if (m->blocks == m->room) {
+        struct block *more =
+            (struct block *)realloc(m->block, (size_t)(m->room + 256) * sizeof *more);
+
+        if (!more)
+            return um_fail(UM_ENOMEM, "out of memory");
+        m->block = more;
+        m->room += 256;
+    }
+    m->block[m->blocks].p   = p;
+    m->block[m->blocks++].n = n;
+    m->now += n;
+    m->peak = m->now > m->peak ? m->now : m->peak;
+    return UM_OK;
+}
 
 extern "C" int um_cuda_alloc(struct um_dev *dev, size_t n, void **p)
 {
-    size_t free_bytes = 0, total = 0;
+    struct um_cuda_moves *m          = um_cuda_of(dev)->moves;
+    size_t                free_bytes = 0, total = 0;
 
-    (void)dev;
+    *p = NULL;
+    (void)um_cuda_stream(dev);
     const cudaError_t e = cudaMalloc(p, n ? n : 1);
 
+    if (e == cudaSuccess) {
+        const int st = note(m, *p, n);
+
+        if (st < 0) {
+            (void)cudaFree(*p);
+            *p = NULL;
+        }
+        return st;
+    }
+    *p = NULL;
     if (e != cudaErrorMemoryAllocation)
         return um_cuda_check(e, "alloc");
-    *p = NULL;
-    (void)cudaGetLastError();
+    (void)cudaGetLastError(); /* it does not stay */
     (void)cudaMemGetInfo(&free_bytes, &total);
-    return um_fail(UM_ENOMEM, "cuda: %zu bytes wanted, %zu free of %zu: try a smaller batch", n,
-                   free_bytes, total);
+    m->wanted = n;
+    return um_fail(UM_ENOMEM, "%s: %zu bytes wanted, %zu free of %zu", dev->name, n, free_bytes,
+                   total);
 }
 
 extern "C" void um_cuda_free(struct um_dev *dev, void *p)
 {
-    (void)dev;
+    struct um_cuda_moves *m = um_cuda_of(dev)->moves;
+
+    (void)um_cuda_stream(dev);
+    for (int i = m->blocks - 1; p && i >= 0; i--)
+        if (m->block[i].p == p) {
+            m->now -= m->block[i].n;
+            m->block[i] = m->block[--m->blocks];
+            break;
+        }
     (void)cudaFree(p);
 }
 
-extern "C" int um_cuda_upload(struct um_dev *dev, void *dst, const void *host, size_t n)
+extern "C" int um_cuda_memory(struct um_dev *dev, struct um_memory *out)
 {
-    /* pageable memory: the call returns once the source may be reused */
-    return um_cuda_check(cudaMemcpyAsync(dst, host, n, cudaMemcpyHostToDevice, um_cuda_stream(dev)),
-                         "upload");
-}
+    const struct um_cuda_moves *m = um_cuda_of(dev)->moves;
 
-extern "C" int um_cuda_download(struct um_dev *dev, void *host, const void *src, size_t n)
-{
-    UM_TRY(um_cuda_check(cudaMemcpyAsync(host, src, n, cudaMemcpyDeviceToHost, um_cuda_stream(dev)),
-                         "download"));
-    return um_cuda_sync(dev);
+    (void)um_cuda_stream(dev);
+    out->now    = m->now;
+    out->peak   = m->peak;
+    out->wanted = m->wanted;
+    return um_cuda_check(cudaMemGetInfo(&out->free, &out->total), "memory");
 }
 
 extern "C" int um_cuda_zero(struct um_dev *dev, void *p, size_t n)
 {
-    return um_cuda_check(cudaMemsetAsync(p, 0, n, um_cuda_stream(dev)), "zero");
+    return n ? um_cuda_check(cudaMemsetAsync(p, 0, n, um_cuda_stream(dev)), "zero") : UM_OK;
+}
+
+/* ---- up ---- */
+
+/* the next piece, empty; waits for the copies from it, PIECES - 1 pieces ago */
+static int next_piece(struct um_cuda_moves *m, cudaStream_t stream)
+{
+    struct piece *p = &m->piece[m->at];
+
+    if (p->data && m->used > 0) {
+        UM_TRY(um_cuda_check(cudaEventRecord(p->done, stream), "upload"));
+        p->busy = true;
+        m->at   = (m->at + 1) % PIECES;
+        p       = &m->piece[m->at];
+    }
+    m->used = 0;
+    if (!p->done)
+        UM_TRY(um_cuda_check(cudaEventCreateWithFlags(&p->done, cudaEventDisableTiming), "event"));
+    if (!p->data)
+        UM_TRY(um_cuda_check(cudaHostAlloc((void **)&p->data, PIECE, cudaHostAllocDefault),
+                             "pinned memory"));
+    if (p->busy)
+        UM_TRY(um_cuda_check(cudaEventSynchronize(p->done), "upload"));
+    p->busy = false;
+    return UM_OK;
+}
+
+extern "C" int um_cuda_upload(struct um_dev *dev, void *dst, const void *host, size_t n)
+{
+    struct um_cuda_moves *m      = um_cuda_of(dev)->moves;
+    cudaStream_t          stream = um_cuda_stream(dev);
+
+    for (size_t i = 0, part; i < n; i += part) {
+        if (!m->piece[m->at].data || m->used == PIECE)
+            UM_TRY(next_piece(m, stream));
+        part     = n - i < PIECE - m->used ? n - i : PIECE - m->used;
+        char *at = m->piece[m->at].data + m->used;
+        memcpy(at, (const char *)host + i, part);
+        UM_TRY(um_cuda_check(
+            cudaMemcpyAsync((char *)dst + i, at, part, cudaMemcpyHostToDevice, stream), "upload"));
+        m->used += (part + ALIGN - 1) / ALIGN * ALIGN;
+    }
+    return UM_OK;
+}
+
+extern "C" int um_cuda_stage(struct um_dev *dev, void *dst, const void *host, size_t n)
+{
+    struct um_cuda_moves *m      = um_cuda_of(dev)->moves;
+    cudaStream_t          stream = um_cuda_stream(dev);
+
+    if (n == 0)
+        return UM_OK;
+    UM_TRY(
+        um_cuda_check(cudaMemcpyAsync(dst, host, n, cudaMemcpyHostToDevice, m->beside), "stage"));
+    UM_TRY(um_cuda_check(cudaEventRecord(m->staged, m->beside), "stage"));
+    return um_cuda_check(cudaStreamWaitEvent(stream, m->staged, 0), "stage");
+}
+
+extern "C" int um_cuda_pin(struct um_dev *dev, void *host, size_t n)
+{
+    (void)um_cuda_stream(dev);
+    const cudaError_t e = cudaHostRegister(host, n, cudaHostRegisterDefault);
+
+    if (e != cudaSuccess)
+        (void)cudaGetLastError(); /* copies from it are slower, no more */
+    return um_cuda_check(e, "pin");
+}
+
+extern "C" void um_cuda_unpin(struct um_dev *dev, void *host)
+{
+    (void)um_cuda_stream(dev);
+    (void)cudaHostUnregister(host);
+}
+
+/* ---- down ---- */
+
+extern "C" int um_cuda_fetch(struct um_dev *dev, void *host, const void *src, size_t n)
+{
+    struct um_cuda_moves *m = um_cuda_of(dev)->moves;
+
+    if (n == 0)
+        return UM_OK;
+    if (n > LANDING) /* into pageable memory: the call itself waits */
+        return um_cuda_check(
+            cudaMemcpyAsync(host, src, n, cudaMemcpyDeviceToHost, um_cuda_stream(dev)), "fetch");
+    if (m->landings == LANDINGS || n > LANDING - m->landed)
+        UM_TRY(um_cuda_sync(dev));
+    UM_TRY(um_cuda_check(
+        cudaMemcpyAsync(m->land + m->landed, src, n, cudaMemcpyDeviceToHost, um_cuda_stream(dev)),
+        "fetch"));
+    m->landing[m->landings].host = host;
+    m->landing[m->landings].from = m->landed;
+    m->landing[m->landings++].n  = n;
+    m->landed += (n + ALIGN - 1) / ALIGN * ALIGN;
+    return UM_OK;
+}
+
+extern "C" int um_cuda_download(struct um_dev *dev, void *host, const void *src, size_t n)
+{
+    UM_TRY(um_cuda_fetch(dev, host, src, n));
+    return um_cuda_sync(dev);
 }
 
 extern "C" int um_cuda_sync(struct um_dev *dev)
 {
-    struct um_cuda *c    = um_cuda_of(dev);
-    int             flag = 0;
+    struct um_cuda       *c    = um_cuda_of(dev);
+    struct um_cuda_moves *m    = c->moves;
+    int                  *flag = (int *)(m->land + LANDING);
+    const int             n    = m->landings;
 
+    m->landings = 0;
+    m->landed   = 0;
     UM_TRY(um_cuda_check(
-        cudaMemcpyAsync(&flag, c->flag, sizeof flag, cudaMemcpyDeviceToHost, c->stream), "sync"));
+        cudaMemcpyAsync(flag, c->flag, sizeof *flag, cudaMemcpyDeviceToHost, um_cuda_stream(dev)),
+        "sync"));
     UM_TRY(um_cuda_check(cudaStreamSynchronize(c->stream), "sync"));
-    if (flag) {
-        UM_TRY(um_cuda_check(cudaMemsetAsync(c->flag, 0, sizeof flag, c->stream), "sync"));
+    for (int i = 0; i < n; i++)
+        memcpy(m->landing[i].host, m->land + m->landing[i].from, m->landing[i].n);
+    for (int i = 0; i < PIECES; i++) /* all of it has been copied */
+        m->piece[i].busy = false;
+    m->at   = 0;
+    m->used = 0;
+    if (*flag) {
+        UM_TRY(um_cuda_check(cudaMemsetAsync(c->flag, 0, sizeof *flag, c->stream), "sync"));
         return um_fail(UM_ERANGE, "cuda: an id or target lies outside its table");
     }
     return UM_OK;

@@ -9,7 +9,12 @@
 
 #include "kernels/backend.h"
 
-#define UM_MEMORY_OPS(X, b) X(b, alloc) X(b, free) X(b, upload) X(b, download) X(b, zero) X(b, sync)
+#define UM_MEMORY_OPS(X, b)                                                                        \
+    X(b, alloc)                                                                                    \
+    X(b, free)                                                                                     \
+    X(b, memory)                                                                                   \
+    X(b, upload)                                                                                   \
+    X(b, download) X(b, fetch) X(b, stage) X(b, pin) X(b, unpin) X(b, zero) X(b, sync)
 
 UM_MEMORY_OPS(UM_DECLARE, ref)
 

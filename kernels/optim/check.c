@@ -18,6 +18,13 @@ int um_check_spans(const char *op, const struct um_span *span, int64_t spans)
     return UM_OK;
 }
 
+int um_check_clip(int64_t spans, double most)
+{
+    if (spans < 0 || !(most > 0))
+        return um_fail(UM_ERANGE, "clip: %lld spans of at most %g", (long long)spans, most);
+    return UM_OK;
+}
+
 int um_check_adam(const struct um_adam *a)
 {
     UM_TRY(um_check_spans("adamw", a->span, a->spans));

@@ -101,6 +101,13 @@ int UM_CPU(sumsq)(struct um_dev *dev, double *sum, const float *x, const struct 
     return UM_OK;
 }
 
+/* a few hundred values: as the definition has it */
+int UM_CPU(clip)(struct um_dev *dev, float *factor, const double *sum, const double *also,
+                 int64_t spans, bool all, double most)
+{
+    return um_ref_clip(dev, factor, sum, also, spans, all, most);
+}
+
 struct step {
     struct pieces         pieces;
     const struct um_adam *a;
@@ -114,11 +121,15 @@ static int step(void *arg, int64_t task, int worker)
     int64_t               from, n;
     const struct um_span *s  = piece(&j->pieces, task, &from, &n);
     const float           b1 = a->b1, b2 = a->b2, eps = a->eps, rate = j->rate, root = j->root;
-    const float           gscale = s->gscale, shrink = (float)(1 - (double)a->lr * (double)s->wd);
+    const float           factor = a->factor ? a->factor[s - a->span] : 1;
+    const float           gscale = s->gscale * factor;
+    const float           shrink = (float)(1 - (double)a->lr * (double)s->wd);
     float *restrict w = a->w + from, *restrict m = a->m + from, *restrict u = a->u + from;
     const float *restrict g = a->g + from;
 
     (void)worker;
+    if (isnan(gscale))
+        return UM_OK;
     for (int64_t i = 0; i < n; i++) {
         const float gi = g[i] * gscale;
 

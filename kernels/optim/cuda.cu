@@ -8,7 +8,9 @@
 #include <stdlib.h>
 
 extern "C" {
+#include "kernels/memory/memory.h"
 #include "kernels/optim/optim.h"
+UM_MEMORY_OPS(UM_DECLARE, cuda)
 }
 
 enum { SUM = 1024, BLOCK = 1 << 16 }; /* values a partial sum */
@@ -40,10 +42,7 @@ static struct span *upload(struct um_dev *dev, const struct um_span *s, int64_t 
         (void)um_fail(UM_ENOMEM, "out of memory");
     else
         to = (struct span *)um_cuda_work(dev, size + (size_t)*parts * more);
-    /* from pageable memory: what it holds has been read when this returns */
-    if (to &&
-        um_cuda_check(cudaMemcpyAsync(to, host, size, cudaMemcpyHostToDevice, um_cuda_stream(dev)),
-                      "the optimiser's spans") < 0)
+    if (to && um_cuda_upload(dev, to, host, size) < 0)
         to = NULL;
     free(host);
     return to;
@@ -126,15 +125,61 @@ extern "C" int um_cuda_sumsq(struct um_dev *dev, double *sum, const float *x,
     return um_cuda_launched("sumsq");
 }
 
+/* One block. The sum of all is added in the order of the spans, as the definition adds it, so that
+ * the host finds the same length: from shared memory, a few cycles each. */
+static __global__ void clip_all(float *factor, const double *sum, const double *also, int64_t spans,
+                                bool all, double most)
+{
+    __shared__ double part[SUM];
+    __shared__ double whole;
+    __shared__ int    bad;
+
+    if (threadIdx.x == 0) {
+        whole = 0;
+        bad   = also && !isfinite(*also);
+    }
+    for (int64_t from = 0; from < spans; from += SUM) {
+        const int64_t i = from + threadIdx.x;
+
+        __syncthreads();
+        part[threadIdx.x] = i < spans ? sum[i] : 0;
+        __syncthreads();
+        if (threadIdx.x == 0)
+            for (int64_t k = 0; k < SUM && from + k < spans; k++) {
+                whole += part[k];
+                bad = bad || !isfinite(part[k]);
+            }
+    }
+    __syncthreads();
+    for (int64_t i = threadIdx.x; i < spans; i += SUM) {
+        const double length = sqrt(all ? whole : sum[i]);
+
+        factor[i] = bad ? nanf("") : length > most ? (float)(most / length) : 1;
+    }
+}
+
+extern "C" int um_cuda_clip(struct um_dev *dev, float *factor, const double *sum,
+                            const double *also, int64_t spans, bool all, double most)
+{
+    UM_TRY(um_check_clip(spans, most));
+    if (spans == 0)
+        return UM_OK;
+    clip_all<<<1, SUM, 0, um_cuda_stream(dev)>>>(factor, sum, also, spans, all, most);
+    return um_cuda_launched("clip");
+}
+
 /* block k: part k of the spans */
 static __global__ void adam_all(struct um_adam p, const struct span *spans, float c1, float c2)
 {
     const struct span *s     = span_of(spans, p.spans, blockIdx.x);
     const int64_t      begin = (blockIdx.x - s->first) * BLOCK;
     const int64_t      end   = begin + BLOCK < s->n ? begin + BLOCK : s->n;
+    const float        scale = p.factor ? s->gscale * p.factor[s - spans] : s->gscale;
 
+    if (isnan(scale)) /* the whole block's */
+        return;
     for (int64_t i = s->from + begin + threadIdx.x; i < s->from + end; i += blockDim.x) {
-        const float gi = p.g[i] * s->gscale;
+        const float gi = p.g[i] * scale;
         const float mi = p.b1 * p.m[i] + (1 - p.b1) * gi;
         const float ui = p.b2 * p.u[i] + (1 - p.b2) * gi * gi;
         p.m[i]         = mi;

@@ -9,7 +9,7 @@
 
 #include "kernels/backend.h"
 
-#define UM_OPTIM_OPS(X, b) X(b, sumsq) X(b, adamw)
+#define UM_OPTIM_OPS(X, b) X(b, sumsq) X(b, clip) X(b, adamw)
 
 UM_OPTIM_OPS(UM_DECLARE, ref)
 
@@ -17,5 +17,7 @@ UM_OPTIM_OPS(UM_DECLARE, ref)
  */
 UM_API UM_RESULT_USED int um_check_spans(const char *op, const struct um_span *span, int64_t spans);
 UM_API UM_RESULT_USED int um_check_adam(const struct um_adam *a);
+/* UM_ERANGE unless spans >= 0 and most > 0 */
+UM_API UM_RESULT_USED int um_check_clip(int64_t spans, double most);
 
 #endif

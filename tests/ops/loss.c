@@ -248,6 +248,20 @@ static int sumsq(const struct ot_case *c)
     return c->k->sumsq(c->dev, c->a[1], c->a[0], s, 3);
 }
 
+static int squares(const struct ot_case *c)
+{
+    for (int a = 0; a < 3; a += 2)
+        for (int64_t i = 0; i < (a ? 1 : c->dim[0]); i++)
+            ((double *)c->a[a])[i] *= ((double *)c->a[a])[i];
+    return UM_OK;
+}
+
+static int clip(const struct ot_case *c)
+{
+    return c->k->clip(c->dev, c->a[1], c->a[0], c->nr % 3 ? c->a[2] : NULL, c->dim[0], c->nr % 2,
+                      c->nr % 2 ? 20 : 1.0);
+}
+
 static int adamw(const struct ot_case *c)
 {
     struct um_span s[3];
@@ -264,6 +278,25 @@ static int adamw(const struct ot_case *c)
                                                   .b1    = 0.9f,
                                                   .b2    = 0.95f,
                                                   .eps   = 1e-8f });
+}
+
+static int adamw_factors(const struct ot_case *c)
+{
+    struct um_span s[3];
+
+    spans(c, s);
+    return c->k->adamw(c->dev, &(struct um_adam){ .w      = c->a[0],
+                                                  .m      = c->a[1],
+                                                  .u      = c->a[2],
+                                                  .g      = c->a[3],
+                                                  .span   = s,
+                                                  .spans  = 3,
+                                                  .t      = 1 + c->nr,
+                                                  .lr     = 1e-3f,
+                                                  .b1     = 0.9f,
+                                                  .b2     = 0.95f,
+                                                  .factor = c->a[4],
+                                                  .eps    = 1e-8f });
 }
 
 /* step_tol: a logit moves the float loss by little more than its rounding */
@@ -382,5 +415,21 @@ const struct ot_row ot_loss[] = {
       .float_only = true,
       .array      = { ACC(OT_FLOAT, "n"), ACC(OT_FLOAT, "n"), ACC(OT_POSITIVE, "n"),
                       IN(OT_FLOAT, "n") } },
+    { .name = "adamw: factors on the device",
+      .run  = adamw_factors,
+      SPANS,
+      .tol        = 2e-7,
+      .float_only = true,
+      .array = { ACC(OT_FLOAT, "n"), ACC(OT_FLOAT, "n"), ACC(OT_POSITIVE, "n"), IN(OT_FLOAT, "n"),
+                 IN(OT_POSITIVE, "3") } },
+    { .name       = "clip: factors of gradients",
+      .run        = clip,
+      .prepare    = squares,
+      .letters    = "n",
+      .shape      = { { 1 }, { 7 }, { 1024 }, { 2500 } },
+      .limit      = { 3000 },
+      .tol        = 1e-7,
+      .float_only = true,
+      .array      = { IN(OT_DOUBLE, "n"), OUT(OT_FLOAT, "n"), IN(OT_DOUBLE, "1") } },
     { .name = NULL }
 };

@@ -186,13 +186,60 @@ static void impossible_calls_are_refused(void **state)
     }
 }
 
+/* one sum that is not finite, or *also, and no span is touched */
+static void an_update_that_must_not_count_changes_nothing(void **state)
+{
+    static const char *const names[] = { "ref", "cpu" };
+    const struct um_span     s[2]    = { { 0, 3, 1, 0.1f }, { 4, 4, 1, 0 } };
+    struct um_dev           *dev;
+
+    (void)state;
+    for (int i = 0; i < 2 * 3; i++) {
+        float        w[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, m[8] = { 1 }, u[8] = { 2 }, g[8], f[2];
+        const float  w0[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, m0[8] = { 1 }, u0[8] = { 2 };
+        const double bad[]  = { (double)INFINITY, (double)NAN, 1 };
+        double       sum[2] = { 0 };
+
+        assert_int_equal(um_dev_open(&dev, names[i / 3], NULL), UM_OK);
+        const struct um_kernels *k = um_dev_kernels(dev);
+        for (int j = 0; j < 8; j++)
+            g[j] = i % 3 == 2 && j == 5 ? NAN : 1;
+        const struct um_adam a = { .w      = w,
+                                   .m      = m,
+                                   .u      = u,
+                                   .g      = g,
+                                   .span   = s,
+                                   .spans  = 2,
+                                   .t      = 1,
+                                   .lr     = 1,
+                                   .b1     = 0.9f,
+                                   .b2     = 0.99f,
+                                   .eps    = 1e-8f,
+                                   .factor = f };
+        assert_int_equal(k->sumsq(dev, sum, g, s, 2), UM_OK);
+        assert_int_equal(k->clip(dev, f, sum, &bad[i % 3], 2, false, 1), UM_OK);
+        assert_true(isnan(f[0]) && isnan(f[1]));
+        assert_int_equal(k->adamw(dev, &a), UM_OK);
+        assert_memory_equal(w, w0, sizeof w);
+        assert_memory_equal(m, m0, sizeof m);
+        assert_memory_equal(u, u0, sizeof u);
+        sum[0] = sum[1] = 4;
+        assert_int_equal(k->clip(dev, f, sum, NULL, 2, true, 1), UM_OK);
+        assert_true(f[0] == (float)(1 / sqrt(8)) && f[1] == f[0]);
+        assert_int_equal(k->clip(dev, f, sum, &bad[2], 2, false, 2), UM_OK);
+        assert_true(f[0] == 1 && f[1] == 1);
+        assert_int_equal(k->clip(dev, f, sum, NULL, 2, false, 0), UM_ERANGE);
+        um_dev_close(dev);
+    }
+}
+
 static void impossible_losses_and_updates_are_refused(void **state)
 {
     static const char *const names[] = { "ref", "cpu" };
     float                    x[64]   = { 0 }, y[64];
     const int32_t class[4]           = { 0, 1, -1, 2 };
     const struct um_span into[2]     = { { 0, 4, 1, 0 }, { 3, 2, 1, 0 } };
-    const struct um_adam early       = { y, y, y, x, into, 1, 0, 1, 0, 0, 0 };
+    const struct um_adam early       = { y, y, y, x, into, 1, 0, 1, 0, 0, 0, NULL };
     const struct um_dice wrong       = { .B = 1, .C = 2, .S = 4, .x = x, .target = class };
     const struct um_dice none_of     = { .B = 1, .C = 2, .S = 4, .x = x };
     double               sum[6];
@@ -322,7 +369,7 @@ static void spans_at_once_or_one_by_one(void **state)
     for (int at = 0; at < 2; at++)
         for (int i = 0; i < (at ? 3 : 1); i++) {
             const struct um_adam a = { w[at], m[at], u[at], g,     s + i, at ? 1 : 3,
-                                       4,     1e-3f, 0.9f,  0.99f, 1e-8f };
+                                       4,     1e-3f, 0.9f,  0.99f, 1e-8f, NULL };
 
             assert_int_equal(k->adamw(dev, &a), UM_OK);
             assert_int_equal(k->sumsq(dev, sum[at] + i, g, s + i, a.spans), UM_OK);
@@ -394,6 +441,7 @@ int main(void)
         cmocka_unit_test(unknown_instruction_sets_are_refused),
         cmocka_unit_test(every_entry_is_filled),
         cmocka_unit_test(impossible_calls_are_refused),
+        cmocka_unit_test(an_update_that_must_not_count_changes_nothing),
         cmocka_unit_test(impossible_losses_and_updates_are_refused),
         cmocka_unit_test(nan_goes_through),
         cmocka_unit_test(dropout_drops_its_share),
