@@ -23,6 +23,7 @@
 #define UM_KERNELS_VEC_CUDA_H
 
 #include <string.h>
+#include <type_traits>
 
 #include "kernels/cuda.h"
 
@@ -54,6 +55,20 @@ template <typename... P> static inline bool um_vec_rows(int V, int64_t c, P... p
             call;                                                                                  \
         }                                                                                          \
     } while (0)
+
+/* host: f(K) with the least K, an integral constant, for which the lanes of a warp hold a row of c
+ * by K vectors of V each (um_ldrow); false where these were more than MOST values a lane */
+template <int V, int MOST, int K = 1, typename F> static bool um_held(int64_t c, F f)
+{
+    if constexpr (K * V > MOST) {
+        return false;
+    } else if (c <= 32 * V * K) {
+        f(std::integral_constant<int, K>());
+        return true;
+    } else {
+        return um_held<V, MOST, K + (K < 4 ? 1 : K < 8 ? 2 : 4)>(c, f);
+    }
+}
 
 /* blocks of `per` elements covering n, at most four times what the device holds of 256 threads:
  * kernels stride over the rest */
@@ -178,6 +193,37 @@ static __device__ inline void um_stn(T *p, int64_t i, int64_t n, const float *v)
     for (int k = 0; k < V; k++)
         if (i + k < n)
             um_st(p, i + k, v[k]);
+}
+
+/* a row of c held by a team of `team` threads, of which this is `lane`: v[k][e] is its element
+ * (k * team + lane) * V + e, and past c, a multiple of V, `rest` */
+template <int V, int K, typename T>
+static __device__ inline void um_ldrow(float (&v)[K][V], const T *row, int64_t c, int lane,
+                                       int team, float rest = 0)
+{
+#pragma unroll
+    for (int k = 0; k < K; k++) {
+        const int64_t j = (int64_t)(k * team + lane) * V;
+
+        if (j < c)
+            um_ldv<V>(v[k], row + j);
+        else
+            for (int e = 0; e < V; e++)
+                v[k][e] = rest;
+    }
+}
+
+template <int V, int K, typename T>
+static __device__ inline void um_strow(T *row, int64_t c, int lane, int team,
+                                       const float (&v)[K][V])
+{
+#pragma unroll
+    for (int k = 0; k < K; k++) {
+        const int64_t j = (int64_t)(k * team + lane) * V;
+
+        if (j < c)
+            um_stv<V>(row + j, v[k]);
+    }
 }
 
 #endif

@@ -16,23 +16,6 @@
  * and of a block; rows a sum of the general path; sums added side by side */
 enum { WARPS = 4, HELD = 8, LONGEST = 8, BLOCK = 10, ROWS = 256, SIDE = 32 };
 
-/* values of a row that a thread holds: v[k][e] is element (k * team + lane) * V + e, 0 past c */
-template <int V, int K, typename T>
-static __device__ inline void load_row(float (&v)[K][V], const T *row, int64_t c, int lane,
-                                       int team)
-{
-#pragma unroll
-    for (int k = 0; k < K; k++) {
-        const int64_t j = (int64_t)(k * team + lane) * V;
-
-        if (j < c)
-            um_ldv<V>(v[k], row + j);
-        else
-            for (int e = 0; e < V; e++)
-                v[k][e] = 0;
-    }
-}
-
 template <int V, int K>
 static __device__ inline void moments(float (&v)[K][V], int64_t c, float eps, float *mean,
                                       float *rstd)
@@ -75,7 +58,7 @@ static __global__ void norm_held(Y *__restrict__ y, float *mean, float *rstd,
 
     if (i >= n)
         return; /* i is uniform across a warp, so the shuffles stay full */
-    load_row<V, K>(v, x + i * c, c, (int)threadIdx.x, 32);
+    um_ldrow<V, K>(v, x + i * c, c, (int)threadIdx.x, 32);
     moments<V, K>(v, c, eps, &m, &r);
 #pragma unroll
     for (int k = 0; k < K; k++) {
@@ -225,9 +208,9 @@ static __global__ void __launch_bounds__(32 * BLOCK, 3)
         const float   m = here ? mean[i] : 0, r = here ? rstd[i] : 0;
         float         a = 0, b = 0;
 
-        load_row<V, K>(h, x + i * c, here, lane, team);
-        load_row<V, K>(g, dy + i * c, here, lane, team);
-        load_row<V, K>(f, gamma, here, lane, team);
+        um_ldrow<V, K>(h, x + i * c, here, lane, team);
+        um_ldrow<V, K>(g, dy + i * c, here, lane, team);
+        um_ldrow<V, K>(f, gamma, here, lane, team);
 #pragma unroll
         for (int k = 0; k < K; k++)
 #pragma unroll
@@ -342,54 +325,24 @@ template <typename Y, typename X> struct norm_args {
     float        eps;
 };
 
-template <int V, int K, typename Y, typename X>
-static void norm_launch(cudaStream_t stream, const struct norm_args<Y, X> &p)
-{
-    norm_held<V, K, Y, X><<<um_cuda_blocks(p.n, WARPS), dim3(32, WARPS), 0, stream>>>(
-        p.y, p.mean, p.rstd, p.x, p.gamma, p.beta, p.n, p.c, p.eps);
-}
-
-/* the shortest that holds a row in a warp, 64 values a thread at most; false: too long */
-template <int V, typename Y, typename X>
-static bool norm_fits(cudaStream_t stream, const struct norm_args<Y, X> &p)
-{
-    const int64_t k = (p.c + 32 * V - 1) / (32 * V);
-
-    if (k <= 1)
-        norm_launch<V, 1>(stream, p);
-    else if (k <= 2)
-        norm_launch<V, 2>(stream, p);
-    else if (k <= 3)
-        norm_launch<V, 3>(stream, p);
-    else if (k <= 4)
-        norm_launch<V, 4>(stream, p);
-    else if (k <= 6)
-        norm_launch<V, 6>(stream, p);
-    else if (k <= 8)
-        norm_launch<V, 8>(stream, p);
-    else if constexpr (V == 8)
-        return false;
-    else if (k <= 12)
-        norm_launch<V, 12>(stream, p);
-    else if (k <= 16)
-        norm_launch<V, 16>(stream, p);
-    else
-        return false;
-    return true;
-}
-
 template <typename Y, typename X>
 static void norm_run(struct um_dev *dev, const struct norm_args<Y, X> &p)
 {
-    constexpr int N      = um_vec<Y, X>::N;
-    cudaStream_t  stream = um_cuda_stream(dev);
-    const bool    vec    = um_vec_rows(N, p.c, p.y, p.x, p.gamma, p.beta);
+    constexpr int  N      = um_vec<Y, X>::N;
+    cudaStream_t   stream = um_cuda_stream(dev);
+    const unsigned blocks = um_cuda_blocks(p.n, WARPS);
+    const dim3     block(32, WARPS);
+    const bool     vec = um_vec_rows(N, p.c, p.y, p.x, p.gamma, p.beta);
 
-    if (vec && norm_fits<N>(stream, p))
+    if (vec && um_held<N, 64>(p.c, [&](auto k) {
+            constexpr int K = decltype(k)::value;
+            norm_held<N, K, Y, X><<<blocks, block, 0, stream>>>(p.y, p.mean, p.rstd, p.x, p.gamma,
+                                                                p.beta, p.n, p.c, p.eps);
+        }))
         return;
     UM_CUDA_VEC(vec, N,
-                (norm_any<V, Y, X><<<um_cuda_blocks(p.n, WARPS), dim3(32, WARPS), 0, stream>>>(
-                    p.y, p.mean, p.rstd, p.x, p.gamma, p.beta, p.n, p.c, p.eps)));
+                (norm_any<V, Y, X><<<blocks, block, 0, stream>>>(p.y, p.mean, p.rstd, p.x, p.gamma,
+                                                                 p.beta, p.n, p.c, p.eps)));
 }
 
 extern "C" int um_cuda_layernorm_fwd(struct um_dev *dev, void *y, enum um_dtype dty, float *mean,
