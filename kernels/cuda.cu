@@ -134,6 +134,7 @@ static void close_device(struct um_dev *dev)
     if (c->stream)
         (void)cudaStreamSynchronize(c->stream);
     if (c->moves) {
+        um_cuda_spans_close(c);
         um_cuda_free(dev, c->work);
         um_cuda_free(dev, c->room);
     }

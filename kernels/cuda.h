@@ -31,6 +31,7 @@ struct um_cuda {
     int             *flag; /* device: set by a kernel that met a bad index; sync() reports it */
     int              ordinal;
     struct um_cuda_moves *moves; /* copies and what is allocated: kernels/memory */
+    struct um_cuda_spans *spans; /* the optimiser's, on the device: kernels/optim */
 };
 
 static inline struct um_cuda *um_cuda_of(struct um_dev *dev)
@@ -53,6 +54,8 @@ cudaStream_t um_cuda_stream(struct um_dev *dev);
 /* with the device, after its stream; closing takes a device that was not opened to the end */
 int  um_cuda_moves_open(struct um_cuda *c);
 void um_cuda_moves_close(struct um_cuda *c);
+/* before the moves; takes a device that has none */
+void um_cuda_spans_close(struct um_cuda *c);
 
 /* blocks of `per` covering n, at most what a grid takes in x; kernels stride over the rest */
 static inline unsigned um_cuda_blocks(int64_t n, int64_t per)

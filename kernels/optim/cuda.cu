@@ -1,9 +1,10 @@
 /* cuda.cu - gradient norms and AdamW over spans of the parameters' block, one launch each
  *
- * The spans come from the host, and go into the workspace before what a kernel writes there.
+ * The spans come from the host, cut into parts, a block each; they stay on the device and go up
+ * again only when they are others. A step's are those of the step before.
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "kernels/cuda.h"
+#include "kernels/vec_cuda.h"
 
 #include <stdlib.h>
 
@@ -13,93 +14,180 @@ extern "C" {
 UM_MEMORY_OPS(UM_DECLARE, cuda)
 }
 
-enum { SUM = 1024, BLOCK = 1 << 16 }; /* values a partial sum */
+enum { THREADS = 256, SUM = 1024, PART = 1 << 14 }; /* values a part */
 
-/* a span on the device; first: number of its first part */
+/* values from .. from+n-1 of the block, of span `span` */
+struct part {
+    int64_t from;
+    int32_t n, span;
+};
+
+/* a span on the device: its parts, from part `first` on; what AdamW does to them */
 struct span {
-    int64_t from, n, first;
+    int64_t first, parts;
     float   gscale, wd;
 };
 
-/* the spans copied to the workspace, and behind them room for `more` bytes a part and what aligns
- * it; NULL with a message */
-static struct span *upload(struct um_dev *dev, const struct um_span *s, int64_t spans, size_t more,
-                           int64_t *parts)
-{
-    const size_t size = (size_t)spans * sizeof(struct span);
-    struct span *host = (struct span *)malloc(size), *to = NULL;
+/* the spans of the last call; `host` is theirs, as the caller gave them, all on the device behind
+ * each other in `block`: spans, parts, room for a double a part */
+struct um_cuda_spans {
+    struct um_span *host;
+    int64_t         spans, parts;
+    bool            even; /* all begin at multiples of four values */
+    void           *block;
+    size_t          size;
+};
 
-    *parts = 0;
-    for (int64_t i = 0; host && i < spans; i++) {
-        host[i].from   = s[i].from;
-        host[i].n      = s[i].n;
-        host[i].first  = *parts;
-        host[i].gscale = s[i].gscale;
-        host[i].wd     = s[i].wd;
-        *parts += (s[i].n + BLOCK - 1) / BLOCK;
+void um_cuda_spans_close(struct um_cuda *c)
+{
+    if (!c->spans)
+        return;
+    um_cuda_free(&c->dev, c->spans->block);
+    free(c->spans->host);
+    free(c->spans);
+    c->spans = NULL;
+}
+
+static struct span *spans_at(const struct um_cuda_spans *s)
+{
+    return (struct span *)s->block;
+}
+
+static struct part *parts_at(const struct um_cuda_spans *s)
+{
+    return (struct part *)(spans_at(s) + s->spans);
+}
+
+static double *sums_at(const struct um_cuda_spans *s)
+{
+    return (double *)(parts_at(s) + s->parts);
+}
+
+/* the spans and their parts as they lie in the block */
+static void cut(const struct um_cuda_spans *s, struct span *span, struct part *part)
+{
+    int64_t k = 0;
+
+    for (int64_t i = 0; i < s->spans; i++) {
+        const struct um_span *h = &s->host[i];
+
+        span[i].first  = k;
+        span[i].gscale = h->gscale;
+        span[i].wd     = h->wd;
+        for (int64_t at = 0; at < h->n; at += PART, k++) {
+            part[k].from = h->from + at;
+            part[k].n    = h->n - at < PART ? (int32_t)(h->n - at) : (int32_t)PART;
+            part[k].span = (int32_t)i;
+        }
+        span[i].parts = k - span[i].first;
     }
+}
+
+/* s->spans and s->parts are known: room on the device, and all of it there */
+static int send(struct um_dev *dev, struct um_cuda_spans *s)
+{
+    const size_t bytes =
+        (size_t)s->spans * sizeof(struct span) + (size_t)s->parts * sizeof(struct part);
+    const size_t size = bytes + (size_t)s->parts * sizeof(double);
+    char        *host;
+    int          st;
+
+    if (size > s->size) {
+        um_cuda_free(dev, s->block); /* waits for what uses it */
+        s->block = NULL;
+        s->size  = 0;
+        UM_TRY(um_cuda_alloc(dev, size, &s->block));
+        s->size = size;
+    }
+    host = (char *)malloc(bytes);
     if (!host)
-        (void)um_fail(UM_ENOMEM, "out of memory");
-    else
-        to = (struct span *)um_cuda_work(dev, size + (size_t)*parts * more);
-    if (to && um_cuda_upload(dev, to, host, size) < 0)
-        to = NULL;
+        return um_fail(UM_ENOMEM, "out of memory");
+    cut(s, (struct span *)host, (struct part *)(host + (size_t)s->spans * sizeof(struct span)));
+    st = um_cuda_upload(dev, s->block, host, bytes);
     free(host);
-    return to;
+    return st;
 }
 
-/* the span that part k is of */
-static __device__ const struct span *span_of(const struct span *s, int64_t spans, int64_t k)
+/* the device's copy of these spans, spans >= 1 */
+static int found(struct um_dev *dev, const struct um_span *span, int64_t spans,
+                 struct um_cuda_spans **out)
 {
-    int64_t low = 0, high = spans;
+    const size_t          size = (size_t)spans * sizeof *span;
+    struct um_cuda       *c    = um_cuda_of(dev);
+    struct um_cuda_spans *s    = c->spans;
 
-    while (high - low > 1) {
-        const int64_t mid = low + (high - low) / 2;
-
-        if (s[mid].first <= k)
-            low = mid;
-        else
-            high = mid;
+    if (!s)
+        s = c->spans = (struct um_cuda_spans *)calloc(1, sizeof *s);
+    if (!s)
+        return um_fail(UM_ENOMEM, "out of memory");
+    *out = s;
+    if (s->spans == spans && memcmp(s->host, span, size) == 0)
+        return UM_OK;
+    s->spans = 0; /* until all of it is there */
+    free(s->host);
+    s->host = (struct um_span *)malloc(size);
+    if (!s->host)
+        return um_fail(UM_ENOMEM, "out of memory");
+    memcpy(s->host, span, size);
+    s->parts = 0;
+    s->even  = true;
+    for (int64_t i = 0; i < spans; i++) {
+        s->parts += (span[i].n + PART - 1) / PART;
+        s->even = s->even && span[i].from % 4 == 0;
     }
-    return s + low;
+    if (s->parts > INT32_MAX || spans > INT32_MAX)
+        return um_fail(UM_ERANGE, "cuda: %lld spans of %lld parts", (long long)spans,
+                       (long long)s->parts);
+    s->spans     = spans;
+    const int st = send(dev, s);
+    s->spans     = st < 0 ? 0 : spans;
+    return st;
 }
 
+/* the sum over the block, for thread 0: a tree */
 static __device__ double block_sum(double a)
 {
-    __shared__ double s[SUM];
+    __shared__ double s[THREADS];
 
     s[threadIdx.x] = a;
-    for (int o = SUM / 2; o > 0; o >>= 1) {
+    for (int o = THREADS / 2; o > 0; o >>= 1) {
         __syncthreads();
         if (threadIdx.x < o)
             s[threadIdx.x] += s[threadIdx.x + o];
     }
-    return s[0]; /* for thread 0 */
+    return s[0];
 }
 
-static __global__ void square_parts(double *part, const float *x, const struct span *spans,
-                                    int64_t n)
+/* block k: part k. Four sums a thread whatever V is, so that both ways add in one order. */
+template <int V>
+static __global__ void square_parts(double *sum, const float *x, const struct part *parts)
 {
-    const struct span *s    = span_of(spans, n, blockIdx.x);
-    const int64_t      from = (blockIdx.x - s->first) * BLOCK;
-    double             a    = 0;
+    const struct part p = parts[blockIdx.x];
+    double            a = 0;
 
-    for (int64_t i = from + threadIdx.x; i < s->n && i < from + BLOCK; i += SUM)
-        a += (double)x[s->from + i] * x[s->from + i];
+    for (int i = (int)threadIdx.x * 4; i < p.n; i += THREADS * 4) {
+        float v[4];
+
+#pragma unroll
+        for (int k = 0; k < 4; k += V)
+            um_ldn<V>(v + k, x + p.from, i + k, p.n);
+#pragma unroll
+        for (int k = 0; k < 4; k++)
+            a += (double)v[k] * v[k];
+    }
     a = block_sum(a);
     if (threadIdx.x == 0)
-        part[blockIdx.x] = a;
+        sum[blockIdx.x] = a;
 }
 
 /* block i: sum[i] += the parts of span i */
 static __global__ void add_parts(double *sum, const double *part, const struct span *spans)
 {
-    const struct span *s     = spans + blockIdx.x;
-    const int64_t      parts = (s->n + BLOCK - 1) / BLOCK;
-    double             a     = 0;
+    const struct span s = spans[blockIdx.x];
+    double            a = 0;
 
-    for (int64_t i = threadIdx.x; i < parts; i += SUM)
-        a += part[s->first + i];
+    for (int64_t i = threadIdx.x; i < s.parts; i += THREADS)
+        a += part[s.first + i];
     a = block_sum(a);
     if (threadIdx.x == 0)
         sum[blockIdx.x] += a;
@@ -108,20 +196,18 @@ static __global__ void add_parts(double *sum, const double *part, const struct s
 extern "C" int um_cuda_sumsq(struct um_dev *dev, double *sum, const float *x,
                              const struct um_span *span, int64_t spans)
 {
-    int64_t      parts;
-    struct span *s;
+    struct um_cuda_spans *s;
 
     UM_TRY(um_check_spans("sumsq", span, spans));
     if (spans == 0)
         return UM_OK;
-    s = upload(dev, span, spans, sizeof(double), &parts);
-    if (!s)
-        return UM_ENOMEM;
-    if (parts == 0)
+    UM_TRY(found(dev, span, spans, &s));
+    if (s->parts == 0)
         return UM_OK;
-    double *part = (double *)(s + spans);
-    square_parts<<<(unsigned)parts, SUM, 0, um_cuda_stream(dev)>>>(part, x, s, spans);
-    add_parts<<<(unsigned)spans, SUM, 0, um_cuda_stream(dev)>>>(sum, part, s);
+    UM_CUDA_VEC(s->even && um_aligned(x), 4,
+                (square_parts<V><<<(unsigned)s->parts, THREADS, 0, um_cuda_stream(dev)>>>(
+                    sums_at(s), x, parts_at(s))));
+    add_parts<<<(unsigned)spans, THREADS, 0, um_cuda_stream(dev)>>>(sum, sums_at(s), spans_at(s));
     return um_cuda_launched("sumsq");
 }
 
@@ -168,40 +254,52 @@ extern "C" int um_cuda_clip(struct um_dev *dev, float *factor, const double *sum
     return um_cuda_launched("clip");
 }
 
-/* block k: part k of the spans */
-static __global__ void adam_all(struct um_adam p, const struct span *spans, float c1, float c2)
+/* block k: part k of the spans; w, g, m and u are read once, w, m and u written */
+template <int V>
+static __global__ void adam_all(struct um_adam p, const struct span *spans,
+                                const struct part *parts, float c1, float c2)
 {
-    const struct span *s     = span_of(spans, p.spans, blockIdx.x);
-    const int64_t      begin = (blockIdx.x - s->first) * BLOCK;
-    const int64_t      end   = begin + BLOCK < s->n ? begin + BLOCK : s->n;
-    const float        scale = p.factor ? s->gscale * p.factor[s - spans] : s->gscale;
+    const struct part at     = parts[blockIdx.x];
+    const struct span s      = spans[at.span];
+    const float       scale  = p.factor ? s.gscale * p.factor[at.span] : s.gscale;
+    const float       shrink = 1 - p.lr * s.wd;
 
     if (isnan(scale)) /* the whole block's */
         return;
-    for (int64_t i = s->from + begin + threadIdx.x; i < s->from + end; i += blockDim.x) {
-        const float gi = p.g[i] * scale;
-        const float mi = p.b1 * p.m[i] + (1 - p.b1) * gi;
-        const float ui = p.b2 * p.u[i] + (1 - p.b2) * gi * gi;
-        p.m[i]         = mi;
-        p.u[i]         = ui;
-        p.w[i]         = p.w[i] * (1 - p.lr * s->wd) - p.lr * (mi / c1) / (sqrtf(ui / c2) + p.eps);
+    for (int i = (int)threadIdx.x * V; i < at.n; i += THREADS * V) {
+        float w[V], g[V], m[V], u[V];
+
+        um_ldn<V>(g, p.g + at.from, i, at.n);
+        um_ldn<V>(m, p.m + at.from, i, at.n);
+        um_ldn<V>(u, p.u + at.from, i, at.n);
+        um_ldn<V>(w, p.w + at.from, i, at.n);
+#pragma unroll
+        for (int k = 0; k < V; k++) {
+            g[k] *= scale;
+            m[k] = p.b1 * m[k] + (1 - p.b1) * g[k];
+            u[k] = p.b2 * u[k] + (1 - p.b2) * g[k] * g[k];
+            w[k] = w[k] * shrink - p.lr * (m[k] / c1) / (sqrtf(u[k] / c2) + p.eps);
+        }
+        um_stn<V>(p.m + at.from, i, at.n, m);
+        um_stn<V>(p.u + at.from, i, at.n, u);
+        um_stn<V>(p.w + at.from, i, at.n, w);
     }
 }
 
 extern "C" int um_cuda_adamw(struct um_dev *dev, const struct um_adam *a)
 {
-    int64_t      parts;
-    struct span *s;
+    const float           c1 = (float)(1 - pow((double)a->b1, (double)a->t));
+    const float           c2 = (float)(1 - pow((double)a->b2, (double)a->t));
+    struct um_cuda_spans *s;
 
     UM_TRY(um_check_adam(a));
     if (a->spans == 0)
         return UM_OK;
-    s = upload(dev, a->span, a->spans, 0, &parts);
-    if (!s)
-        return UM_ENOMEM;
-    if (parts > 0)
-        adam_all<<<(unsigned)parts, SUM, 0, um_cuda_stream(dev)>>>(
-            *a, s, (float)(1 - pow((double)a->b1, (double)a->t)),
-            (float)(1 - pow((double)a->b2, (double)a->t)));
+    UM_TRY(found(dev, a->span, a->spans, &s));
+    if (s->parts == 0)
+        return UM_OK;
+    UM_CUDA_VEC(s->even && um_aligned(a->w, a->m, a->u, a->g), 4,
+                (adam_all<V><<<(unsigned)s->parts, THREADS, 0, um_cuda_stream(dev)>>>(
+                    *a, spans_at(s), parts_at(s), c1, c2)));
     return um_cuda_launched("adamw");
 }
