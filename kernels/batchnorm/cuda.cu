@@ -1,6 +1,6 @@
 /* cuda.cu - batch norm over rows: one thread a column, neighbours on neighbouring columns */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kernels/cuda.h"
+#include "kernels/vec_cuda.h"
 
 enum { COLS = 64 };
 
@@ -107,11 +107,20 @@ extern "C" int um_cuda_batchnorm_bwd(struct um_dev *dev, enum um_dtype dt, void 
     return um_cuda_launched("batchnorm_bwd");
 }
 
+template <int V>
 static __global__ void lerp_all(float *run, const float *x, float momentum, int64_t n)
 {
-    for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < n;
-         i += (int64_t)gridDim.x * blockDim.x)
-        run[i] = (1 - momentum) * run[i] + momentum * x[i];
+    UM_EACH(V, i, n)
+    {
+        float r[V], v[V];
+
+        um_ldn<V>(r, run, i, n);
+        um_ldn<V>(v, x, i, n);
+#pragma unroll
+        for (int k = 0; k < V; k++)
+            r[k] = (1 - momentum) * r[k] + momentum * v[k];
+        um_stn<V>(run, i, n, r);
+    }
 }
 
 extern "C" int um_cuda_lerp(struct um_dev *dev, float *run, const float *x, float momentum,
@@ -119,6 +128,8 @@ extern "C" int um_cuda_lerp(struct um_dev *dev, float *run, const float *x, floa
 {
     if (n == 0)
         return UM_OK;
-    lerp_all<<<um_cuda_blocks(n, 256), 256, 0, um_cuda_stream(dev)>>>(run, x, momentum, n);
+    UM_CUDA_VEC(um_aligned(run, x), 4,
+                (lerp_all<V><<<um_cuda_grid(dev, n, V * 256), 256, 0, um_cuda_stream(dev)>>>(
+                    run, x, momentum, n)));
     return um_cuda_launched("lerp");
 }

@@ -156,24 +156,33 @@ int um_model_teacher(struct um_model **teacher, const struct um_model *student)
     return st;
 }
 
-/* the lists name the same parameters in the same order, but that the teacher's lacks some */
+/* The lists name the same parameters in the same order, but that the teacher's lacks some. What
+ * lies alike in both blocks, padding (zeros) too, is one run: an encoder is one call. */
 int um_model_teach(struct um_model *teacher, const struct um_model *student, double pace)
 {
     const struct um_params  *t = teacher->ps, *s = student->ps;
-    const struct um_kernels *k = um_dev_kernels(t->dev);
-    int                      j = 0;
+    const struct um_kernels *k  = um_dev_kernels(t->dev);
+    int64_t                  to = 0, from = 0, n = 0; /* the run */
 
-    for (int i = 0; i < t->n; i++, j++) {
-        const struct um_param *p = &t->list[i];
+    for (int i = 0, j = 0; i < t->n; i++, j++) {
+        const struct um_param *p = &t->list[i], *q;
 
         while (j < s->n && strcmp(s->list[j].name, p->name) != 0)
             j++;
         if (j == s->n || s->list[j].count != p->count)
             return um_fail(UM_EMISMATCH, "teacher: the student has no %s of its size", p->name);
-        UM_TRY(k->lerp(t->dev, t->value + p->offset, s->value + s->list[j].offset, (float)pace,
-                       p->count));
+        q = &s->list[j];
+        if (n > 0 && p->offset - to != q->offset - from) {
+            UM_TRY(k->lerp(t->dev, t->value + to, s->value + from, (float)pace, n));
+            n = 0;
+        }
+        if (n == 0) {
+            to   = p->offset;
+            from = q->offset;
+        }
+        n = p->offset + p->count - to;
     }
-    return UM_OK;
+    return k->lerp(t->dev, t->value + to, s->value + from, (float)pace, n);
 }
 
 void um_model_free(struct um_model *m)
