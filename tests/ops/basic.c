@@ -221,6 +221,7 @@ ACTIVATION(leaky_relu, UM_ACT_LEAKY_RELU)
 SMOOTH(tanh, UM_ACT_TANH)
 SMOOTH(sigmoid, UM_ACT_SIGMOID)
 
+/* first 0 at the first, aligned case, so that vectors begin blocks of random numbers; else odd */
 static int dropout(const struct ot_case *c)
 {
     const float p[] = { 0.1f, 0, 1, 0.5f };
@@ -326,7 +327,8 @@ static int drop_path(const struct ot_case *c)
     .letters = "bmnk", .tol = 1e-6, .tol_bf16 = 3e-3, .limit = { 3, 60, 60, 60 },                  \
     .shape = { { 1, 0, 8, 8 }, { 1, 8, 8, 0 },     { 1, 1, 1, 1 },                                 \
                { 2, 5, 3, 7 }, { 1, 331, 97, 65 }, { 1, 515, 400, 90 } }
-#define SPANS .letters = "n", .limit = { 300 }, .shape = { { 1 }, { 16 }, { 17 }, { 33000 } }
+/* the last is aligned, and no multiple of a vector */
+#define SPANS .letters = "n", .limit = { 300 }, .shape = { { 1 }, { 16 }, { 17 }, { 33003 } }
 
 /* ---- tokens: letters B, n picked of v, c
  * ----------------------------------------------------------
@@ -480,9 +482,11 @@ const struct ot_row ot_basic[] = {
     ACTIVATION_ROWS(sigmoid),
     KINK_ROWS(relu),
     KINK_ROWS(leaky_relu),
-    { .name = "dropout",
-      .run  = dropout,
-      SPANS,
+    { .name     = "dropout",
+      .run      = dropout,
+      .letters  = "n",
+      .limit    = { 300 },
+      .shape    = { { 33003 }, { 16 }, { 17 }, { 4099 }, { 1 }, { 5000 } },
       .tol      = 0,
       .tol_bf16 = 0,
       .array    = { IN(OT_ACT, "n"), OUT(OT_ACT, "n") } },
@@ -490,7 +494,7 @@ const struct ot_row ot_basic[] = {
       .run     = drop_path,
       .letters = "nc",
       .array   = { IN(OT_ACT, "nc"), OUT(OT_ACT, "nc") },
-      .shape   = { { 0, 8 }, { 5, 0 }, { 7, 1 }, { 5, 9001 }, { 40, 33 } },
+      .shape   = { { 0, 8 }, { 5, 0 }, { 7, 1 }, { 5, 9008 }, { 40, 33 }, { 5, 9001 } },
       .limit   = { 40, 99 } },
     { .name = "expscale_fwd",
       .run  = expscale_fwd,

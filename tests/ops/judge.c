@@ -122,8 +122,9 @@ static void arrays_new(struct ot_case *c, struct buffer *b)
 {
     for (int a = 0; a < OT_ARRAYS && c->row->array[a].role; a++) {
         const size_t one = um_dtype_size(dtype(c, a));
+        const size_t off = c->row->aligned ? 0 : (size_t)c->nr % 3;
 
-        b[a]    = buffer_new((size_t)count(c, a) * one, (size_t)(c->nr % 3) * one);
+        b[a]    = buffer_new((size_t)count(c, a) * one, off * one);
         c->a[a] = b[a].data;
     }
 }

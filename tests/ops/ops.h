@@ -76,6 +76,7 @@ struct ot_row {
     int64_t         limit[OT_DIMS];            /* random shapes: each dimension in 1..limit */
     double          tol, tol_bf16;             /* L2 norm of the difference by that of ref */
     bool            float_only, offsets;       /* offsets: also at an offset of 1000 */
+    bool            aligned; /* arrays at 64 bytes in every case; else in every third, from 0 on */
     int (*run)(const struct ot_case *c);
     int (*prepare)(const struct ot_case *c); /* fills inputs from others, on ref; or NULL */
 
