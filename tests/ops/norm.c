@@ -141,7 +141,8 @@ static int softmax_bwd(const struct ot_case *c)
 
 #define DISTILL                                                                                    \
     .letters = "nc", .limit = { 40, 90 },                                                          \
-    .shape = { { 0, 8 }, { 1, 3 }, { 70, 17 }, { 5, 8192 }, { 130, 257 } }
+    .shape = { { 0, 8 },     { 1, 3 }, { 70, 17 }, { 5, 8192 },  { 130, 257 }, { 9, 4099 },        \
+               { 2, 65536 }, { 3, 2 }, { 40, 31 }, { 200, 192 }, { 4100, 12 } }
 
 enum { D_X, D_T, D_CENTRE, D_WEIGHT, D_LSE, D_LOSS, D_QMEAN, D_SURE };
 
