@@ -431,6 +431,9 @@ struct um_kernels {
     int (*distill_bwd)(struct um_dev *dev, void *dx, const float *gloss, const float *lse,
                        const struct um_distill *d);
 
+    /* h [1] = - sum_j q_j log q_j over the q_j > 0 of q [n] */
+    int (*entropy)(struct um_dev *dev, double *h, const float *q, int64_t n);
+
     /* ---- optimiser: kernels/optim: float ---- */
     /* sum[i] += sum of x^2 over span i (double accumulation in fixed blocks): the lengths of all
      * gradients in one call */

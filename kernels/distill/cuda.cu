@@ -393,3 +393,27 @@ extern "C" int um_cuda_distill_bwd(struct um_dev *dev, void *dx, const float *gl
                                      return (launch_gradient<V, T>(dev, (T *)dx, gloss, lse, d))));
     return UM_OK;
 }
+
+/* one block: a few values a thread */
+static __global__ void entropy_of(double *h, const float *q, int64_t n)
+{
+    __shared__ double part[1024];
+    double            a = 0;
+
+    for (int64_t j = threadIdx.x; j < n; j += 1024)
+        a -= q[j] > 0 ? (double)q[j] * log((double)q[j]) : 0;
+    part[threadIdx.x] = a;
+    for (int o = 512; o > 0; o >>= 1) {
+        __syncthreads();
+        if (threadIdx.x < o)
+            part[threadIdx.x] += part[threadIdx.x + o];
+    }
+    if (threadIdx.x == 0)
+        *h = part[0];
+}
+
+extern "C" int um_cuda_entropy(struct um_dev *dev, double *h, const float *q, int64_t n)
+{
+    entropy_of<<<1, 1024, 0, um_cuda_stream(dev)>>>(h, q, n);
+    return um_cuda_launched("entropy");
+}

@@ -7,7 +7,7 @@
 
 #include "kernels/backend.h"
 
-#define UM_DISTILL_OPS(X, b) X(b, distill_fwd) X(b, distill_bwd)
+#define UM_DISTILL_OPS(X, b) X(b, distill_fwd) X(b, distill_bwd) X(b, entropy)
 
 UM_DISTILL_OPS(UM_DECLARE, ref)
 

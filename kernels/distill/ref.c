@@ -81,3 +81,12 @@ int um_ref_distill_bwd(struct um_dev *dev, void *dx, const float *gloss, const f
     }
     return UM_OK;
 }
+
+int um_ref_entropy(struct um_dev *dev, double *h, const float *q, int64_t n)
+{
+    (void)dev;
+    *h = 0;
+    for (int64_t j = 0; j < n; j++)
+        *h -= q[j] > 0 ? (double)q[j] * log((double)q[j]) : 0;
+    return UM_OK;
+}

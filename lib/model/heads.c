@@ -136,26 +136,35 @@ struct um_var *um_model_contrastive(struct um_nn *nn, struct um_model *m, struct
 
 /* ---- the temperature ---- */
 
-int um_model_theta(const struct um_model *m, float *theta)
+int um_model_theta_fetch(const struct um_model *m, float *theta)
 {
-    const struct um_kernels *k = um_dev_kernels(m->ps->dev);
-
     if (!m->ps->value)
         return um_fail(UM_EMISSING, "the model has no values yet");
-    UM_TRY(k->sync(m->ps->dev));
-    return k->download(m->ps->dev, theta, m->ps->value + m->ps->list[m->logit_scale].offset,
-                       sizeof *theta);
+    return um_dev_kernels(m->ps->dev)
+        ->fetch(m->ps->dev, theta, m->ps->value + m->ps->list[m->logit_scale].offset,
+                sizeof *theta);
+}
+
+int um_model_theta(const struct um_model *m, float *theta)
+{
+    UM_TRY(um_model_theta_fetch(m, theta));
+    return um_dev_kernels(m->ps->dev)->sync(m->ps->dev);
+}
+
+int um_model_clamp_known(struct um_model *m, float theta)
+{
+    const float most = logf(100.0f);
+
+    if (!(theta > most))
+        return UM_OK;
+    return um_dev_kernels(m->ps->dev)
+        ->upload(m->ps->dev, m->ps->value + m->ps->list[m->logit_scale].offset, &most, sizeof most);
 }
 
 int um_model_clamp(struct um_model *m)
 {
-    const struct um_kernels *k    = um_dev_kernels(m->ps->dev);
-    const float              most = logf(100.0f);
-    float                    theta;
+    float theta;
 
     UM_TRY(um_model_theta(m, &theta));
-    if (!(theta > most))
-        return UM_OK;
-    return k->upload(m->ps->dev, m->ps->value + m->ps->list[m->logit_scale].offset, &most,
-                     sizeof most);
+    return um_model_clamp_known(m, theta);
 }

@@ -145,6 +145,9 @@ UM_API struct um_var *um_model_contrastive(struct um_nn *nn, struct um_model *m,
                                            struct um_var *r, const uint64_t *same);
 /* after an update: theta <- min(theta, log 100) */
 UM_API UM_RESULT_USED int um_model_clamp(struct um_model *m);
+/* the same, theta being known; and how it gets known: theta is there after a sync of the device */
+UM_API UM_RESULT_USED int um_model_clamp_known(struct um_model *m, float theta);
+UM_API UM_RESULT_USED int um_model_theta_fetch(const struct um_model *m, float *theta);
 /* theta as it is now */
 UM_API UM_RESULT_USED int um_model_theta(const struct um_model *m, float *theta);
 

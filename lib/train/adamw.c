@@ -39,15 +39,16 @@ int um_adamw_new(struct um_adamw **out, struct um_params *ps, const struct um_ad
     o->ps      = ps;
     o->opts    = *opts;
     o->frozen  = calloc(n, sizeof *o->frozen);
-    o->host    = calloc(n, sizeof *o->host);
+    o->host    = calloc(n + 1, sizeof *o->host);
     o->span    = calloc(n, sizeof *o->span);
     o->index   = calloc(n, sizeof *o->index);
     o->updates = calloc(n, sizeof *o->updates);
     if (!o->frozen || !o->host || !o->span || !o->index || !o->updates)
         st = um_fail(UM_ENOMEM, "out of memory");
     else if ((st = zeros(ps->dev, block, (void **)&o->m)) >= 0 &&
-             (st = zeros(ps->dev, block, (void **)&o->u)) >= 0)
-        st = zeros(ps->dev, n * sizeof *o->sums, (void **)&o->sums);
+             (st = zeros(ps->dev, block, (void **)&o->u)) >= 0 &&
+             (st = zeros(ps->dev, n * sizeof *o->sums, (void **)&o->sums)) >= 0)
+        st = zeros(ps->dev, n * sizeof *o->factor, (void **)&o->factor);
     if (st < 0) {
         um_adamw_free(o);
         return st;
@@ -61,7 +62,7 @@ void um_adamw_free(struct um_adamw *o)
     if (!o)
         return;
     const struct um_kernels *k       = um_dev_kernels(o->ps->dev);
-    void *const              block[] = { o->m, o->u, o->sums };
+    void *const              block[] = { o->m, o->u, o->sums, o->factor };
 
     for (size_t i = 0; i < sizeof block / sizeof *block; i++)
         if (block[i])
@@ -96,67 +97,93 @@ static int spans(struct um_adamw *o)
     return n;
 }
 
-/* host[i] = |g| of span i; the length of all */
-static int lengths(struct um_adamw *o, int n, double *norm)
-{
-    struct um_dev           *dev = o->ps->dev;
-    const struct um_kernels *k   = um_dev_kernels(dev);
-    double                   all = 0;
-
-    UM_TRY(k->zero(dev, o->sums, (size_t)n * sizeof *o->sums));
-    UM_TRY(k->sumsq(dev, o->sums, o->ps->grad, o->span, n));
-    UM_TRY(k->sync(dev));
-    UM_TRY(k->download(dev, o->host, o->sums, (size_t)n * sizeof *o->host));
-    for (int i = 0; i < n; i++) {
-        all += o->host[i];
-        o->host[i] = sqrt(o->host[i]);
-        if (!isfinite(o->host[i]))
-            return um_fail(UM_ENONFINITE, "the gradient of %s is not finite",
-                           o->ps->list[o->index[i]].name);
-    }
-    *norm = sqrt(all);
-    return UM_OK;
-}
-
 /* the spans from .. to-1, which have had as many updates */
 static int launch(struct um_adamw *o, int from, int to, double lr)
 {
     const struct um_adamw_opts *p   = &o->opts;
     struct um_dev              *dev = o->ps->dev;
 
-    return um_dev_kernels(dev)->adamw(dev, &(struct um_adam){ .w     = o->ps->value,
-                                                              .m     = o->m,
-                                                              .u     = o->u,
-                                                              .g     = o->ps->grad,
-                                                              .span  = o->span + from,
-                                                              .spans = to - from,
-                                                              .t     = o->updates[o->index[from]],
-                                                              .lr    = (float)lr,
-                                                              .b1    = (float)p->beta1,
-                                                              .b2    = (float)p->beta2,
-                                                              .eps   = (float)p->eps });
+    return um_dev_kernels(dev)->adamw(dev, &(struct um_adam){ .w      = o->ps->value,
+                                                              .m      = o->m,
+                                                              .u      = o->u,
+                                                              .g      = o->ps->grad,
+                                                              .span   = o->span + from,
+                                                              .spans  = to - from,
+                                                              .t      = o->updates[o->index[from]],
+                                                              .lr     = (float)lr,
+                                                              .b1     = (float)p->beta1,
+                                                              .b2     = (float)p->beta2,
+                                                              .eps    = (float)p->eps,
+                                                              .factor = o->factor + from });
 }
 
-int um_adamw_step(struct um_adamw *o, double lr, struct um_update *done)
+/* how much each gradient is shortened, on the device; the sums it is made of come to the host */
+static int shorten(struct um_adamw *o)
 {
-    const struct um_adamw_opts *p = &o->opts;
-    const int                   n = spans(o);
+    struct um_dev           *dev   = o->ps->dev;
+    const struct um_kernels *k     = um_dev_kernels(dev);
+    const bool               all   = o->opts.clip == UM_CLIP_GLOBAL;
+    const double             most  = o->opts.clip == UM_CLIP_NONE ? INFINITY : o->opts.max_norm;
+    const size_t             bytes = (size_t)o->spans * sizeof *o->sums;
 
-    *done = (struct um_update){ 0 };
-    UM_TRY(lengths(o, n, &done->norm));
-    for (int i = 0; i < n; i++) {
-        const double len = p->clip == UM_CLIP_GLOBAL ? done->norm : o->host[i];
+    UM_TRY(k->zero(dev, o->sums, bytes));
+    UM_TRY(k->sumsq(dev, o->sums, o->ps->grad, o->span, o->spans));
+    UM_TRY(k->clip(dev, o->factor, o->sums, o->also, o->spans, all, most));
+    o->host[o->spans] = 0;
+    if (o->also)
+        UM_TRY(k->fetch(dev, o->host + o->spans, o->also, sizeof *o->also));
+    return k->fetch(dev, o->host, o->sums, bytes);
+}
 
+int um_adamw_start(struct um_adamw *o, double lr, const double *also)
+{
+    o->also  = also;
+    o->spans = spans(o);
+    UM_TRY(shorten(o));
+    for (int i = 0; i < o->spans; i++)
         o->updates[o->index[i]]++;
-        if (p->clip != UM_CLIP_NONE && len > p->max_norm) {
-            o->span[i].gscale = (float)(p->max_norm / len);
-            done->clipped++;
-        }
-    }
-    for (int from = 0, to; from < n; from = to) {
-        for (to = from + 1; to < n && o->updates[o->index[to]] == o->updates[o->index[from]];)
+    for (int from = 0, to; from < o->spans; from = to) {
+        for (to = from + 1;
+             to < o->spans && o->updates[o->index[to]] == o->updates[o->index[from]];)
             to++;
         UM_TRY(launch(o, from, to, lr));
     }
     return UM_OK;
+}
+
+void um_adamw_undo(struct um_adamw *o)
+{
+    for (int i = 0; i < o->spans; i++)
+        o->updates[o->index[i]]--;
+    o->spans = 0;
+}
+
+int um_adamw_finish(struct um_adamw *o, struct um_update *done)
+{
+    const int n   = o->spans;
+    double    all = 0;
+
+    *done = (struct um_update){ 0 };
+    for (int i = 0; i <= n; i++)
+        if (!isfinite(o->host[i])) {
+            um_adamw_undo(o);
+            return i < n ? um_fail(UM_ENONFINITE, "the gradient of %s is not finite",
+                                   o->ps->list[o->index[i]].name)
+                         : um_fail(UM_ENONFINITE, "the loss is not finite");
+        }
+    for (int i = 0; i < n; i++)
+        all += o->host[i];
+    done->norm = sqrt(all);
+    for (int i = 0; i < n && o->opts.clip != UM_CLIP_NONE; i++)
+        done->clipped +=
+            (o->opts.clip == UM_CLIP_GLOBAL ? done->norm : sqrt(o->host[i])) > o->opts.max_norm;
+    o->spans = 0;
+    return UM_OK;
+}
+
+int um_adamw_step(struct um_adamw *o, double lr, struct um_update *done)
+{
+    UM_TRY(um_adamw_start(o, lr, NULL));
+    UM_TRY(um_dev_kernels(o->ps->dev)->sync(o->ps->dev));
+    return um_adamw_finish(o, done);
 }

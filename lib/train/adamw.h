@@ -32,10 +32,13 @@ struct um_adamw {
     bool                *frozen;  /* [ps->n]: not updated; set by the caller, at any step */
 
     /* private */
-    struct um_span *span;  /* host: the tensors of a step, each with its factor and decay */
-    int            *index; /* of each span: its tensor */
-    double         *sums;  /* device: for each of these */
-    double         *host;  /* the same here */
+    struct um_span *span;   /* host: the tensors of a step, each with its factor and decay */
+    int            *index;  /* of each span: its tensor */
+    int             spans;  /* of the update under way; 0: none is */
+    double         *sums;   /* device: for each of these */
+    float          *factor; /* device: how much each is shortened */
+    double         *host;   /* the sums here, and behind them *also */
+    const double   *also;
 };
 
 /* um_adamw_new - moments zeroed; ps has values and gradients allocated. um_adamw_free takes NULL.
@@ -56,8 +59,17 @@ struct um_update {
  *     m <- b1 m + (1 - b1) g;   u <- b2 u + (1 - b2) g^2
  *     w <- w (1 - lr wd) - lr (m / (1 - b1^n)) / (sqrt(u / (1 - b2^n)) + eps)
  *
- * UM_ENONFINITE, before anything is changed: a gradient is not finite, naming the tensor.
+ * UM_ENONFINITE, and nothing is changed: a gradient is not finite, naming the tensor.
  * Source: Loshchilov and Hutter, arXiv:1711.05101; method.md section 8. */
 UM_API UM_RESULT_USED int um_adamw_step(struct um_adamw *o, double lr, struct um_update *done);
+
+/* The same without waiting for the device, which decides by itself what is finite:
+ *
+ * um_adamw_start  - issue the update; also: a number on the device that must be finite too, or NULL
+ * um_adamw_finish - after a sync of the device: what was done. UM_ENONFINITE as above
+ * um_adamw_undo   - instead of finish, when it is known that something was not finite */
+UM_API UM_RESULT_USED int um_adamw_start(struct um_adamw *o, double lr, const double *also);
+UM_API UM_RESULT_USED int um_adamw_finish(struct um_adamw *o, struct um_update *done);
+UM_API void               um_adamw_undo(struct um_adamw *o);
 
 #endif

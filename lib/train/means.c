@@ -9,19 +9,32 @@
 /* of a group: mean z^t, and mean q, at [CLS] and over patches */
 enum { Z_CLS, Z_PATCH, Q_CLS, Q_PATCH, EACH, GROUPS = 2 };
 
+/* a mean that the device hands out at its next sync */
+struct late {
+    struct late *next;
+    float        x;
+    int          which;
+    double       weight;
+};
+
 struct um_means {
     struct um_params *ps;                /* [GROUPS EACH] */
     double            weight[GROUPS][2]; /* samples so far: [CLS], patches */
     double            sure[2];           /* sums over them, on the host */
-    float            *host;              /* [M] */
+    struct um_arena  *arena;             /* of what is late */
+    struct late      *first, **last;
+    double           *entropy;           /* device [GROUPS][2] */
+    double            spread[GROUPS][2]; /* the same here */
 };
 
 void um_means_free(struct um_means *m)
 {
     if (!m)
         return;
+    if (m->entropy)
+        um_dev_kernels(m->ps->dev)->free(m->ps->dev, m->entropy);
     um_params_free(m->ps);
-    free(m->host);
+    um_arena_free(m->arena);
     free(m);
 }
 
@@ -39,8 +52,9 @@ static int make(struct um_means *m, struct um_dev *dev, int64_t M)
             return st;
     }
     UM_TRY(um_params_init(m->ps, 0));
-    m->host = malloc((size_t)M * sizeof *m->host);
-    return m->host ? UM_OK : um_fail(UM_ENOMEM, "out of memory");
+    UM_TRY(um_arena_new(&m->arena));
+    um_means_begin(m);
+    return um_dev_kernels(dev)->alloc(dev, sizeof m->spread, (void **)&m->entropy);
 }
 
 int um_means_new(struct um_means **out, struct um_dev *dev, int64_t M)
@@ -63,11 +77,34 @@ void um_means_begin(struct um_means *m)
 {
     memset(m->weight, 0, sizeof m->weight);
     memset(m->sure, 0, sizeof m->sure);
+    um_arena_reset(m->arena);
+    m->first = NULL;
+    m->last  = &m->first;
 }
 
 static float *values(const struct um_means *m, int i)
 {
     return m->ps->value + m->ps->list[i].offset;
+}
+
+static int later(struct um_means *m, struct um_var *x, int which, double w)
+{
+    struct late *l = um_alloc(m->arena, sizeof *l);
+
+    if (!l)
+        return UM_ENOMEM;
+    *l       = (struct late){ .which = which, .weight = w };
+    *m->last = l;
+    m->last  = &l->next;
+    return um_dev_kernels(m->ps->dev)->fetch(m->ps->dev, &l->x, x->data, sizeof l->x);
+}
+
+void um_means_settle(struct um_means *m)
+{
+    for (const struct late *l = m->first; l; l = l->next)
+        m->sure[l->which] += l->weight * (double)l->x;
+    m->first = NULL;
+    m->last  = &m->first;
 }
 
 /* mean <- the mean over the samples so far; w of them come now, after `before` */
@@ -77,21 +114,18 @@ static int add(struct um_means *m, int i, const struct um_var *x, double before,
         ->lerp(m->ps->dev, values(m, i), x->data, (float)(w / (before + w)), m->ps->list[i].count);
 }
 
-int um_means_add(struct um_means *m, struct um_nn *nn, int pair, const struct um_distilled *d,
-                 double w)
+int um_means_add(struct um_means *m, int pair, const struct um_distilled *d, double w)
 {
     const int group = pair / 2, at = group * EACH;
 
     for (int i = 0; i < 2; i++) {
         double *before = &m->weight[group][i];
-        float   sure;
 
         if (!d->zmean[i])
             continue;
         UM_TRY(add(m, at + Z_CLS + i, d->zmean[i], *before, w));
         UM_TRY(add(m, at + Q_CLS + i, d->qmean[i], *before, w));
-        UM_TRY(um_nn_read(nn, d->sure[i], &sure));
-        m->sure[i] += w * (double)sure;
+        UM_TRY(later(m, d->sure[i], i, w));
         *before += w;
     }
     return UM_OK;
@@ -129,35 +163,30 @@ int um_means_share(struct um_means *m, struct um_ranks *ranks)
     return UM_OK;
 }
 
-static int entropy_of(struct um_means *m, int i, double *h)
+int um_means_close(struct um_means *m)
 {
-    const int64_t M = m->ps->list[i].count;
+    struct um_dev           *dev = m->ps->dev;
+    const struct um_kernels *k   = um_dev_kernels(dev);
 
-    UM_TRY(um_dev_kernels(m->ps->dev)
-               ->download(m->ps->dev, m->host, values(m, i), (size_t)M * sizeof *m->host));
-    *h = 0;
-    for (int64_t j = 0; j < M; j++)
-        *h -= m->host[j] > 0 ? (double)m->host[j] * log((double)m->host[j]) : 0;
-    return UM_OK;
+    for (int i = 0; i < 2 * GROUPS; i++)
+        if (m->weight[i / 2][i % 2] > 0)
+            UM_TRY(k->entropy(dev, m->entropy + i, values(m, i / 2 * EACH + Q_CLS + i % 2),
+                              m->ps->list[0].count));
+    return k->fetch(dev, m->spread, m->entropy, sizeof m->spread);
 }
 
-int um_means_entropy(struct um_means *m, int which, double *sure, double *spread)
+void um_means_entropy(const struct um_means *m, int which, double *sure, double *spread)
 {
     const double n = m->weight[0][which] + m->weight[1][which];
 
     *sure = *spread = NAN;
     if (!(n > 0))
-        return UM_OK;
+        return;
     *sure   = m->sure[which] / n;
     *spread = 0;
-    for (int g = 0; g < GROUPS; g++) {
-        double h = 0;
-
+    for (int g = 0; g < GROUPS; g++)
         if (m->weight[g][which] > 0)
-            UM_TRY(entropy_of(m, g * EACH + Q_CLS + which, &h));
-        *spread += h * m->weight[g][which] / n;
-    }
-    return UM_OK;
+            *spread += m->spread[g][which] * m->weight[g][which] / n;
 }
 
 int um_means_follow(struct um_means *m, struct um_params *centres)

@@ -12,7 +12,7 @@
 #include "train/guard.h"
 #include "train/trainer.h"
 
-enum { KEYS_SHOWN = 8, PATH_BYTES = 4096, TIMING_EVERY = 100, MOST_SKIPS = 20 };
+enum { KEYS_SHOWN = 8, KEYS_BYTES = 1024, PATH_BYTES = 4096, TIMING_EVERY = 100, MOST_SKIPS = 20 };
 
 /* ---- sizes ---- */
 
@@ -128,21 +128,28 @@ static void hold_prototypes(struct trainer *t)
 static int update(struct trainer *t, struct um_losses *l, struct um_logline *line)
 {
     struct um_update done;
-    float            theta;
+    int              st;
 
-    UM_TRY(um_step_end(t->step, l));
-    UM_TRY(um_model_theta(t->now.m, &theta));
+    UM_TRY(um_step_close(t->step));
+    UM_TRY(um_model_theta_fetch(t->now.m, &t->theta[0]));
+    UM_TRY(um_adamw_start(t->now.optim, line->lr, um_step_health(t->step)));
+    UM_TRY(um_model_theta_fetch(t->now.m, &t->theta[1]));
+    st = um_step_end(t->step, l); /* the one wait of a step that decides nothing */
+    if (st < 0) {
+        um_adamw_undo(t->now.optim);
+        return st;
+    }
     line->loss        = l->loss;
     line->vl          = l->vl;
     line->icl         = l->icl;
     line->pcl         = l->pcl;
-    line->temperature = exp(-(double)theta);
+    line->temperature = exp(-(double)t->theta[0]);
     memcpy(line->sure, l->sure, sizeof line->sure);
     memcpy(line->spread, l->spread, sizeof line->spread);
-    UM_TRY(um_adamw_step(t->now.optim, line->lr, &done));
+    UM_TRY(um_adamw_finish(t->now.optim, &done));
     line->norm    = done.norm;
     line->clipped = done.clipped;
-    UM_TRY(um_model_clamp(t->now.m));
+    UM_TRY(um_model_clamp_known(t->now.m, t->theta[1]));
     return um_step_follow(t->step, line->momentum);
 }
 
@@ -157,10 +164,10 @@ static int add_batch(struct trainer *t, const struct um_batch *b)
     return st < 0 ? um_ranks_agree(t->o->ranks, st) : st;
 }
 
-/* the batches of a step; keys of the last one that was added for a message, their digests into one;
- * one that is not finite leaves those after it unused, but not to the next step */
+/* the batches of a step; keys of each for a message, their digests into one; one that is known not
+ * to be finite leaves those after it unused, but not to the next step */
 static int add_batches(struct trainer *t, const struct um_batch *b, struct um_logline *line,
-                       char *keys, size_t size)
+                       char keys[UM_MODALITIES][KEYS_BYTES])
 {
     const int n  = um_loader_per_step(t->loader);
     int       st = UM_OK, got;
@@ -169,7 +176,7 @@ static int add_batches(struct trainer *t, const struct um_batch *b, struct um_lo
     line->modality = n > 1 ? "2d,3d" : mod_name(b->mod);
     for (int i = 0;; i++) {
         if (st >= 0) {
-            (void)keys_of(b, keys, size);
+            (void)keys_of(b, keys[i], KEYS_BYTES);
             st = add_batch(t, b);
         }
         t->pairs += b->N;
@@ -206,20 +213,20 @@ static int skip(struct trainer *t, struct um_logline *line)
 static int step(struct trainer *t, const struct um_batch *b)
 {
     const int64_t     n = t->state.step, epoch = n / t->per_epoch;
-    struct um_logline line = { .step        = n,
-                               .epoch       = epoch,
-                               .loss        = NAN,
-                               .vl          = NAN,
-                               .icl         = NAN,
-                               .pcl         = NAN,
-                               .lr          = um_schedule_lr(&t->lr, n),
-                               .momentum    = NAN,
-                               .temperature = NAN,
-                               .norm        = NAN,
-                               .sure        = { NAN, NAN },
-                               .spread      = { NAN, NAN } };
-    struct um_losses  l    = { 0 };
-    char              keys[1024];
+    struct um_logline line                            = { .step        = n,
+                                                          .epoch       = epoch,
+                                                          .loss        = NAN,
+                                                          .vl          = NAN,
+                                                          .icl         = NAN,
+                                                          .pcl         = NAN,
+                                                          .lr          = um_schedule_lr(&t->lr, n),
+                                                          .momentum    = NAN,
+                                                          .temperature = NAN,
+                                                          .norm        = NAN,
+                                                          .sure        = { NAN, NAN },
+                                                          .spread      = { NAN, NAN } };
+    struct um_losses  l                               = { 0 };
+    char              keys[UM_MODALITIES][KEYS_BYTES] = { "", "" };
     int               st;
 
     if (t->now.teacher)
@@ -228,10 +235,10 @@ static int step(struct trainer *t, const struct um_batch *b)
         UM_TRY(um_guard_keep(t->guard));
     hold_prototypes(t);
     UM_TRY(um_step_begin(t->step, n, epoch));
-    if ((st = add_batches(t, b, &line, keys, sizeof keys)) >= 0)
+    if ((st = add_batches(t, b, &line, keys)) >= 0)
         st = update(t, &l, &line);
     if (st == UM_ENONFINITE) {
-        (void)not_finite(t, st, keys);
+        (void)not_finite(t, st, keys[um_step_blame(t->step)]);
         if (!t->guard)
             return st;
         st = skip(t, &line);
@@ -504,6 +511,12 @@ static int train(struct trainer *t)
 
 static int end(struct trainer *t, int st)
 {
+    struct um_dev *dev = t->now.m->ps->dev;
+    char           text[UM_ERRMSG_MAX];
+
+    (void)snprintf(text, sizeof text, "%s", um_errmsg());
+    (void)um_dev_kernels(dev)->sync(dev); /* what it still hands out goes to what is freed here */
+    um_seterrmsg(text);
     um_loader_close(t->loader);
     um_sampler_close(&t->sampler);
     st = um_runlog_close(t->log, st);

@@ -3,20 +3,36 @@
 #include "train/step.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "train/means.h"
 
+/* a loss of a batch, or of a part of it, which the device hands out at its next sync */
+struct late {
+    struct late *next;
+    double      *sum; /* where it is added, */
+    double       share;
+    float        x;
+    int          batch;
+};
+
 struct um_step {
     struct um_step_opts o;
     struct um_looker    looker;
-    struct um_nn       *nn; /* the student's tape */
+    struct um_nn       *nn;     /* the student's tape */
+    struct um_nn       *reader; /* texts whose encoder does not learn; NULL: it does */
     struct um_contrast *contrast;
     struct um_means    *means; /* NULL without self-distillation */
     struct um_losses    sum;   /* of the batches so far */
+    struct late        *first, **last;
+    double             *health; /* device: the squares of all losses of this process, summed */
     int64_t             step, epoch;
+    int                 batch, bad; /* of the step: the one in hand; whose loss is not finite, -1 */
+    bool                closed;
     struct um_arena    *arena; /* decisions of a batch */
+    struct um_arena    *notes; /* of a step: what is late */
 };
 
 /* ---- setting up ---- */
@@ -25,11 +41,15 @@ void um_step_free(struct um_step *s)
 {
     if (!s)
         return;
+    if (s->health)
+        um_dev_kernels(s->o.m->ps->dev)->free(s->o.m->ps->dev, s->health);
     um_nn_free(s->looker.nn);
     um_nn_free(s->nn);
+    um_nn_free(s->reader);
     um_contrast_free(s->contrast);
     um_means_free(s->means);
     um_arena_free(s->arena);
+    um_arena_free(s->notes);
     free(s);
 }
 
@@ -42,11 +62,21 @@ static int make_means(struct um_step *s)
     return um_means_new(&s->means, s->o.m->ps->dev, s->o.m->cfg.prototypes);
 }
 
+static int make_memory(struct um_step *s)
+{
+    struct um_dev *dev = s->o.m->ps->dev;
+
+    UM_TRY(um_arena_new(&s->arena));
+    UM_TRY(um_arena_new(&s->notes));
+    return um_dev_kernels(dev)->alloc(dev, sizeof *s->health, (void **)&s->health);
+}
+
 int um_step_new(struct um_step **out, const struct um_step_opts *o)
 {
-    struct um_dev          *dev = o->m->ps->dev;
-    const struct um_nn_opts nn  = { .dtype = o->precision, .recompute = o->recompute };
-    struct um_step         *s   = calloc(1, sizeof *s);
+    struct um_dev          *dev   = o->m->ps->dev;
+    const struct um_nn_opts nn    = { .dtype = o->precision, .recompute = o->recompute };
+    const struct um_nn_opts plain = { .dtype = o->precision };
+    struct um_step         *s     = calloc(1, sizeof *s);
     int                     st;
 
     *out = NULL;
@@ -56,8 +86,9 @@ int um_step_new(struct um_step **out, const struct um_step_opts *o)
     s->looker = (struct um_looker){
         .m = o->m, .teacher = o->teacher, .method = o->method, .seed = o->seed
     };
-    if ((st = um_arena_new(&s->arena)) < 0 || (st = um_nn_new(&s->nn, dev, &nn)) < 0 ||
-        (st = um_nn_new(&s->looker.nn, dev, &(struct um_nn_opts){ .dtype = o->precision })) < 0 ||
+    if ((st = make_memory(s)) < 0 || (st = um_nn_new(&s->nn, dev, &nn)) < 0 ||
+        (st = um_nn_new(&s->looker.nn, dev, &plain)) < 0 ||
+        (o->method->freeze_text && (st = um_nn_new(&s->reader, dev, &plain)) < 0) ||
         (st = um_contrast_new(&s->contrast, o->m, o->precision, o->most)) < 0 ||
         (st = make_means(s)) < 0) {
         um_step_free(s);
@@ -69,7 +100,7 @@ int um_step_new(struct um_step **out, const struct um_step_opts *o)
 
 size_t um_step_peak(const struct um_step *s)
 {
-    return um_nn_peak(s->nn) + um_nn_peak(s->looker.nn);
+    return um_nn_peak(s->nn) + um_nn_peak(s->looker.nn) + (s->reader ? um_nn_peak(s->reader) : 0);
 }
 
 /* ---- one part through the student ---- */
@@ -79,7 +110,8 @@ struct pass {
     struct um_view view[UM_VIEWS];
     struct um_var *seen[UM_VIEWS]; /* the teacher's outputs, in the looker's memory */
     float         *kept[UM_VIEWS]; /* copies on the host, while other parts are looked at */
-    float         *frozen;         /* texts' vectors that get no gradient, or NULL */
+    struct um_var *read;           /* texts' vectors that get no gradient, or NULL, */
+    float         *frozen;         /* and their copy alike */
     /* of the tape in hand */
     struct um_var *cls, *text; /* [n,C], [n,Ct] */
     struct um_var *icl, *pcl;  /* [1], or NULL */
@@ -113,18 +145,22 @@ static struct um_var *text_of(struct um_nn *nn, struct um_model *m, const struct
 /* a text encoder that does not learn is run without dropout and without a tape */
 static int freeze(struct um_step *s, struct pass *x)
 {
-    struct um_nn  *nn = s->looker.nn;
-    struct um_var *r;
-
-    if (!s->o.method->freeze_text)
+    if (!s->reader)
         return UM_OK;
-    UM_TRY(um_nn_begin(nn, false, false, 0, 0));
-    r = text_of(nn, s->o.m, &x->part);
-    UM_TRY(um_nn_status(nn));
+    UM_TRY(um_nn_begin(s->reader, false, false, 0, 0));
+    x->read = um_cast(s->reader, text_of(s->reader, s->o.m, &x->part), UM_F32);
+    return um_nn_status(s->reader);
+}
+
+/* to be kept while other parts are looked at */
+static int keep_frozen(struct um_step *s, struct pass *x)
+{
+    if (!x->read)
+        return UM_OK;
     if (!(x->frozen =
               um_alloc_array(s->arena, x->part.n * s->o.m->cfg.text_width, sizeof *x->frozen)))
         return UM_ENOMEM;
-    return um_nn_read(nn, r, x->frozen);
+    return um_nn_read(s->reader, x->read, x->frozen);
 }
 
 static int look(struct um_step *s, struct pass *x)
@@ -146,8 +182,9 @@ static void encode(struct um_step *s, struct pass *x, struct um_var *y[UM_VIEWS]
                  : NULL;
     x->cls = um_slice_tokens(
         nn, full ? um_view_pass(nn, s->o.m, &x->view[0], false, NULL, false) : y[0], 0, 1);
-    x->text =
-        x->frozen ? um_nn_input(nn, UM_F32, 2, dim, x->frozen) : text_of(nn, s->o.m, &x->part);
+    x->text = x->frozen ? um_nn_input(nn, UM_F32, 2, dim, x->frozen)
+              : x->read ? x->read
+                        : text_of(nn, s->o.m, &x->part);
 }
 
 /* ---- self-distillation of a part ---- */
@@ -176,7 +213,7 @@ static int distil(struct um_step *s, struct pass *x, struct um_var *const y[UM_V
 
         um_model_distill(s->nn, s->o.m, y[i], s->o.teacher, t[i], s->o.centres, &opts, &d);
         UM_TRY(um_nn_status(s->nn));
-        UM_TRY(um_means_add(s->means, s->nn, pair, &d, (double)x->part.n));
+        UM_TRY(um_means_add(s->means, pair, &d, (double)x->part.n));
         icl[i] = d.icl;
         pcl[i] = d.pcl;
     }
@@ -185,19 +222,62 @@ static int distil(struct um_step *s, struct pass *x, struct um_var *const y[UM_V
     return um_nn_status(s->nn);
 }
 
-/* L's parts to the host, of n samples out of N, into the sums */
+/* ---- losses, which come to the host at the end of the step ---- */
+
+/* x [1] counts `share` in *sum, and must be finite */
+static int later(struct um_step *s, const struct um_var *x, double *sum, double share)
+{
+    struct um_dev           *dev = s->o.m->ps->dev;
+    const struct um_kernels *k   = um_dev_kernels(dev);
+    struct late             *l   = um_alloc(s->notes, sizeof *l);
+
+    if (!l)
+        return UM_ENOMEM;
+    *l       = (struct late){ .sum = sum, .share = share, .batch = s->batch };
+    *s->last = l;
+    s->last  = &l->next;
+    UM_TRY(k->sumsq(dev, s->health, x->data, &(struct um_span){ 0, 1, 1, 0 }, 1));
+    return k->fetch(dev, &l->x, x->data, sizeof l->x);
+}
+
 static int note(struct um_step *s, const struct pass *x, double share)
 {
-    float v;
+    if (x->icl)
+        UM_TRY(later(s, x->icl, &s->sum.icl, share));
+    return x->pcl ? later(s, x->pcl, &s->sum.pcl, share) : UM_OK;
+}
 
-    if (x->icl) {
-        UM_TRY(um_nn_read(s->nn, x->icl, &v));
-        s->sum.icl += share * (double)v;
+static int finite(const struct um_losses *l)
+{
+    const double x = l->vl + l->icl + l->pcl;
+
+    if (!isfinite(x))
+        return um_fail(UM_ENONFINITE, "the loss is %g (vl %g, icl %g, pcl %g)", x, l->vl, l->icl,
+                       l->pcl);
+    return UM_OK;
+}
+
+/* After a sync of the device: what was late is added, batch after batch. The first that makes it
+ * not finite is to blame, and what comes after it does not count. */
+static int settle(struct um_step *s)
+{
+    struct late *l = s->first;
+
+    while (l) {
+        const int batch = l->batch;
+        int       st;
+
+        for (; l && l->batch == batch; l = l->next)
+            *l->sum += l->share * (double)l->x;
+        if ((st = finite(&s->sum)) < 0) {
+            s->bad = batch;
+            return st;
+        }
     }
-    if (x->pcl) {
-        UM_TRY(um_nn_read(s->nn, x->pcl, &v));
-        s->sum.pcl += share * (double)v;
-    }
+    s->first = NULL;
+    s->last  = &s->first;
+    if (s->means)
+        um_means_settle(s->means);
     return UM_OK;
 }
 
@@ -218,22 +298,11 @@ static struct um_var *total(struct um_nn *nn, struct um_var *const *term, const 
     return um_weighted_sum(nn, have, weight, k);
 }
 
-static int finite(const struct um_losses *l)
-{
-    const double x = l->vl + l->icl + l->pcl;
-
-    if (!isfinite(x))
-        return um_fail(UM_ENONFINITE, "the loss is %g (vl %g, icl %g, pcl %g)", x, l->vl, l->icl,
-                       l->pcl);
-    return UM_OK;
-}
-
 static int run_whole(struct um_step *s, const struct um_batch *b)
 {
     const struct um_method *o = s->o.method;
     struct pass             x = { .part = { b, 0, b->n } };
     struct um_var          *y[UM_VIEWS], *v, *r, *vl;
-    float                   loss;
 
     UM_TRY(freeze(s, &x));
     UM_TRY(look(s, &x));
@@ -245,10 +314,8 @@ static int run_whole(struct um_step *s, const struct um_batch *b)
     r  = um_model_project_text(s->nn, s->o.m, b->mod, x.text);
     vl = um_contrast_loss(s->nn, s->o.m, v, r, o->same_text ? b->text : NULL, 1);
     UM_TRY(um_nn_status(s->nn));
-    UM_TRY(um_nn_read(s->nn, vl, &loss));
-    s->sum.vl += (double)loss;
+    UM_TRY(later(s, vl, &s->sum.vl, 1));
     UM_TRY(note(s, &x, 1));
-    UM_TRY(finite(&s->sum));
     struct um_var *const term[] = { vl, x.icl, x.pcl };
     const float          w[]    = { 1, (float)o->lambda_icl, (float)o->lambda_pcl };
 
@@ -272,6 +339,7 @@ static int first_pass(struct um_step *s, struct pass *x, float *cls, float *text
     struct um_var *y[UM_VIEWS];
 
     UM_TRY(freeze(s, x));
+    UM_TRY(keep_frozen(s, x));
     UM_TRY(look(s, x));
     for (int i = 0; i < UM_VIEWS && x->seen[i]; i++) {
         x->kept[i] = um_alloc_array(s->arena, x->part.n * (1 + x->view[i].T) * C, sizeof(float));
@@ -399,7 +467,8 @@ static int run_parts(struct um_step *s, const struct um_batch *b)
                                    .dcls   = v.dcls,
                                    .dtext  = v.dtext };
 
-    UM_TRY(um_contrast_learn(s->contrast, &c));
+    UM_TRY(um_contrast_learn(s->contrast, &c)); /* with a sync */
+    UM_TRY(um_ranks_agree(s->o.ranks, settle(s)));
     s->sum.vl += (double)c.loss;
     UM_TRY(um_ranks_agree(s->o.ranks, finite(&s->sum))); /* icl, pcl are this rank's own */
     return um_ranks_agree(s->o.ranks, second_passes(s, b, x, &v));
@@ -439,27 +508,81 @@ static int reduce(struct um_step *s)
 
 int um_step_begin(struct um_step *s, int64_t step, int64_t epoch)
 {
-    s->step  = step;
-    s->epoch = epoch;
-    s->sum   = (struct um_losses){ 0 };
+    struct um_dev *dev = s->o.m->ps->dev;
+
+    if (s->first) /* a step that was given up: the device would write to what is used again */
+        UM_TRY(um_dev_kernels(dev)->sync(dev));
+    s->step   = step;
+    s->epoch  = epoch;
+    s->sum    = (struct um_losses){ 0 };
+    s->batch  = -1;
+    s->bad    = -1;
+    s->closed = false;
+    s->first  = NULL;
+    s->last   = &s->first;
+    um_arena_reset(s->notes);
     if (s->means)
         um_means_begin(s->means);
+    UM_TRY(um_dev_kernels(dev)->zero(dev, s->health, sizeof *s->health));
     return um_params_zero_grad(s->o.m->ps);
+}
+
+/* what an earlier batch of the step did comes first */
+static int earlier(struct um_step *s, int st)
+{
+    char text[UM_ERRMSG_MAX];
+
+    (void)snprintf(text, sizeof text, "%s", um_errmsg());
+    if (s->bad < 0 && um_ranks_size(s->o.ranks) == 1) {
+        UM_TRY(um_dev_kernels(s->o.m->ps->dev)->sync(s->o.m->ps->dev));
+        UM_TRY(settle(s));
+        um_seterrmsg(text);
+    }
+    return st;
 }
 
 int um_step_add(struct um_step *s, const struct um_batch *b)
 {
+    int st;
+
+    s->batch++;
     um_arena_reset(s->arena);
-    return s->o.parts > 1 || um_ranks_size(s->o.ranks) > 1 ? run_parts(s, b) : run_whole(s, b);
+    st = s->o.parts > 1 || um_ranks_size(s->o.ranks) > 1 ? run_parts(s, b) : run_whole(s, b);
+    return st == UM_ENONFINITE ? earlier(s, st) : st;
+}
+
+int um_step_close(struct um_step *s)
+{
+    const bool shared = um_ranks_size(s->o.ranks) > 1;
+
+    s->closed = true;
+    if (shared) {
+        UM_TRY(um_dev_kernels(s->o.m->ps->dev)->sync(s->o.m->ps->dev));
+        UM_TRY(um_ranks_agree(s->o.ranks, settle(s)));
+        UM_TRY(reduce(s));
+        UM_TRY(finite(&s->sum));
+    }
+    return s->means ? um_means_close(s->means) : UM_OK;
+}
+
+const double *um_step_health(const struct um_step *s)
+{
+    return um_ranks_size(s->o.ranks) > 1 ? NULL : s->health;
+}
+
+int um_step_blame(const struct um_step *s)
+{
+    return s->bad >= 0 ? s->bad : s->batch;
 }
 
 int um_step_end(struct um_step *s, struct um_losses *out)
 {
     const struct um_method *o = s->o.method;
 
-    if (um_ranks_size(s->o.ranks) > 1)
-        UM_TRY(reduce(s));
-    UM_TRY(finite(&s->sum));
+    if (!s->closed)
+        UM_TRY(um_step_close(s));
+    UM_TRY(um_dev_kernels(s->o.m->ps->dev)->sync(s->o.m->ps->dev));
+    UM_TRY(settle(s));
     *out      = s->sum;
     out->loss = out->vl;
     if (um_method_distils(o))
@@ -471,7 +594,7 @@ int um_step_end(struct um_step *s, struct um_losses *out)
     for (int i = 0; i < 2; i++) {
         out->sure[i] = out->spread[i] = NAN;
         if (s->means)
-            UM_TRY(um_means_entropy(s->means, i, &out->sure[i], &out->spread[i]));
+            um_means_entropy(s->means, i, &out->sure[i], &out->spread[i]);
     }
     return UM_OK;
 }

@@ -49,13 +49,22 @@ struct um_losses {
  *
  * um_step_begin - the model's gradients are zeroed
  * um_step_add   - a batch: its gradients are added to the model's
- * um_step_end   - the losses of all of it
+ * um_step_close - the gradients are those of all batches and ranks; the device may not be there yet
+ * um_step_end   - the losses of all of it; closes if that was not done. Waits for the device
  *
  * UM_ENONFINITE: a loss is not finite; the gradients are worthless then, and running statistics
- * may be. */
+ * may be. Of one rank it is um_step_end that says so: until then um_step_health() tells it on the
+ * device. */
 UM_API UM_RESULT_USED int um_step_begin(struct um_step *s, int64_t step, int64_t epoch);
 UM_API UM_RESULT_USED int um_step_add(struct um_step *s, const struct um_batch *b);
+UM_API UM_RESULT_USED int um_step_close(struct um_step *s);
 UM_API UM_RESULT_USED int um_step_end(struct um_step *s, struct um_losses *out);
+
+/* um_step_health - a number on the device that is not finite if a loss is not, for
+ * um_adamw_start(); NULL: um_step_close() has looked
+ * um_step_blame  - after UM_ENONFINITE: number of the batch of the step, from 0 */
+UM_API const double *um_step_health(const struct um_step *s);
+UM_API int           um_step_blame(const struct um_step *s);
 
 /* um_step_follow - after the update: teacher and centres follow (7.1, 7.3) */
 UM_API UM_RESULT_USED int um_step_follow(struct um_step *s, double momentum);

@@ -31,6 +31,7 @@ struct trainer {
     /* steps of each modality in a row that look like either collapse; joint ones count as 2D */
     int64_t uniform[UM_MODALITIES], single[UM_MODALITIES];
     double  held;
+    float   theta[2]; /* before and after an update */
     /* for batches.tsv, NULL unless it is written: the records of a batch, of all ranks */
     char    *keys;  /* [N] of UM_MAX_KEY + 1 bytes */
     int32_t *rows;  /* [N,K] of their slices */

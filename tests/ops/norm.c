@@ -184,6 +184,11 @@ static int distill_bwd(const struct ot_case *c)
     return c->k->distill_bwd(c->dev, c->a[B_DX], c->a[B_GLOSS], c->a[D_LSE], &d);
 }
 
+static int entropy(const struct ot_case *c)
+{
+    return c->k->entropy(c->dev, c->a[1], c->a[0], c->dim[0]);
+}
+
 const struct ot_row ot_norm[] = {
     { .name = "layernorm_fwd",
       .run  = layernorm_fwd,
@@ -401,5 +406,13 @@ const struct ot_row ot_norm[] = {
       .tol_bf16 = 3e-3,
       .array    = { IN(OT_ACT, "nc"), IN(OT_ACT, "nc"), IN(OT_FLOAT, "c"), IN(OT_POSITIVE, "n"),
                     IN(OT_FLOAT, "2n"), IN(OT_FLOAT, "1"), OUT(OT_ACT, "nc"), FWD(OT_FLOAT, "1") } },
+    { .name       = "entropy",
+      .run        = entropy,
+      .letters    = "n",
+      .shape      = { { 1 }, { 1023 }, { 65536 } },
+      .limit      = { 5000 },
+      .tol        = 1e-12,
+      .float_only = true,
+      .array      = { IN(OT_UNIT, "n"), OUT(OT_DOUBLE, "1") } },
     { .name = NULL }
 };

@@ -18,6 +18,7 @@
 #include "eval/split_mt.h"
 #include "load/sampler.h"
 #include "model/distill.h"
+#include "train/adamw.h"
 #include "train/schedule.h"
 #include "train/step.h"
 
@@ -426,6 +427,85 @@ static void reference_and_fast_agree(void **state)
     each_method(backends);
 }
 
+/* ---- a loss that is not finite ---- */
+
+/* an X-ray batch and a volume batch, one of them with a pixel that is no number; the update is
+ * issued before anybody looks */
+static void not_finite(struct um_dev *dev, int bad, int64_t parts)
+{
+    struct um_method           o    = UM_METHOD_INIT;
+    const struct um_adamw_opts adam = UM_ADAMW_INIT;
+    struct um_model           *m    = model(dev, "tiny", 9), *teacher;
+    const size_t               size = (size_t)m->ps->total * sizeof(float);
+    float                     *was  = malloc(size);
+    struct um_params          *centres;
+    struct um_adamw           *optim;
+    struct um_losses           l;
+    struct um_step            *s;
+    int                        st = UM_OK;
+
+    o.keep.random = true, o.select = UM_SELECT_NONE; /* attention would tell at once */
+    OK(um_model_teacher(&teacher, m));
+    OK(um_model_centres(&centres, dev, &m->cfg, false));
+    OK(um_params_grad(m->ps));
+    OK(um_adamw_new(&optim, m->ps, &adam));
+    OK(um_step_new(&s, &(struct um_step_opts){ .m         = m,
+                                               .teacher   = teacher,
+                                               .centres   = centres,
+                                               .method    = &o,
+                                               .seed      = 5,
+                                               .precision = UM_F32,
+                                               .parts     = parts,
+                                               .most      = N }));
+    OK(um_step_begin(s, 3, 1));
+    for (int mod = UM_2D; mod <= UM_3D && st >= 0; mod++) {
+        struct pairs p;
+
+        make_pairs(&p, &m->cfg, (enum um_modality)mod);
+        if (mod == bad)
+            p.x[77] = NAN;
+        st = um_step_add(s, &p.b);
+        free(p.x);
+        free(p.x2);
+    }
+    for (int i = 0; i < m->ps->n; i++) /* what training leaves as it is, batch norm does not */
+        if (m->ps->list[i].buffer)
+            memset(m->ps->value + m->ps->list[i].offset, 0,
+                   (size_t)m->ps->list[i].count * sizeof(float));
+    memcpy(was, m->ps->value, size);
+    if (st >= 0) {
+        OK(um_step_close(s));
+        assert_true(!isfinite(*um_step_health(s)));
+        OK(um_adamw_start(optim, 1, um_step_health(s)));
+        st = um_step_end(s, &l);
+        um_adamw_undo(optim);
+    }
+    assert_int_equal(st, UM_ENONFINITE);
+    assert_non_null(strstr(um_errmsg(), "the loss is "));
+    assert_int_equal(um_step_blame(s), bad);
+    assert_memory_equal(was, m->ps->value, size);
+    for (int64_t i = 0; i < m->ps->total; i++)
+        assert_true(optim->m[i] == 0 && optim->u[i] == 0);
+    for (int i = 0; i < m->ps->n; i++)
+        assert_int_equal(optim->updates[i], 0);
+    um_step_free(s);
+    um_adamw_free(optim);
+    um_params_free(centres);
+    um_model_free(teacher);
+    um_model_free(m);
+    free(was);
+}
+
+static void a_loss_that_is_not_finite_changes_nothing(void **state)
+{
+    (void)state;
+    for (int bad = UM_2D; bad <= UM_3D; bad++) {
+        not_finite(ref, bad, 1);
+        not_finite(cpu, bad, 1);
+        not_finite(cpu, bad, 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -437,6 +517,7 @@ int main(void)
         cmocka_unit_test(check_6_splits_give_the_same),
         cmocka_unit_test(check_6_in_reference_arithmetic),
         cmocka_unit_test(reference_and_fast_agree),
+        cmocka_unit_test(a_loss_that_is_not_finite_changes_nothing),
     };
 
     return cmocka_run_group_tests_name("step", tests, setup, teardown);

@@ -168,7 +168,15 @@ static void test_adamw_refuses(void **state)
     assert_non_null(strstr(um_errmsg(), "gradient of b "));
     assert_int_equal(o->updates[r.w] + o->updates[r.b], 0);
     assert_memory_equal(before, at(&r, r.ps->value, r.w), sizeof before);
-    o->frozen[r.b] = true; /* what is not updated need not be finite */
+    const double lost          = NAN; /* the device is the host */
+    at(&r, r.ps->grad, r.b)[2] = 1;
+    OK(um_adamw_start(o, 0.01, &lost));
+    assert_int_equal(um_adamw_finish(o, &done), UM_ENONFINITE);
+    assert_non_null(strstr(um_errmsg(), "the loss is not finite"));
+    assert_int_equal(o->updates[r.w] + o->updates[r.b], 0);
+    assert_memory_equal(before, at(&r, r.ps->value, r.w), sizeof before);
+    at(&r, r.ps->grad, r.b)[2] = NAN;
+    o->frozen[r.b]             = true; /* what is not updated need not be finite */
     OK(um_adamw_step(o, 0.01, &done));
     assert_true(o->updates[r.w] == 1 && o->updates[r.b] == 0);
     assert_int_equal(um_clip_parse("x", &opts), UM_EUSAGE);
