@@ -7,6 +7,7 @@
 #   make static     tools that need no libum.so       make clean      remove $(BUILD)
 #   make cuda       the plug-in for GPUs (part of all where nvcc is found)
 #   make cuda-report  registers and spills of its kernels
+#   make emu        the plug-in for an emulated GPU (tests/emu), to test it without one
 #   make mpi        the plug-in for many processes (part of all and tools where mpicc is found)
 #
 # WITHOUT=cpu no cpu backend and no oneDNN; WITHOUT=libs kernels alone, which need no other library: tests/gpu.
@@ -111,7 +112,7 @@ STATIC   := $(TOOL_C:tools/%.c=$(BUILD)/static/%)
 UNITS    := $(UNIT_C:tests/unit/%.c=$(BUILD)/unit/%)
 SONAME   := libum.so.$(SOMAJOR)
 
-.PHONY: all lib tools static nvcc cuda cuda-report mpi gpu gpu-ops check units check-all tidy demo bench install uninstall info clean
+.PHONY: all lib tools static nvcc cuda emu cuda-report mpi gpu gpu-ops check units check-all tidy demo bench install uninstall info clean
 all: tools $(BUILD)/um.pc $(if $(filter demo check bench,$(MAKECMDGOALS)),,cuda)
 lib: $(BUILD)/libum.so $(BUILD)/libum.a
 tools: $(TOOLS) mpi
@@ -163,6 +164,26 @@ $(BUILD)/%.cu.o: %.cu
 	  || { cat $@.log >&2; false; }; grep -i warning $@.log >&2 || true
 $(BUILD)/libum-cuda.so: $(CUDA_O) $(BUILD)/libum.so
 	$(call say,LINK,$@)$(NVCC) -shared -o $@ $(CUDA_O) -L$(BUILD) -lum $(CUBLAS_SO) -Xlinker -z,defs,-rpath,'$$ORIGIN',-rpath,$(if $(CUBLAS),$(CUBLAS)/lib,$(dir $(NVCC))../lib64)
+
+# the plug-in for the emulator of tests/emu: the same sources as C++, every kernel on the CPU (LD_LIBRARY_PATH=$(BUILD)/emu)
+EMU_CPP  := $(wildcard tests/emu/*.cpp)
+EMU_O    := $(EMU_CPP:%.cpp=$(BUILD)/%.o)
+EMU_CU_O := $(CUDA_CU:%.cu=$(BUILD)/emu/%.o)
+EMU_CXX   = $(CXX) -std=c++17 -O2 -fPIC -ffp-contract=fast -Wall -Wextra -Wno-attributes $(if $(WERROR),-Werror) $(if $(SAN),$(SANFLAGS),-fsanitize=alignment -fno-sanitize-recover=alignment) \
+  -Ilib -I. -isystem $(dir $(NVCC))../include -DUM_VERSION='"$(VERSION)"' -DUM_PLUGIN_ABI=$(ABI)u -MMD -MP
+emu: $(if $(NVCC),$(BUILD)/emu/libum-cuda.so)
+$(BUILD)/tests/emu/%.o: tests/emu/%.cpp
+	@mkdir -p $(@D)
+	$(call say,EMU,$<)$(EMU_CXX) -c -o $@ $<
+$(BUILD)/emu/%.o: %.cu tests/emu/launch.awk $(ABI_H)
+	@mkdir -p $(@D)
+	$(Q)awk -f tests/emu/launch.awk $< >$(@:.o=.cpp)
+	$(call say,EMU,$<)$(EMU_CXX) -Itests/emu -include tests/emu/device.h -Wno-unknown-pragmas -Wno-sign-compare -fvisibility=hidden -c -o $@ $(@:.o=.cpp)
+$(BUILD)/emu/libcudart.so: $(EMU_O)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CXX) $(LINK) -shared -o $@ $^
+$(BUILD)/emu/libum-cuda.so: $(EMU_CU_O) $(BUILD)/emu/libcudart.so $(BUILD)/libum.so
+	$(call say,LINK,$@)$(CXX) $(LINK) -shared -Wl,-z,defs,-rpath,'$$ORIGIN' -o $@ $(EMU_CU_O) $(BUILD)/emu/libcudart.so -L$(BUILD) -lum -fsanitize=alignment
 
 # registers, shared memory, stack and spills of every kernel; fails if one spills
 cuda-report: $(CUDA_O)
