@@ -370,10 +370,12 @@ static int mask_bwd(const struct ot_case *c)
 
 #define PICKS                                                                                      \
     .letters = "Bnvc", .limit = { 4, 20, 20, 40 }, .tol = 1e-7, .tol_bf16 = 3e-3,                  \
-    .shape = { { 0, 3, 4, 5 }, { 2, 0, 3, 4 }, { 3, 7, 5, 17 }, { 2, 98, 196, 48 } }
+    .shape = { { 0, 3, 4, 5 },   { 2, 0, 3, 4 },    { 3, 7, 5, 17 },   { 2, 98, 196, 48 },         \
+               { 3, 40, 9, 31 }, { 1, 2, 3, 4099 }, { 2, 40, 33, 768 } }
 #define MASKS                                                                                      \
-    .letters = "Tc", .limit = { 70, 40 }, .tol = 2e-6, .tol_bf16 = 2e-6,                           \
-    .shape = { { 0, 8 }, { 1, 1 }, { 130, 33 }, { 5, 768 } }
+    .letters = "Tc", .limit = { 70, 40 }, .tol = 2e-6,                                             \
+    .tol_bf16 = 2e-6, .shape = { { 0, 8 },    { 1, 1 },    { 130, 33 }, { 35, 768 },               \
+                                 { 3, 4099 }, { 700, 31 }, { 700, 192 } }
 
 #define ACTIVATION_ROW(fn, most, most_bf16)                                                        \
     {                                                                                              \
