@@ -345,6 +345,25 @@ extern "C" cudaError_t CUDARTAPI cudaFreeHost(void *p)
     return cudaSuccess;
 }
 
+/* memory of the host's own that is pinned for a while */
+extern "C" cudaError_t CUDARTAPI cudaHostRegister(void *p, size_t n, unsigned)
+{
+    const guard g(lock);
+
+    if (!p || n == 0 || pinned(p, 1))
+        return failed(cudaErrorInvalidValue);
+    pins[(char *)p] = n;
+    return cudaSuccess;
+}
+
+extern "C" cudaError_t CUDARTAPI cudaHostUnregister(void *p)
+{
+    const guard g(lock);
+
+    run_all();
+    return pins.erase((char *)p) == 1 ? cudaSuccess : failed(cudaErrorHostMemoryNotRegistered);
+}
+
 /* ---- copies ---- */
 
 extern "C" cudaError_t CUDARTAPI cudaMemsetAsync(void *p, int value, size_t n, cudaStream_t s)
