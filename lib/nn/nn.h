@@ -288,6 +288,17 @@ UM_API struct um_var *um_weighted_sum(struct um_nn *nn, struct um_var *const *x,
 /* um_nn_backward - gradients of scalar `loss` into every variable on the tape that needs one and,
  * added, into the parameters' grad block */
 UM_API UM_RESULT_USED int um_nn_backward(struct um_nn *nn, struct um_var *loss);
+
+/* um_nn_watch - from the next um_nn_begin on, every um_nn_backward tells `final` of each trained
+ * parameter of ps once, by its index: this tape adds no more to its gradient, and the work that
+ * does has been given to the device. Those that the loss does not use come first; then each when
+ * its earliest use has been walked, so that whoever waits for a gradient need not wait for the
+ * whole walk; what the walk never came to, at its end. The order follows from what was recorded.
+ * A failure of `final` is the backward's. ps must outlive the context; UM_ENOMEM. */
+typedef int               um_final_fn(void *user, int index);
+UM_API UM_RESULT_USED int um_nn_watch(struct um_nn *nn, const struct um_params *ps,
+                                      um_final_fn *final, void *user);
+
 /* a variable's data as float (converted) on the host; host has room for all elements; waits */
 UM_API UM_RESULT_USED int um_nn_read(struct um_nn *nn, const struct um_var *x, float *host);
 

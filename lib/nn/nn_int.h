@@ -46,6 +46,15 @@ struct nn_store {
     size_t         used, most; /* bytes: now, and the most at once */
 };
 
+/* who is told of complete gradients, of which parameters, and how many uses of each the walk has
+ * still to come to */
+struct nn_watch {
+    const struct um_params *ps;
+    um_final_fn            *final;
+    void                   *user;
+    int                    *uses; /* [ps->n] */
+};
+
 struct nn_chunk; /* a piece of the step's device memory */
 
 struct um_nn {
@@ -62,6 +71,7 @@ struct um_nn {
     bool                     again;   /* a block is run a second time: side effects are done */
     bool                     given;   /* the gradient of the node being walked was passed on */
     struct nn_pack          *packs;
+    struct nn_watch          watch;
     uint64_t                 seed, step, place; /* place: number of the next dropout */
     uint64_t                 samples, rows;     /* of the larger batch, before this one */
     int                      status;
@@ -115,6 +125,12 @@ struct um_var *nn_record(struct um_nn *nn, struct um_var *y, nn_back *back, cons
 
 /* walk the tape from its end, giving back gradients as they are passed on */
 int nn_walk(struct um_nn *nn);
+
+/* watch.c: a new tape; v, parameter i of ps as it is taken up; before (walked false: of those
+ * without any use) and after the walk (of all that are left) */
+void           nn_watch_begin(struct um_nn *nn);
+struct um_var *nn_watch_use(struct um_nn *nn, const struct um_params *ps, int i, struct um_var *v);
+int            nn_watch_tell(struct um_nn *nn, bool walked);
 
 /* Where the gradient of x goes. nn_grad_open gives room for it: x->grad itself on the first
  * contribution, scratch otherwise; the backward fills it all and nn_grad_close adds scratch to

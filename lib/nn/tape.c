@@ -40,6 +40,7 @@ void um_nn_free(struct um_nn *nn)
         return;
     nn_packs_free(nn);
     nn_memory_free(nn);
+    free(nn->watch.uses);
     um_arena_free(nn->arena);
     free(nn);
 }
@@ -50,6 +51,7 @@ int um_nn_begin(struct um_nn *nn, bool grad, bool train, uint64_t seed, uint64_t
         return um_fail(UM_ERANGE, "step %llu: at most 2^32 - 1", (unsigned long long)step);
     UM_TRY(nn_memory_reset(nn));
     um_arena_reset(nn->arena);
+    nn_watch_begin(nn);
     nn->last   = NULL;
     nn->walked = nn->walking = nn->again = false;
     nn->grad                             = grad;
@@ -263,7 +265,7 @@ struct um_var *um_nn_param(struct um_nn *nn, struct um_params *ps, int index)
     v->param = true;
     v->needs = nn->grad && ps->grad && !p->buffer;
     v->grad  = v->needs ? ps->grad + p->offset : NULL;
-    return v;
+    return nn_watch_use(nn, ps, index, v);
 }
 
 struct um_var *um_nn_param_named(struct um_nn *nn, struct um_params *ps, const char *name)
@@ -407,7 +409,8 @@ int um_nn_backward(struct um_nn *nn, struct um_var *loss)
     UM_TRY(grad_new(nn, loss, &loss->grad));
     nn_own(nn, loss->grad);
     UM_TRY(nn->k->upload(nn->dev, loss->grad, &one, sizeof one));
-    (void)nn_ok(nn, nn_walk(nn), "backward");
+    (void)(nn_ok(nn, nn_watch_tell(nn, false), "backward") && nn_ok(nn, nn_walk(nn), "backward") &&
+           nn_ok(nn, nn_watch_tell(nn, true), "backward"));
     nn->walking = false;
     return um_nn_status(nn);
 }

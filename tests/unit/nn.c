@@ -464,6 +464,84 @@ static void distillation_of_known_cases(void **state)
     rig_close(&r);
 }
 
+/* ---- who is told of complete gradients ---- */
+
+enum { WATCHED = 5 };
+
+struct told {
+    const struct um_params *ps;
+    int                     order[WATCHED], n;
+    float                   grad[WATCHED][4]; /* as it was when it was told of */
+};
+
+static int note_told(void *user, int i)
+{
+    struct told *t = user;
+
+    assert_true(t->n < WATCHED);
+    t->order[t->n++] = i;
+    memcpy(t->grad[i], t->ps->grad + t->ps->list[i].offset, sizeof t->grad[i]);
+    return UM_OK;
+}
+
+struct twice {
+    struct rig *r;
+};
+
+/* x w3^T, in a block that may run again */
+static struct um_var *twice_used(struct um_nn *nn, const void *arg, struct um_var *x)
+{
+    const struct twice *t = arg;
+
+    return um_linear(nn, x, um_nn_param(nn, t->r->ps, 3), NULL);
+}
+
+/* p0 first of all, p1 and p2 after it, p3 in two blocks, p4 nowhere: p4 is told of first, p3 at the
+ * second block that is walked, p0 last, and each once with the gradient it keeps */
+static void complete_gradients_are_told_of(void **state)
+{
+    static const int order[WATCHED] = { 4, 2, 3, 1, 0 };
+
+    (void)state;
+    for (int again = 0; again < 2; again++) {
+        struct rig     r;
+        struct told    told;
+        struct um_var *p[3], *y;
+
+        rig_open(&r, NULL);
+        um_nn_free(r.nn);
+        OK(um_nn_new(&r.nn, r.dev, &(struct um_nn_opts){ .dtype = UM_F32, .recompute = again }));
+        um_params_free(r.ps);
+        OK(um_params_new(&r.ps, r.dev));
+        for (int i = 0; i < WATCHED; i++)
+            OK(um_params_add(r.ps, (const char[]){ (char)('a' + i), 0 }, 2, (int64_t[]){ 2, 2 },
+                             UM_INIT_UNIFORM, 1, true));
+        OK(um_params_buffer(r.ps, "buffer", 4, 1));
+        OK(um_params_init(r.ps, 3));
+        OK(um_params_grad(r.ps));
+        OK(um_nn_watch(r.nn, r.ps, note_told, &told));
+        for (int step = 0; step < 2; step++) {
+            const struct twice t = { &r };
+
+            told = (struct told){ .ps = r.ps };
+            OK(um_nn_begin(r.nn, true, true, 0, 0));
+            for (int i = 0; i < 2; i++)
+                p[i] = um_nn_param(r.nn, r.ps, i);
+            y    = um_nn_block(r.nn, twice_used, &t, um_linear(r.nn, p[0], p[1], NULL));
+            p[2] = um_nn_param(r.nn, r.ps, 2);
+            y    = um_linear(r.nn, um_add(r.nn, y, p[0]), p[2], NULL);
+            y    = um_nn_block(r.nn, twice_used, &t, y);
+            OK(um_nn_backward(r.nn, scalar(&r, um_add(r.nn, y, p[1]))));
+            assert_int_equal(told.n, WATCHED);
+            assert_memory_equal(told.order, order, sizeof order);
+            for (int i = 0; i < WATCHED; i++)
+                assert_memory_equal(told.grad[i], r.ps->grad + r.ps->list[i].offset,
+                                    sizeof told.grad[i]);
+        }
+        rig_close(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -475,6 +553,7 @@ int main(void)
         cmocka_unit_test(values_do_not_depend_on_order),
         cmocka_unit_test(batchnorm_keeps_running_statistics),
         cmocka_unit_test(bfloat16_follows_float),
+        cmocka_unit_test(complete_gradients_are_told_of),
         cmocka_unit_test(distillation_of_known_cases),
     };
 
