@@ -83,6 +83,20 @@ static int start(int *my_rank, int *ranks)
     return 0;
 }
 
+static int local(int *my_rank, int *ranks)
+{
+    MPI_Comm host;
+    int      code = MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &host);
+
+    if (code != MPI_SUCCESS)
+        return code;
+    code = MPI_Comm_rank(host, my_rank);
+    if (code == MPI_SUCCESS)
+        code = MPI_Comm_size(host, ranks);
+    (void)MPI_Comm_free(&host);
+    return code;
+}
+
 static int spread(const void *send, void *recv, const int *part)
 {
     const int mine = part[rank + 1] - part[rank];
@@ -149,6 +163,7 @@ __attribute__((visibility("default"))) um_ranks_plugin_fn um_mpi_plugin;
 const struct um_ranks_plugin *um_mpi_plugin(unsigned abi)
 {
     static const struct um_ranks_plugin plugin = { .start   = start,
+                                                   .local   = local,
                                                    .spread  = spread,
                                                    .collect = collect,
                                                    .bcast   = bcast,

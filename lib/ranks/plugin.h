@@ -14,6 +14,8 @@
 struct um_ranks_plugin {
     /* join; may be called once in a process. On failure nothing is left to end. */
     int (*start)(int *rank, int *size);
+    /* its place among the processes that share this host's memory, and how many they are */
+    int (*local)(int *rank, int *size);
 
     /* part i of `send` goes to rank i; recv = this rank's part from rank 0, from rank 1, ... */
     int (*spread)(const void *send, void *recv, const int *part);

@@ -94,7 +94,10 @@ static int join(struct um_ranks *r, const struct um_launch *l)
     }
     r->scratch = malloc(UM_RANKS_CHUNK + (size_t)r->size * sizeof(int64_t));
     r->part    = malloc(((size_t)r->size + 1) * sizeof *r->part);
-    return r->scratch && r->part ? count(r, l) : um_fail(UM_ENOMEM, "out of memory");
+    if (!r->scratch || !r->part)
+        return um_fail(UM_ENOMEM, "out of memory");
+    UM_TRY(count(r, l));
+    return um_ranks_did(r, plugin->local(&r->local, &r->locals), "ranks of this host");
 }
 
 static void forget(struct um_ranks *r)
@@ -184,6 +187,12 @@ int um_ranks_rank(const struct um_ranks *r)
 int um_ranks_size(const struct um_ranks *r)
 {
     return r ? r->size : 1;
+}
+
+int um_ranks_local(const struct um_ranks *r, int *count)
+{
+    *count = um_ranks_many(r) ? r->locals : 1;
+    return um_ranks_many(r) ? r->local : 0;
 }
 
 const char *um_ranks_name(const struct um_ranks *r)

@@ -100,6 +100,9 @@ UM_API void um_ranks_abort(struct um_ranks *r, int code);
 UM_API int um_ranks_rank(const struct um_ranks *r); /* 0..size-1 */
 UM_API int um_ranks_size(const struct um_ranks *r); /* R >= 1 */
 
+/* this rank's place among the `count` ranks on its host, 0..count-1: which GPU is its own */
+UM_API int um_ranks_local(const struct um_ranks *r, int *count);
+
 /* what moves the bytes, for a note to the user: "one process", "Open MPI v4.1.4, ..." */
 UM_API const char *um_ranks_name(const struct um_ranks *r);
 

@@ -15,11 +15,12 @@ enum { UM_RANKS_CHUNK = 1 << 22 };
 
 struct um_ranks {
     int                           rank, size;
-    const struct um_ranks_plugin *plugin;  /* NULL: one process */
-    pthread_t                     thread;  /* the only one that may call it */
-    char                         *scratch; /* [CHUNK + size * 8] */
-    int                          *part;    /* [size + 1] */
-    int                           agreed;  /* the last failure that all ranks know of, or 0 */
+    int                           local, locals; /* of the ranks on this host */
+    const struct um_ranks_plugin *plugin;        /* NULL: one process */
+    pthread_t                     thread;        /* the only one that may call it */
+    char                         *scratch;       /* [CHUNK + size * 8] */
+    int                          *part;          /* [size + 1] */
+    int                           agreed;        /* the last failure that all ranks know of, or 0 */
     char                          name[128];
 };
 

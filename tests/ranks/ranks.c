@@ -284,6 +284,9 @@ static int shares(void)
 {
     const int R = um_ranks_size(ranks);
     int64_t   from, n;
+    int       count;
+
+    HOLDS(um_ranks_local(ranks, &count) == um_ranks_rank(ranks) && count == R); /* one host */
 
     UM_TRY(um_ranks_share(ranks, 12LL * R, &from, &n));
     HOLDS(n == 12 && from == 12LL * um_ranks_rank(ranks));
