@@ -161,7 +161,7 @@ $(BUILD)/%.cu.o: %.cu
 	$(call say,NVCC,$<)$(NVCC) -std=c++17 -O2 -Ilib -I. $(if $(CUBLAS),-isystem $(CUBLAS)/include) -DUM_VERSION='"$(VERSION)"' -DUM_PLUGIN_ABI=$(ABI)u $(if $(WERROR),-Werror all-warnings) \
 	  -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra$(if $(WERROR),$(comma)-Werror) $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
 	  -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS)) -Xptxas -v -MMD -MP -c -o $@ $< 2>$@.log \
-	  || { cat $@.log >&2; false; }; grep -i warning $@.log >&2 || true
+	  || { cat $@.log >&2; exit 1; }; grep -i warning $@.log >&2 || true
 $(BUILD)/libum-cuda.so: $(CUDA_O) $(BUILD)/libum.so
 	$(call say,LINK,$@)$(NVCC) -shared -o $@ $(CUDA_O) -L$(BUILD) -lum $(CUBLAS_SO) -Xlinker -z,defs,-rpath,'$$ORIGIN',-rpath,$(if $(CUBLAS),$(CUBLAS)/lib,$(dir $(NVCC))../lib64)
 

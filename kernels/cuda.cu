@@ -13,6 +13,7 @@ extern "C" {
 #include "kernels/activation/activation.h"
 #include "kernels/attention/attention.h"
 #include "kernels/batchnorm/batchnorm.h"
+#include "kernels/comm/comm.h"
 #include "kernels/conv/conv.h"
 #include "kernels/dice/dice.h"
 #include "kernels/distill/distill.h"
@@ -49,6 +50,7 @@ UM_LOSS_OPS(DECLARE, cuda)
 UM_DICE_OPS(DECLARE, cuda)
 UM_DISTILL_OPS(DECLARE, cuda)
 UM_OPTIM_OPS(DECLARE, cuda)
+UM_COMM_OPS(DECLARE, cuda)
 }
 
 /* filled when the first device opens: C++17 has no designators, and an order kept by hand breaks */
@@ -76,6 +78,7 @@ static void fill_table(void)
     UM_DICE_OPS(FILL, cuda)
     UM_DISTILL_OPS(FILL, cuda)
     UM_OPTIM_OPS(FILL, cuda)
+    UM_COMM_OPS(FILL, cuda)
 }
 
 int um_cuda_check(cudaError_t e, const char *what)
@@ -131,6 +134,7 @@ static void close_device(struct um_dev *dev)
 {
     struct um_cuda *c = um_cuda_of(dev);
 
+    um_cuda_comm_close(dev); /* first: the stream may wait for a sum that never comes */
     if (c->stream)
         (void)cudaStreamSynchronize(c->stream);
     if (c->moves) {

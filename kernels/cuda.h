@@ -32,6 +32,7 @@ struct um_cuda {
     int              ordinal;
     struct um_cuda_moves *moves; /* copies and what is allocated: kernels/memory */
     struct um_cuda_spans *spans; /* the optimiser's, on the device: kernels/optim */
+    struct um_cuda_comm  *comm;  /* the group it is in, NULL: none: kernels/comm */
 };
 
 static inline struct um_cuda *um_cuda_of(struct um_dev *dev)
@@ -56,6 +57,9 @@ int  um_cuda_moves_open(struct um_cuda *c);
 void um_cuda_moves_close(struct um_cuda *c);
 /* before the moves; takes a device that has none */
 void um_cuda_spans_close(struct um_cuda *c);
+
+/* the host waits for sums over processes that were joined, and learns of their failure */
+int um_cuda_comm_wait(struct um_dev *dev);
 
 /* blocks of `per` covering n, at most what a grid takes in x; kernels stride over the rest */
 static inline unsigned um_cuda_blocks(int64_t n, int64_t per)

@@ -198,6 +198,8 @@ struct um_resample {
     bool           corners;
 };
 
+enum { UM_COMM_ID = 128 }; /* bytes that name a group of devices */
+
 struct um_kernels {
     const char *name; /* "ref", "cpu", "cuda" */
 
@@ -445,6 +447,29 @@ struct um_kernels {
     int (*clip)(struct um_dev *dev, float *factor, const double *sum, const double *also,
                 int64_t spans, bool all, double most);
     int (*adamw)(struct um_dev *dev, const struct um_adam *a);
+
+    /* ---- sums over processes: kernels/comm ----
+     * NULL: the backend has none, and sums go through the host (lib/ranks). A group is the devices
+     * of R processes, one each, no two of them the same. All of a group call the same functions in
+     * the same order with the same sizes. */
+    /* id [UM_COMM_ID] out, host: the name of a group that is to be, made by one process, which
+     * gives it to the others; NULL: only whether a group can be made. UM_EUNSUPPORTED: what is
+     * missing */
+    int (*comm_id)(struct um_dev *dev, char *id);
+    /* process `rank` of `size` joins the group, and returns once all have; name [n] out, host: who
+     * adds, with its version. UM_EIO: it cannot be, two processes have one device for instance; the
+     * device then is as before */
+    int (*comm_open)(struct um_dev *dev, const char *id, int rank, int size, char *name, size_t n);
+    /* x[i] = scale * sum over the group of x[i], i < n, the same bits for all. Begins when the work
+     * issued so far is done, and runs beside what is issued later, which must leave x alone until
+     * comm_join. Nothing waits on the host. UM_EIO: another process is gone, perhaps */
+    int (*comm_sum)(struct um_dev *dev, float *x, int64_t n, float scale);
+    /* work issued from now on sees the sums begun so far. The next `sync` or `download` reports
+     * UM_EIO if they fail, and does not wait for one that cannot end. */
+    int (*comm_join)(struct um_dev *dev);
+    /* leave the group, if the device is in one; closing the device does too. Waits for nobody: sums
+     * that have not ended end undone, for a peer that failed may never take part in them. */
+    void (*comm_close)(struct um_dev *dev);
 };
 
 /* um_dev_open - a device by name: "cpu", "ref" (the definitions, slow), "cuda", "cuda:N", "auto"

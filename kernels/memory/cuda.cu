@@ -250,9 +250,11 @@ extern "C" int um_cuda_fetch(struct um_dev *dev, void *host, const void *src, si
 
     if (n == 0)
         return UM_OK;
-    if (n > LANDING) /* into pageable memory: the call itself waits */
+    if (n > LANDING) { /* into pageable memory: the call itself waits */
+        UM_TRY(um_cuda_comm_wait(dev));
         return um_cuda_check(
             cudaMemcpyAsync(host, src, n, cudaMemcpyDeviceToHost, um_cuda_stream(dev)), "fetch");
+    }
     if (m->landings == LANDINGS || n > LANDING - m->landed)
         UM_TRY(um_cuda_sync(dev));
     UM_TRY(um_cuda_check(
@@ -280,6 +282,7 @@ extern "C" int um_cuda_sync(struct um_dev *dev)
 
     m->landings = 0;
     m->landed   = 0;
+    UM_TRY(um_cuda_comm_wait(dev));
     UM_TRY(um_cuda_check(
         cudaMemcpyAsync(flag, c->flag, sizeof *flag, cudaMemcpyDeviceToHost, um_cuda_stream(dev)),
         "sync"));

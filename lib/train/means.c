@@ -131,26 +131,7 @@ int um_means_add(struct um_means *m, int pair, const struct um_distilled *d, dou
     return UM_OK;
 }
 
-int um_sum_over_ranks(struct um_ranks *ranks, struct um_dev *dev, float *x, int64_t n, float scale)
-{
-    const struct um_kernels *k    = um_dev_kernels(dev);
-    const size_t             size = (size_t)n * sizeof *x;
-    float                   *host = malloc(size + 1);
-    int                      st;
-
-    if (!host)
-        return um_fail(UM_ENOMEM, "out of memory");
-    if ((st = k->sync(dev)) >= 0 && (st = k->download(dev, host, x, size)) >= 0 &&
-        (st = um_ranks_sum(ranks, host, n)) >= 0) {
-        for (int64_t i = 0; i < n && scale != 1; i++)
-            host[i] *= scale;
-        st = k->upload(dev, x, host, size);
-    }
-    free(host);
-    return st;
-}
-
-int um_means_share(struct um_means *m, struct um_ranks *ranks)
+int um_means_share(struct um_means *m, struct um_ranks *ranks, struct um_reduce *reduce)
 {
     const float each = 1.0f / (float)um_ranks_size(ranks);
 
@@ -159,7 +140,7 @@ int um_means_share(struct um_means *m, struct um_ranks *ranks)
         m->sure[i] *= (double)each;
     for (int i = 0; i < GROUPS * EACH; i++)
         if (m->weight[i / EACH][i % 2] > 0)
-            UM_TRY(um_sum_over_ranks(ranks, m->ps->dev, values(m, i), m->ps->list[i].count, each));
+            UM_TRY(um_reduce_values(reduce, values(m, i), m->ps->list[i].count, each));
     return UM_OK;
 }
 

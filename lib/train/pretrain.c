@@ -356,6 +356,7 @@ static struct um_step_opts step_opts(struct trainer *t)
                                   .seed      = o->seed,
                                   .parts     = o->parts,
                                   .ranks     = o->ranks,
+                                  .batches   = o->mix == UM_MIX_JOINT ? 2 : 1,
                                   .chosen    = t->keys ? trainer_note_part : NULL,
                                   .user      = t,
                                   .most      = trainer_batch(o) };
@@ -500,6 +501,8 @@ static int train(struct trainer *t)
 
     if (t->state.step < t->steps) {
         UM_TRY(um_step_new(&t->step, &so));
+        if (*um_step_note(t->step) && t->hooks->warn)
+            t->hooks->warn(t->hooks->user, um_step_note(t->step));
         if (t->state.step == 0 && t->o->valid_every > 0) /* what the run began with */
             UM_TRY(trainer_hold_out(t));
         UM_TRY(um_loader_open(&t->loader, &lo));
@@ -515,12 +518,12 @@ static int end(struct trainer *t, int st)
     char           text[UM_ERRMSG_MAX];
 
     (void)snprintf(text, sizeof text, "%s", um_errmsg());
+    um_step_leave(t->step);
     (void)um_dev_kernels(dev)->sync(dev); /* what it still hands out goes to what is freed here */
     um_seterrmsg(text);
     um_loader_close(t->loader);
     um_sampler_close(&t->sampler);
     st = um_runlog_close(t->log, st);
-    um_step_free(t->step);
     um_guard_free(t->guard);
     um_adamw_free(t->now.optim);
     um_params_free(t->now.centres);

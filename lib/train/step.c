@@ -24,8 +24,9 @@ struct um_step {
     struct um_nn       *nn;     /* the student's tape */
     struct um_nn       *reader; /* texts whose encoder does not learn; NULL: it does */
     struct um_contrast *contrast;
-    struct um_means    *means; /* NULL without self-distillation */
-    struct um_losses    sum;   /* of the batches so far */
+    struct um_means    *means;  /* NULL without self-distillation */
+    struct um_reduce   *reduce; /* NULL for one rank */
+    struct um_losses    sum;    /* of the batches so far */
     struct late        *first, **last;
     double             *health; /* device: the squares of all losses of this process, summed */
     int64_t             step, epoch;
@@ -37,10 +38,19 @@ struct um_step {
 
 /* ---- setting up ---- */
 
+void um_step_leave(struct um_step *s)
+{
+    if (!s)
+        return;
+    um_reduce_free(s->reduce);
+    s->reduce = NULL;
+}
+
 void um_step_free(struct um_step *s)
 {
     if (!s)
         return;
+    um_step_leave(s);
     if (s->health)
         um_dev_kernels(s->o.m->ps->dev)->free(s->o.m->ps->dev, s->health);
     um_nn_free(s->looker.nn);
@@ -71,6 +81,35 @@ static int make_memory(struct um_step *s)
     return um_dev_kernels(dev)->alloc(dev, sizeof *s->health, (void **)&s->health);
 }
 
+/* projections and theta have the gradient of the whole batch on every rank */
+static bool alike(const void *user, const struct um_param *p)
+{
+    (void)user;
+    return strncmp(p->name, "proj.", 5) == 0 || strcmp(p->name, "logit_scale") == 0;
+}
+
+/* in no loss of this method */
+static bool unused(const void *user, const struct um_param *p)
+{
+    const struct um_method *o = user;
+
+    return (o->freeze_text && strncmp(p->name, "text.", 5) == 0) ||
+           (!um_method_distils(o) && strncmp(p->name, "head.", 5) == 0);
+}
+
+static int make_reduce(struct um_step *s)
+{
+    if (um_ranks_size(s->o.ranks) == 1)
+        return UM_OK;
+    return um_reduce_new(&s->reduce, &(struct um_reduce_opts){ .ranks  = s->o.ranks,
+                                                               .ps     = s->o.m->ps,
+                                                               .nn     = s->nn,
+                                                               .shared = alike,
+                                                               .unused = unused,
+                                                               .user   = s->o.method,
+                                                               .bucket = s->o.bucket });
+}
+
 int um_step_new(struct um_step **out, const struct um_step_opts *o)
 {
     struct um_dev          *dev   = o->m->ps->dev;
@@ -90,12 +129,17 @@ int um_step_new(struct um_step **out, const struct um_step_opts *o)
         (st = um_nn_new(&s->looker.nn, dev, &plain)) < 0 ||
         (o->method->freeze_text && (st = um_nn_new(&s->reader, dev, &plain)) < 0) ||
         (st = um_contrast_new(&s->contrast, o->m, o->precision, o->most)) < 0 ||
-        (st = make_means(s)) < 0) {
+        (st = make_means(s)) < 0 || (st = make_reduce(s)) < 0) {
         um_step_free(s);
         return st;
     }
     *out = s;
     return UM_OK;
+}
+
+const char *um_step_note(const struct um_step *s)
+{
+    return s->reduce ? um_reduce_why(s->reduce) : "";
 }
 
 size_t um_step_peak(const struct um_step *s)
@@ -429,6 +473,12 @@ static int first_passes(struct um_step *s, const struct um_batch *b, struct pass
     return UM_OK;
 }
 
+/* is this the last backward of the step? */
+static bool last(const struct um_step *s, int64_t part)
+{
+    return s->reduce && s->batch + 1 == s->o.batches && part + 1 == s->o.parts;
+}
+
 static int second_passes(struct um_step *s, const struct um_batch *b, struct pass *x,
                          const struct vectors *v)
 {
@@ -437,6 +487,8 @@ static int second_passes(struct um_step *s, const struct um_batch *b, struct pas
     for (int64_t i = 0; i < s->o.parts; i++) {
         const int64_t at = b->first + i * each;
 
+        if (last(s, i))
+            UM_TRY(um_reduce_start(s->reduce));
         UM_TRY(second_pass(s, &x[i], v->dcls + at * C, v->dtext + at * Ct,
                            (double)each / (double)b->N));
     }
@@ -476,32 +528,15 @@ static int run_parts(struct um_step *s, const struct um_batch *b)
 
 /* ---- sums over ranks ---- */
 
-/* projections and theta have the gradient of the whole batch on every rank: one rank's is enough */
-static int drop_shared_gradients(struct um_step *s)
-{
-    struct um_params *ps = s->o.m->ps;
-
-    for (int i = 0; i < ps->n && um_ranks_rank(s->o.ranks) > 0; i++) {
-        const struct um_param *p = &ps->list[i];
-
-        if (!p->buffer &&
-            (strncmp(p->name, "proj.", 5) == 0 || strcmp(p->name, "logit_scale") == 0))
-            UM_TRY(um_dev_kernels(ps->dev)->zero(ps->dev, ps->grad + p->offset,
-                                                 (size_t)p->count * sizeof(float)));
-    }
-    return UM_OK;
-}
-
 static int reduce(struct um_step *s)
 {
-    struct um_params *ps     = s->o.m->ps;
-    double            part[] = { s->sum.icl, s->sum.pcl };
+    double part[] = { s->sum.icl, s->sum.pcl };
 
     UM_TRY(um_ranks_sum_double(s->o.ranks, part, 2));
     s->sum.icl = part[0], s->sum.pcl = part[1];
-    UM_TRY(drop_shared_gradients(s));
-    UM_TRY(um_sum_over_ranks(s->o.ranks, ps->dev, ps->grad, ps->total, 1));
-    return s->means ? um_means_share(s->means, s->o.ranks) : UM_OK;
+    if (s->means)
+        UM_TRY(um_means_share(s->means, s->o.ranks, s->reduce));
+    return um_reduce_end(s->reduce);
 }
 
 /* ---- the step ---- */
@@ -510,6 +545,8 @@ int um_step_begin(struct um_step *s, int64_t step, int64_t epoch)
 {
     struct um_dev *dev = s->o.m->ps->dev;
 
+    if (s->reduce)
+        UM_TRY(um_reduce_drop(s->reduce));
     if (s->first) /* a step that was given up: the device would write to what is used again */
         UM_TRY(um_dev_kernels(dev)->sync(dev));
     s->step   = step;

@@ -25,7 +25,10 @@ struct um_step_opts {
     uint64_t                seed;
     int64_t                 parts; /* of this process's share of a batch */
     struct um_ranks        *ranks; /* processes that share each batch; NULL: one */
-    int64_t                 most;  /* samples of the largest global batch */
+    int64_t batches; /* that each step adds: the last of them is known then, whose backward sums of
+                        gradients over ranks run beside (reduce.h); 0: not known */
+    int64_t bucket;  /* bytes of gradients in such a sum; 0: 25 MB */
+    int64_t most;    /* samples of the largest global batch */
     /* told of each part once slices and masks are chosen; may be NULL */
     int (*chosen)(void *user, const struct um_part *p, const struct um_view *v);
     void *user;
@@ -35,6 +38,13 @@ struct um_step; /* contexts, sums over parts, memory */
 
 UM_API UM_RESULT_USED int um_step_new(struct um_step **s, const struct um_step_opts *o);
 UM_API void               um_step_free(struct um_step *s); /* takes NULL */
+
+/* um_step_leave - the devices of the ranks go apart: sums that a failure left without an end must
+ * not be waited for, so this comes before a sync; nothing but um_step_free comes after */
+UM_API void um_step_leave(struct um_step *s); /* takes NULL */
+
+/* why gradients are summed over ranks through the host, on devices that might sum; "" otherwise */
+UM_API const char *um_step_note(const struct um_step *s);
 
 struct um_losses {
     double loss, vl, icl, pcl; /* NaN: not there */

@@ -33,6 +33,14 @@ ranks() { # N MODE [ARGUMENT]
     done
 }
 
+@test "sums that begin during the backward: the same bits as at its end, the same order on all ranks" {
+    for n in 2 4; do
+        ranks "$n" "$BUILD/ranks/reduce"
+        [ "$status" = 0 ] || { echo "$output"; return 1; }
+        [ -z "$output" ]
+    done
+}
+
 @test "a rank that fails alone ends the job at once, by name" {
     for who in 0 1 2; do
         ranks 3 "$R" alone "$who"
