@@ -172,15 +172,21 @@ static int start(struct um_cuda *c, int ordinal)
     return UM_OK;
 }
 
+extern "C" UM_API int um_cuda_count(int *n, unsigned abi)
+{
+    *n = 0;
+    if (abi != UM_PLUGIN_ABI)
+        return um_fail(UM_EMISMATCH, "cuda: the plug-in is of another version of um");
+    return um_cuda_check(cudaGetDeviceCount(n), "no GPU");
+}
+
 extern "C" UM_API int um_cuda_open(struct um_dev **dev, int ordinal, unsigned abi)
 {
     struct um_cuda *c;
-    int             count = 0, st;
+    int             count, st;
 
     *dev = NULL;
-    if (abi != UM_PLUGIN_ABI)
-        return um_fail(UM_EMISMATCH, "cuda: the plug-in is of another version of um");
-    UM_TRY(um_cuda_check(cudaGetDeviceCount(&count), "no GPU"));
+    UM_TRY(um_cuda_count(&count, abi));
     if (ordinal < 0 || ordinal >= count)
         return um_fail(UM_EUNSUPPORTED, "cuda:%d: there are %d GPUs, counted from 0", ordinal,
                        count);

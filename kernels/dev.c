@@ -237,6 +237,17 @@ int um_dev_open(struct um_dev **dev, const char *name, struct um_pool *pool)
                    name);
 }
 
+int um_dev_gpus(const char *name, int *n)
+{
+    const bool any = strcmp(name, "auto") == 0;
+
+    *n = 0;
+    if (any && !um_plugin_hopeful())
+        return UM_OK;
+    const int st = um_plugin_count(n);
+    return any ? UM_OK : st;
+}
+
 void um_dev_close(struct um_dev *dev)
 {
     if (!dev)

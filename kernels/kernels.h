@@ -480,6 +480,10 @@ struct um_kernels {
 UM_API UM_RESULT_USED int um_dev_open(struct um_dev **dev, const char *name, struct um_pool *pool);
 UM_API void               um_dev_close(struct um_dev *dev); /* takes NULL */
 
+/* um_dev_gpus - how many GPUs "cuda" (or "auto") can be, cuda:0 .. cuda:n-1. None: UM_EUNSUPPORTED,
+ * why; for "auto" n = 0 is an answer. */
+UM_API UM_RESULT_USED int um_dev_gpus(const char *name, int *n);
+
 /* the device's table; its name for people ("cpu avx512, 2 threads"); its kind for history: "cpu" */
 UM_API const struct um_kernels *um_dev_kernels(const struct um_dev *dev);
 UM_API const char              *um_dev_name(const struct um_dev *dev);

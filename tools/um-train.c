@@ -14,6 +14,7 @@
 #include "media/spec.h"
 #include "text/vocab.h"
 #include "train/agree.h"
+#include "train/place.h"
 #include "train/pretrain.h"
 
 static struct config {
@@ -338,7 +339,7 @@ static int run(char **files)
         cfg.common.quiet = true; /* one of them talks */
     if ((st = um_data_open(&d, files)) >= 0 &&
         (st = um_pool_new(&pool, um_jobs(&cfg.common))) >= 0 &&
-        (st = um_dev_open(&dev, cfg.common.device, pool)) >= 0)
+        (st = um_place(&dev, cfg.o.ranks, cfg.common.device, pool)) >= 0)
         st = train(d, dev, pool, &m);
     um_model_free(m);
     um_dev_close(dev);

@@ -433,6 +433,16 @@ static int open_logs(struct trainer *t)
     return um_checkpoint_prune(t->o->run, t->o->keep);
 }
 
+/* "cpu avx512", "cuda NVIDIA H100": a device's name without its number and its threads */
+static void kind_of(const struct um_dev *dev, char *kind, size_t size)
+{
+    const char  *name = um_dev_name(dev);
+    const size_t n = strcspn(name, ":,"), skip = strspn(name + n, ":0123456789");
+    const char  *rest = name + n + skip;
+
+    (void)snprintf(kind, size, "%.*s%.*s", (int)n, name, (int)strcspn(rest, ","), rest);
+}
+
 /* what must be the same on every rank: heads are computed by each, and must stay alike */
 static int compare(struct trainer *t)
 {
@@ -440,15 +450,16 @@ static int compare(struct trainer *t)
 
     memset(mine, 0, sizeof mine);
     (void)snprintf(mine[0], sizeof mine[0], "%s", t->d->digest);
-    (void)snprintf(mine[1], sizeof mine[1], "%s", um_dev_name(t->now.m->ps->dev));
+    kind_of(t->now.m->ps->dev, mine[1], sizeof mine[1]);
     memcpy(first, mine, sizeof first);
     UM_TRY(um_ranks_bcast(t->o->ranks, first, sizeof first, 0));
     if (memcmp(first[0], mine[0], sizeof mine[0]) != 0)
         return um_fail(UM_EMISMATCH, "other data (%s) than rank 0 (%s)", mine[0], first[0]);
-    if (memcmp(first[1], mine[1], strcspn(mine[1], ",")) != 0)
+    if (memcmp(first[1], mine[1], sizeof mine[1]) != 0)
         return um_fail(UM_EMISMATCH,
-                       "another processor (%s) than rank 0 (%s): UM_ISA makes them alike", mine[1],
-                       first[1]);
+                       "another processor (%s) than rank 0 (%s): UM_ISA makes CPUs alike; GPUs "
+                       "must be of one kind",
+                       mine[1], first[1]);
     return UM_OK;
 }
 
