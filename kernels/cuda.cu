@@ -6,6 +6,8 @@
  */
 #include "kernels/cuda.h"
 
+#include "kernels/plans.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -144,6 +146,7 @@ static void close_device(struct um_dev *dev)
     }
     um_cuda_moves_close(c);
     (void)cudaFree(c->flag);
+    um_plans_free(c->products);
     if (c->lt)
         (void)cublasLtDestroy(c->lt);
     if (c->stream)

@@ -30,9 +30,10 @@ struct um_cuda {
     size_t           room_size;
     int             *flag; /* device: set by a kernel that met a bad index; sync() reports it */
     int              ordinal;
-    struct um_cuda_moves *moves; /* copies and what is allocated: kernels/memory */
-    struct um_cuda_spans *spans; /* the optimiser's, on the device: kernels/optim */
-    struct um_cuda_comm  *comm;  /* the group it is in, NULL: none: kernels/comm */
+    struct um_cuda_moves *moves;    /* copies and what is allocated: kernels/memory */
+    struct um_cuda_spans *spans;    /* the optimiser's, on the device: kernels/optim */
+    struct um_cuda_comm  *comm;     /* the group it is in, NULL: none: kernels/comm */
+    struct um_plans      *products; /* cuBLASLt's plans: linear/plan.cu, made when first wanted */
 };
 
 static inline struct um_cuda *um_cuda_of(struct um_dev *dev)

@@ -9,7 +9,7 @@
     split($0, quoted, "'")
     arch = quoted[4]
     file = FILENAME
-    sub(/\/cuda\.cu\.o\.log$/, "", file)
+    sub(/\/[^\/]*$/, "", file) # kernels/FAMILY/cuda.cu, and what else is there
     sub(/.*\//, "", file)
     kernel = sprintf("%-12s %s", file, quoted[2]) # two families may use a name
     if (!(kernel in known)) {

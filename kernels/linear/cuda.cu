@@ -1,115 +1,22 @@
-/* cuda.cu - products by cuBLASLt; bias gradients
+/* cuda.cu - products on the GPU: what cuBLASLt takes is one call, the rest a pass over its result
  *
- * cuBLASLt sees column-major matrices, so C = A B in our row-major order is C^T = B^T A^T there:
- * the operands change places and nothing is copied. The algorithm is the heuristic's first, never
- * the fastest of a timing, so that two runs take the same one. What it has none for (rows that
- * begin at odd addresses, float operands with a bfloat16 result) a plain kernel multiplies.
+ * route.h says how a product is done, plan.cu does it, finish.cu what is left. What cuBLASLt has
+ * no algorithm for (rows that begin at odd addresses) a plain kernel multiplies.
+ *
+ * Where a bfloat16 result goes straight from the product to memory, cuBLASLt reads its bias in
+ * bfloat16 alone, so the bias is rounded first; and GELU reads the rounded `pre`. Both round once
+ * more than a product in float would, as PyTorch's autocast does, for 2 bytes an element instead of
+ * 10; and GELU's backward, which reads `pre`, is then that of the very function computed.
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "kernels/cuda.h"
-#include "kernels/drop_cuda.h"
+#include "kernels/linear/cuda_int.h"
+#include "kernels/linear/route.h"
 
 extern "C" {
 #include "kernels/linear/linear.h"
+
+UM_LINEAR_OPS(UM_DECLARE, cuda)
 }
-
-static int lt_check(cublasStatus_t s, const char *what)
-{
-    return s == CUBLAS_STATUS_SUCCESS
-               ? UM_OK
-               : um_fail(UM_EUNSUPPORTED, "cuda: matmul: %s: %s", what, cublasLtGetStatusString(s));
-}
-
-static cudaDataType_t lt_type(enum um_dtype dt)
-{
-    return dt == UM_BF16 ? CUDA_R_16BF : CUDA_R_32F;
-}
-
-/* rows x cols, row-major, ld apart = column-major cols x rows */
-static int layout(cublasLtMatrixLayout_t *l, enum um_dtype dt, int64_t rows, int64_t cols,
-                  int64_t ld, int64_t batch, int64_t stride)
-{
-    const int32_t count = (int32_t)batch;
-
-    UM_TRY(lt_check(cublasLtMatrixLayoutCreate(l, lt_type(dt), (uint64_t)cols, (uint64_t)rows, ld),
-                    "layout"));
-    UM_TRY(lt_check(cublasLtMatrixLayoutSetAttribute(*l, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count,
-                                                     sizeof count),
-                    "batch count"));
-    return lt_check(cublasLtMatrixLayoutSetAttribute(
-                        *l, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof stride),
-                    "batch stride");
-}
-
-struct plan {
-    cublasLtMatmulDesc_t       desc;
-    cublasLtMatrixLayout_t     a, b, c;
-    cublasLtMatmulPreference_t pref;
-};
-
-/* the bytes that p is a multiple of, as far as anybody asks; the heuristic takes 256 for granted */
-static int prefer_alignment(cublasLtMatmulPreference_t pref, int what, const void *p)
-{
-    const uintptr_t low   = (uintptr_t)p & (0 - (uintptr_t)p);
-    const uint32_t  bytes = low == 0 || low > 256 ? 256 : (uint32_t)low;
-
-    return lt_check(cublasLtMatmulPreferenceSetAttribute(
-                        pref, (cublasLtMatmulPreferenceAttributes_t)what, &bytes, sizeof bytes),
-                    "alignment");
-}
-
-/* sums of parts in float or not at all: never in the type of the result */
-static int prefer(cublasLtMatmulPreference_t pref, const struct um_matmul *p, size_t work)
-{
-    const uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
-
-    UM_TRY(prefer_alignment(pref, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, p->b));
-    UM_TRY(prefer_alignment(pref, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, p->a));
-    UM_TRY(prefer_alignment(pref, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, p->c));
-    UM_TRY(prefer_alignment(pref, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, p->c));
-    UM_TRY(lt_check(cublasLtMatmulPreferenceSetAttribute(
-                        pref, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes, sizeof schemes),
-                    "reduction"));
-    return lt_check(cublasLtMatmulPreferenceSetAttribute(
-                        pref, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &work, sizeof work),
-                    "workspace");
-}
-
-static int describe(struct plan *l, const struct um_matmul *p, size_t work)
-{
-    const cublasOperation_t ta = p->ta ? CUBLAS_OP_T : CUBLAS_OP_N;
-    const cublasOperation_t tb = p->tb ? CUBLAS_OP_T : CUBLAS_OP_N;
-
-    UM_TRY(lt_check(cublasLtMatmulDescCreate(&l->desc, CUBLAS_COMPUTE_32F, CUDA_R_32F), "desc"));
-    /* the first operand of the column-major product is our B */
-    UM_TRY(lt_check(
-        cublasLtMatmulDescSetAttribute(l->desc, CUBLASLT_MATMUL_DESC_TRANSA, &tb, sizeof tb),
-        "transpose"));
-    UM_TRY(lt_check(
-        cublasLtMatmulDescSetAttribute(l->desc, CUBLASLT_MATMUL_DESC_TRANSB, &ta, sizeof ta),
-        "transpose"));
-    UM_TRY(layout(&l->a, p->dt, p->ta ? p->k : p->m, p->ta ? p->m : p->k, p->lda, p->batch, p->sa));
-    UM_TRY(layout(&l->b, p->dt, p->tb ? p->n : p->k, p->tb ? p->k : p->n, p->ldb, p->batch, p->sb));
-    UM_TRY(layout(&l->c, p->dtc, p->m, p->n, p->ldc, p->batch, p->sc));
-    UM_TRY(lt_check(cublasLtMatmulPreferenceCreate(&l->pref), "preference"));
-    return prefer(l->pref, p, work);
-}
-
-static void plan_free(struct plan *l)
-{
-    if (l->pref)
-        (void)cublasLtMatmulPreferenceDestroy(l->pref);
-    if (l->a)
-        (void)cublasLtMatrixLayoutDestroy(l->a);
-    if (l->b)
-        (void)cublasLtMatrixLayoutDestroy(l->b);
-    if (l->c)
-        (void)cublasLtMatrixLayoutDestroy(l->c);
-    if (l->desc)
-        (void)cublasLtMatmulDescDestroy(l->desc);
-}
-
-static const size_t LT_WORK = (size_t)32 << 20;
 
 enum { TILE = 16 };
 
@@ -148,8 +55,7 @@ static __global__ void plain_product(C *c, const T *a, const T *b, struct um_mat
     }
 }
 
-template <typename T>
-static int multiply_plainly(struct um_dev *dev, const struct um_matmul *p, float beta)
+template <typename T> static int multiply_plainly(struct um_dev *dev, const struct um_matmul *p)
 {
     const int64_t  squares = p->batch * ((p->m + TILE - 1) / TILE) * ((p->n + TILE - 1) / TILE);
     const unsigned grid    = um_cuda_blocks(squares, 1);
@@ -157,148 +63,153 @@ static int multiply_plainly(struct um_dev *dev, const struct um_matmul *p, float
 
     if (p->dtc == UM_F32)
         plain_product<<<grid, block, 0, um_cuda_stream(dev)>>>((float *)p->c, (const T *)p->a,
-                                                               (const T *)p->b, *p, beta);
+                                                               (const T *)p->b, *p, p->beta);
     else
         plain_product<<<grid, block, 0, um_cuda_stream(dev)>>>(
-            (__nv_bfloat16 *)p->c, (const T *)p->a, (const T *)p->b, *p, beta);
+            (__nv_bfloat16 *)p->c, (const T *)p->a, (const T *)p->b, *p, p->beta);
     return um_cuda_launched("matmul");
 }
 
-/* into p->c; work: LT_WORK bytes */
-static int multiply(struct um_dev *dev, const struct um_matmul *p, float beta, void *work)
+int um_plain_product(struct um_dev *dev, const struct um_matmul *p)
 {
-    const float                     one = 1;
-    struct um_cuda                 *c   = um_cuda_of(dev);
-    struct plan                     l   = {};
-    cublasLtMatmulHeuristicResult_t best;
-    int                             found = 0, st;
-
-    st = describe(&l, p, LT_WORK);
-    if (st == UM_OK && cublasLtMatmulAlgoGetHeuristic(c->lt, l.desc, l.b, l.a, l.c, l.c, l.pref, 1,
-                                                      &best, &found) != CUBLAS_STATUS_SUCCESS)
-        found = 0; /* none for these types or addresses */
-    if (st == UM_OK && found == 0)
-        UM_CUDA_TYPED(p->dt, st = multiply_plainly<T>(dev, p, beta));
-    else if (st == UM_OK)
-        st = lt_check(cublasLtMatmul(c->lt, l.desc, &one, p->b, l.b, p->a, l.a, &beta, p->c, l.c,
-                                     p->c, l.c, &best.algo, work, LT_WORK, c->stream),
-                      "launch");
-    plan_free(&l);
-    return st;
+    UM_CUDA_TYPED(p->dt, return multiply_plainly<T>(dev, p));
 }
 
-/* What stands around a product, one pass over it: acc is the product in float, [batch,m,n] dense,
- * or NULL for 0. Only a product with nothing around it but beta is written to C by cuBLASLt itself.
- */
-template <typename T>
-static __global__ void finish(T *c, T *pre, const T *res, const float *acc, struct um_matmul p)
-{
-    for (int64_t k = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; k < p.batch * p.m * p.n;
-         k += (int64_t)gridDim.x * blockDim.x) {
-        const int64_t at = k / p.n / p.m * p.sc + k / p.n % p.m * p.ldc + k % p.n;
-        float         v  = (acc ? acc[k] : 0) + (p.bias ? p.bias[k % p.n] : 0);
-
-        if (pre)
-            um_st(pre, at, v);
-        if (p.act == UM_ACT_GELU)
-            v = v * normcdff(v);
-        v *= um_drop_factor(p.drop, (uint64_t)k);
-        v += (res ? um_ld(res, at) : 0) + (p.beta != 0 ? um_ld(c, at) : 0);
-        um_st(c, at, v);
-    }
-}
-
-static int finish_all(struct um_dev *dev, const struct um_matmul *p, const float *acc)
-{
-    UM_CUDA_TYPED(
-        p->dtc,
-        (finish<T><<<um_cuda_blocks(p->batch * p->m * p->n, 256), 256, 0, um_cuda_stream(dev)>>>(
-            (T *)p->c, (T *)p->pre, (const T *)p->res, acc, *p)));
-    return um_cuda_launched("matmul");
-}
-
-/* rows x cols of x, ld apart, rounded, dense; batch items `stride` apart */
-static __global__ void round_rows(__nv_bfloat16 *y, const float *x, int64_t batch, int64_t rows,
-                                  int64_t cols, int64_t ld, int64_t stride)
-{
-    for (int64_t k = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; k < batch * rows * cols;
-         k += (int64_t)gridDim.x * blockDim.x)
-        um_st(y, k, x[k / cols / rows * stride + k / cols % rows * ld + k % cols]);
-}
-
-/* scratch of one product: cuBLASLt's, then the operands rounded, then the product in float */
+/* scratch of one product, 256-byte aligned: cuBLASLt's, the operands and the bias rounded, the
+ * product in float */
 struct parts {
-    size_t a, b, acc, total;
+    size_t a, b, bias, acc, total;
 };
 
-static size_t part(size_t *at, size_t n)
+static size_t part(size_t *at, int64_t n, size_t size)
 {
     const size_t from = *at;
 
-    *at += (n + 255) & ~(size_t)255;
+    *at += ((size_t)n * size + 255) & ~(size_t)255;
     return from;
 }
 
-static struct parts parts_of(const struct um_matmul *p, bool plain)
+/* is the bias to be rounded before the product adds it? */
+static bool rounds_bias(const struct um_matmul *p, const struct um_route *r)
+{
+    return r->bias && p->dtc == UM_BF16;
+}
+
+static struct parts parts_of(const struct um_matmul *p, const struct um_route *r)
 {
     const int64_t na = p->sa ? p->batch : 1, nb = p->sb ? p->batch : 1;
-    size_t        at = LT_WORK;
+    const bool    acc = r->how == UM_ROUTE_FINISH && !r->in_place;
+    size_t        at  = UM_LT_WORK;
     struct parts  s;
 
-    s.a     = part(&at, p->fa ? (size_t)(na * p->m * p->k) * 2 : 0);
-    s.b     = part(&at, p->fb ? (size_t)(nb * p->n * p->k) * 2 : 0);
-    s.acc   = part(&at, plain ? 0 : (size_t)(p->batch * p->m * p->n) * sizeof(float));
+    s.a     = part(&at, p->fa ? na * p->m * p->k : 0, 2);
+    s.b     = part(&at, p->fb ? nb * p->n * p->k : 0, 2);
+    s.bias  = part(&at, rounds_bias(p, r) ? p->n : 0, 2);
+    s.acc   = part(&at, acc ? p->batch * p->m * p->n : 0, sizeof(float));
     s.total = at;
     return s;
 }
 
-static int round_operand(struct um_dev *dev, void *to, const void **x, int64_t *ld, int64_t *stride,
-                         int64_t batch, int64_t rows, int64_t cols)
-{
-    const int64_t items = *stride ? batch : 1;
+/* a product p on its way: `bare` is what is multiplied, its operands where they will be */
+struct job {
+    struct um_matmul         p, bare;
+    struct um_route          r;
+    struct parts             s;
+    char                    *work;
+    const struct um_lt_plan *plan; /* NULL: the plain kernel */
+};
 
-    round_rows<<<um_cuda_blocks(items * rows * cols, 256), 256, 0, um_cuda_stream(dev)>>>(
-        (__nv_bfloat16 *)to, (const float *)*x, items, rows, cols, *ld, *stride);
-    *x      = to;
-    *ld     = cols;
-    *stride = *stride ? rows * cols : 0;
-    return um_cuda_launched("matmul: rounding");
+/* operands that will be rounded lie dense in the scratch */
+static void bare_operands(struct job *j)
+{
+    struct um_matmul *q = &j->bare;
+
+    if (q->fa) {
+        q->a   = j->work + j->s.a;
+        q->lda = q->ta ? q->m : q->k;
+        q->sa  = q->sa ? q->m * q->k : 0;
+    }
+    if (q->fb) {
+        q->b   = j->work + j->s.b;
+        q->ldb = q->tb ? q->k : q->n;
+        q->sb  = q->sb ? q->n * q->k : 0;
+    }
+}
+
+static void bare_result(struct job *j)
+{
+    struct um_matmul *q = &j->bare;
+
+    q->bias = !j->r.bias                  ? NULL
+              : rounds_bias(&j->p, &j->r) ? (const float *)(j->work + j->s.bias)
+                                          : j->p.bias;
+    if (j->r.how == UM_ROUTE_PRODUCT)
+        return;
+    q->res  = NULL;
+    q->beta = 0;
+    if (j->r.how == UM_ROUTE_GELU) {
+        q->c = j->p.pre ? j->p.pre : j->p.c;
+    } else if (!j->r.in_place) {
+        q->c   = j->work + j->s.acc;
+        q->dtc = UM_F32;
+        q->ldc = q->n;
+        q->sc  = q->m * q->n;
+    }
+}
+
+/* the way with all that cuBLASLt may do, or the one without */
+static int try_route(struct um_dev *dev, struct job *j, bool fused)
+{
+    j->r    = um_route_of(&j->p, fused);
+    j->plan = NULL;
+    if (j->r.how <= UM_ROUTE_REST)
+        return UM_OK;
+    j->s    = parts_of(&j->p, &j->r);
+    j->work = (char *)um_cuda_work(dev, j->s.total);
+    if (!j->work)
+        return UM_ENOMEM;
+    j->bare = j->p;
+    bare_operands(j);
+    bare_result(j);
+    return um_lt_plan(dev, &j->bare, &j->plan);
+}
+
+static int multiply(struct um_dev *dev, const struct job *j)
+{
+    const struct um_matmul *p = &j->p;
+
+    if (p->fa)
+        UM_TRY(um_round(dev, j->work + j->s.a, (const float *)p->a, p->sa ? p->batch : 1,
+                        p->ta ? p->k : p->m, p->ta ? p->m : p->k, p->lda, p->sa));
+    if (p->fb)
+        UM_TRY(um_round(dev, j->work + j->s.b, (const float *)p->b, p->sb ? p->batch : 1,
+                        p->tb ? p->n : p->k, p->tb ? p->k : p->n, p->ldb, p->sb));
+    if (rounds_bias(p, &j->r))
+        UM_TRY(um_round(dev, j->work + j->s.bias, p->bias, 1, 1, p->n, p->n, 0));
+    return j->plan ? um_lt_run(dev, j->plan, &j->bare, j->work) : um_plain_product(dev, &j->bare);
 }
 
 extern "C" int um_cuda_matmul(struct um_dev *dev, const struct um_matmul *given)
 {
-    struct um_matmul p     = um_plain_packed(given);
-    const bool       plain = !p.bias && !p.pre && !p.res && p.act == UM_ACT_NONE && !(p.drop.p > 0);
-    struct um_matmul q;
-    struct parts     s;
-    char            *work;
+    struct job j = {};
 
-    p.fa = p.fa && p.dt != UM_F32;
-    p.fb = p.fb && p.dt != UM_F32;
-    if (p.batch * p.m * p.n == 0)
+    j.p    = um_plain_packed(given);
+    j.p.fa = j.p.fa && j.p.dt != UM_F32;
+    j.p.fb = j.p.fb && j.p.dt != UM_F32;
+    if (j.p.batch > 0x7fffffff)
+        return um_fail(UM_ERANGE, "cuda: matmul: batch of %lld", (long long)j.p.batch);
+    UM_TRY(try_route(dev, &j, true));
+    if (j.r.how == UM_ROUTE_NOTHING)
         return UM_OK;
-    if (p.batch > 0x7fffffff)
-        return um_fail(UM_ERANGE, "cuda: matmul: batch of %lld", (long long)p.batch);
-    if (p.k == 0)
-        return finish_all(dev, &p, NULL);
-    s = parts_of(&p, plain);
-    if (!(work = (char *)um_cuda_work(dev, s.total)))
-        return UM_ENOMEM;
-    if (p.fa)
-        UM_TRY(round_operand(dev, work + s.a, &p.a, &p.lda, &p.sa, p.batch, p.ta ? p.k : p.m,
-                             p.ta ? p.m : p.k));
-    if (p.fb)
-        UM_TRY(round_operand(dev, work + s.b, &p.b, &p.ldb, &p.sb, p.batch, p.tb ? p.n : p.k,
-                             p.tb ? p.k : p.n));
-    if (plain)
-        return multiply(dev, &p, p.beta, work);
-    q     = p;
-    q.c   = work + s.acc;
-    q.dtc = UM_F32;
-    q.ldc = p.n;
-    q.sc  = p.m * p.n;
-    UM_TRY(multiply(dev, &q, 0, work));
-    return finish_all(dev, &p, (const float *)q.c);
+    if (j.r.how == UM_ROUTE_REST)
+        return um_finish(dev, &j.p, NULL, false);
+    if (!j.plan)
+        UM_TRY(try_route(dev, &j, false));
+    UM_TRY(multiply(dev, &j));
+    if (j.r.how == UM_ROUTE_GELU)
+        return um_gelu(dev, &j.p, j.bare.c);
+    return j.r.how == UM_ROUTE_FINISH ? um_finish(dev, &j.p, (const float *)j.bare.c, j.r.in_place)
+                                      : UM_OK;
 }
 
 /* cuBLASLt reads weights best as they are: bf16 ones are only rounded */
@@ -309,56 +220,5 @@ extern "C" int um_cuda_pack(struct um_dev *dev, void *dst, size_t *bytes, const 
     *bytes = w->dt == UM_F32 ? 0 : (size_t)(rows * cols) * sizeof(__nv_bfloat16);
     if (!dst || *bytes == 0)
         return UM_OK;
-    round_rows<<<um_cuda_blocks(rows * cols, 256), 256, 0, um_cuda_stream(dev)>>>(
-        (__nv_bfloat16 *)dst, w->b, 1, rows, cols, w->ldb, 0);
-    return um_cuda_launched("pack");
-}
-
-enum { ROWS = 256 };
-
-template <typename T>
-static __global__ void column_parts(float *part, const T *dy, int64_t n, int64_t c, int64_t ld)
-{
-    const int64_t j  = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    const int64_t i0 = (int64_t)blockIdx.y * ROWS;
-    float         s  = 0;
-
-    if (j >= c)
-        return;
-    for (int64_t i = i0; i < n && i < i0 + ROWS; i++)
-        s += um_ld(dy, i * ld + j);
-    part[(int64_t)blockIdx.y * c + j] = s;
-}
-
-static __global__ void add_columns(float *db, const float *part, int64_t parts, int64_t c)
-{
-    const int64_t j = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    float         s = 0;
-
-    if (j >= c)
-        return;
-    for (int64_t p = 0; p < parts; p++)
-        s += part[p * c + j];
-    db[j] += s;
-}
-
-extern "C" int um_cuda_bias_bwd(struct um_dev *dev, enum um_dtype dt, float *db, const void *dy,
-                                int64_t n, int64_t c, int64_t ld)
-{
-    const int64_t parts = (n + ROWS - 1) / ROWS;
-    float        *part;
-
-    if (n == 0 || c == 0)
-        return UM_OK;
-    if (parts > 65535)
-        return um_fail(UM_ERANGE, "cuda: bias_bwd over %lld rows", (long long)n);
-    part = (float *)um_cuda_work(dev, (size_t)(parts * c) * sizeof *part);
-    if (!part)
-        return UM_ENOMEM;
-    UM_CUDA_TYPED(dt,
-                  (column_parts<T>
-                   <<<dim3(um_cuda_blocks(c, 128), (unsigned)parts), 128, 0, um_cuda_stream(dev)>>>(
-                       part, (const T *)dy, n, c, ld)));
-    add_columns<<<um_cuda_blocks(c, 128), 128, 0, um_cuda_stream(dev)>>>(db, part, parts, c);
-    return um_cuda_launched("bias_bwd");
+    return um_round(dev, dst, w->b, 1, rows, cols, w->ldb, 0);
 }
