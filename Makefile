@@ -163,7 +163,7 @@ $(BUILD)/%.cu.o: %.cu
 	  -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS)) -Xptxas -v -MMD -MP -c -o $@ $< 2>$@.log \
 	  || { cat $@.log >&2; exit 1; }; grep -i warning $@.log >&2 || true
 $(BUILD)/libum-cuda.so: $(CUDA_O) $(BUILD)/libum.so
-	$(call say,LINK,$@)$(NVCC) -shared -o $@ $(CUDA_O) -L$(BUILD) -lum $(CUBLAS_SO) -Xlinker -z,defs,-rpath,'$$ORIGIN',-rpath,$(if $(CUBLAS),$(CUBLAS)/lib,$(dir $(NVCC))../lib64)
+	$(call say,LINK,$@)$(NVCC) -shared -o $@ $(CUDA_O) -L$(BUILD) -lum -ldl $(CUBLAS_SO) -Xlinker -z,defs,-rpath,'$$ORIGIN',-rpath,$(if $(CUBLAS),$(CUBLAS)/lib,$(dir $(NVCC))../lib64)
 
 # the plug-in for the emulator of tests/emu: the same sources as C++, every kernel on the CPU (LD_LIBRARY_PATH=$(BUILD)/emu)
 EMU_CPP  := $(wildcard tests/emu/*.cpp)

@@ -6,6 +6,7 @@
  */
 #include "kernels/cuda.h"
 
+#include "kernels/conv/cuda_int.h"
 #include "kernels/plans.h"
 
 #include <stdio.h>
@@ -147,6 +148,7 @@ static void close_device(struct um_dev *dev)
     um_cuda_moves_close(c);
     (void)cudaFree(c->flag);
     um_plans_free(c->products);
+    um_cudnn_close(c);
     if (c->lt)
         (void)cublasLtDestroy(c->lt);
     if (c->stream)

@@ -77,20 +77,20 @@ GEOMETRY(far, { { 1, 7, 7 }, { 1, 3, 3 }, { 0, 3, 3 } })
                { 2, 16, 16, 3, 5, 18 },                                                            \
                { 1, 33, 37, 1, 21, 17 },                                                           \
                { 2, 5, 9, 2, 4, 3 } }
-/* rows of one geometry; w and x: their sizes */
+/* rows of one geometry; w and x: their sizes. A bfloat16 bias may be rounded first (cuDNN's is). */
 #define CONV_ROWS(id, text, wsize, xsize)                                                          \
     { .name = "conv_fwd " text,                                                                    \
       .run  = id##_fwd,                                                                            \
       SIZES,                                                                                       \
       .tol      = 1e-6,                                                                            \
-      .tol_bf16 = 1e-3,                                                                            \
+      .tol_bf16 = 3e-3,                                                                            \
       .array    = { IN(OT_ACT, xsize), IN(OT_FLOAT, wsize), IN(OT_FLOAT, "o"),                     \
                     OUT(OT_ACT, "nozyx") } },                                                         \
         { .name = "conv_data " text ", with bias",                                                 \
           .run  = id##_up,                                                                         \
           SIZES,                                                                                   \
           .tol      = 1e-6,                                                                        \
-          .tol_bf16 = 1e-3,                                                                        \
+          .tol_bf16 = 3e-3,                                                                        \
           .array    = { OUT(OT_ACT, xsize), IN(OT_FLOAT, wsize), IN(OT_FLOAT, "a"),                \
                         IN(OT_ACT, "nozyx") } },                                                      \
         { .name    = "conv_data " text,                                                            \
@@ -345,7 +345,7 @@ const struct ot_row ot_conv[] = {
       .run  = odd_fwd,
       ODD,
       .tol      = 1e-6,
-      .tol_bf16 = 1e-3,
+      .tol_bf16 = 3e-3,
       .array    = { IN(OT_ACT, "nayx"), IN(OT_FLOAT, "oakk"), IN(OT_FLOAT, "o"),
                     OUT(OT_ACT, "noYX") } },
     { .name = "conv_data with rest",
