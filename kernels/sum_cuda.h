@@ -63,26 +63,35 @@ static inline dim3 um_part_block(void)
     return dim3(UM_PART_COLS, UM_PART_ROWS);
 }
 
-/* out[j] += sum of part[p c + j] over p < parts: each of 16 rows of threads takes every 16th part,
- * then those in order */
-template <typename O, typename S>
-static __global__ void um_add_parts(O *out, const S *part, int64_t parts, int64_t c)
+/* the sum of part[p c + j] over p < parts, by a block of um_part_block threads whose column j is:
+ * each of the 16 rows of threads takes every 16th part, then those in order; row 0 has the sum */
+template <typename S>
+static __device__ inline S um_part_total(const S *part, int64_t parts, int64_t c, int64_t j)
 {
-    __shared__ S  s[UM_PART_ROWS][UM_PART_COLS];
-    const int64_t j = (int64_t)blockIdx.x * UM_PART_COLS + threadIdx.x;
-    S             a = 0;
+    __shared__ S s[UM_PART_ROWS][UM_PART_COLS];
+    S            a = 0;
 
     if (j < c)
 #pragma unroll 8
         for (int64_t p = threadIdx.y; p < parts; p += UM_PART_ROWS)
             a += part[p * c + j];
+    __syncthreads(); /* those of an earlier sum have been read */
     s[threadIdx.y][threadIdx.x] = a;
     __syncthreads();
-    if (threadIdx.y != 0 || j >= c)
-        return;
-    for (int i = 1; i < UM_PART_ROWS; i++)
+    for (int i = 1; threadIdx.y == 0 && i < UM_PART_ROWS; i++)
         a += s[i][threadIdx.x];
-    out[j] += (O)a;
+    return a;
+}
+
+/* out[j] += sum of part[p c + j] over p < parts */
+template <typename O, typename S>
+static __global__ void um_add_parts(O *out, const S *part, int64_t parts, int64_t c)
+{
+    const int64_t j = (int64_t)blockIdx.x * UM_PART_COLS + threadIdx.x;
+    const S       a = um_part_total(part, parts, c, j);
+
+    if (threadIdx.y == 0 && j < c)
+        out[j] += (O)a;
 }
 
 #endif

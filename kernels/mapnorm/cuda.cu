@@ -1,132 +1,310 @@
-/* cuda.cu - norms of feature maps: a block of threads owns a statistic */
-/* SPDX-License-Identifier: Apache-2.0 */
-#include "kernels/cuda.h"
+/* cuda.cu - norms of feature maps: chunks of the planes, each by a team of threads
+ *
+ * The two sums of a plane's chunk are made in double of the differences from its statistic's first
+ * element, so that one reading gives the variance whatever the offset; a warp adds up those of a
+ * statistic. The mean is kept in two floats for the same reason. Then every element is read once
+ * more and written.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "kernels/sum_cuda.h"
+#include "kernels/vec_cuda.h"
 
-enum { THREADS = 256 };
+/* chunks of long planes are a block's; planes up to SHORT are a warp's each */
+enum { THREADS = 256, WARPS = THREADS / 32, CHUNK = 64 * THREADS, SHORT = 2048 };
 
-/* statistic u has `planes` runs of s elements from first on, `apart` from each other */
-struct set {
-    int64_t planes, first, apart, s;
-    int64_t channel;
+struct maps {
+    int64_t n, c, s, chunks; /* chunks of a plane */
+    bool    batch;           /* a statistic a channel, else one a plane */
 };
 
-static __device__ inline struct set set_of(bool batch, int64_t u, int64_t n, int64_t c, int64_t s)
+static struct maps maps_of(bool batch, int64_t n, int64_t c, int64_t s)
 {
-    const struct set e = { batch ? n : 1, u * s, c * s, s, u % c };
+    const struct maps m = { n, c, s, (s + CHUNK - 1) / CHUNK, batch };
 
-    return e;
+    return m;
 }
 
-#define EACH(i, e)                                                                                 \
-    for (int64_t p_ = 0; p_ < (e).planes; p_++)                                                    \
-        for (int64_t i = (e).first + p_ * (e).apart + threadIdx.x;                                 \
-             i < (e).first + p_ * (e).apart + (e).s; i += THREADS)
-
-/* the sum over the block's threads, in a tree, for all of them */
-static __device__ inline double block_sum(double v, double *part)
+static int64_t units_of(struct maps m)
 {
-    part[threadIdx.x] = v;
-    for (int h = THREADS / 2; h > 0; h /= 2) {
-        __syncthreads();
-        if ((int)threadIdx.x < h)
-            part[threadIdx.x] += part[threadIdx.x + h];
+    return m.batch ? m.c : m.n * m.c;
+}
+
+/* this thread's place in chunk `part` = plane chunks + k: elements from + lane V, + team V .. of x
+ */
+struct place {
+    int64_t part, plane, channel, unit, from, to;
+    int     lane, team;
+};
+
+static __device__ inline struct place place_of(struct maps m, bool warps)
+{
+    const int64_t part  = warps ? (int64_t)blockIdx.x * WARPS + threadIdx.x / 32 : blockIdx.x;
+    const int64_t plane = um_quot(part, m.chunks), k = part - plane * m.chunks;
+    const int64_t to      = k * CHUNK + CHUNK < m.s ? k * CHUNK + CHUNK : m.s;
+    const int64_t channel = plane - um_quot(plane, m.c) * m.c;
+    struct place  p       = { part, plane, channel, m.batch ? channel : plane, 0, 0, 0, 0 };
+
+    p.lane = warps ? threadIdx.x % 32 : threadIdx.x;
+    p.team = warps ? 32 : THREADS;
+    p.from = plane * m.s + k * CHUNK;
+    p.to   = plane < m.n * m.c ? plane * m.s + to : p.from; /* none past the last plane */
+    return p;
+}
+
+/* the team's sums to part [planes, chunks, 2] */
+static __device__ inline void put_sums(double *part, struct maps m, struct place p, double a,
+                                       double b)
+{
+    a = p.team == 32 ? um_warp_total(a) : um_block_sum<THREADS>(a);
+    b = p.team == 32 ? um_warp_total(b) : um_block_sum<THREADS>(b);
+    if (p.lane != 0 || p.plane >= m.n * m.c)
+        return;
+    part[2 * p.part]     = a;
+    part[2 * p.part + 1] = b;
+}
+
+template <int V, typename T>
+static __global__ void moments(double *part, const T *x, struct maps m, bool warps)
+{
+    const struct place p     = place_of(m, warps);
+    const double       first = p.to > p.from ? (double)um_ld(x, p.unit * m.s) : 0;
+    double             a = 0, b = 0;
+
+#pragma unroll 2
+    for (int64_t i = p.from + p.lane * V; i < p.to; i += p.team * V) {
+        float v[V];
+
+        um_ldv<V>(v, x + i);
+#pragma unroll
+        for (int k = 0; k < V; k++) {
+            const double d = (double)v[k] - first;
+
+            a += d;
+            b += d * d;
+        }
     }
-    __syncthreads();
-    v = part[0];
-    __syncthreads();
-    return v;
+    put_sums(part, m, p, a, b);
 }
 
+/* the sums of a statistic, by a warp: its lanes take every 32nd chunk */
+static __device__ inline void unit_sums(const double *part, struct maps m, int64_t u, double *a,
+                                        double *b)
+{
+    const int64_t of = (m.batch ? m.n : 1) * m.chunks;
+
+    *a = *b = 0;
+#pragma unroll 4
+    for (int64_t i = threadIdx.x % 32; i < of; i += 32) {
+        const int64_t sample = um_quot(i, m.chunks);
+        const int64_t at     = (sample * m.c + u) * m.chunks + i - sample * m.chunks;
+
+        *a += part[2 * at];
+        *b += part[2 * at + 1];
+    }
+    *a = um_warp_total(*a);
+    *b = um_warp_total(*b);
+}
+
+/* low: what the float of the mean leaves of it */
 template <typename T>
-static __global__ void forward(T *y, float *mean, float *rstd, float *var, const T *x,
-                               const float *gamma, const float *beta, bool batch, int64_t n,
-                               int64_t c, int64_t s, float eps)
+static __global__ void statistics(float *mean, float *low, float *rstd, float *var, const T *x,
+                                  const double *part, struct maps m, int64_t units, float eps)
 {
-    __shared__ double part[THREADS];
+    const int64_t u     = (int64_t)blockIdx.x * WARPS + threadIdx.x / 32;
+    const double  count = (double)(m.batch ? m.n : 1) * (double)m.s;
+    double        a, b;
 
-    for (int64_t u = blockIdx.x; u < (batch ? c : n * c); u += gridDim.x) {
-        const struct set e     = set_of(batch, u, n, c, s);
-        const double     count = (double)e.planes * (double)s;
-        double           m = 0, v = 0;
+    if (u >= units)
+        return; /* the whole warp */
+    unit_sums(part, m, u, &a, &b);
+    if (threadIdx.x % 32 != 0)
+        return;
+    const double at = (double)um_ld(x, u * m.s) + a / count, sum = b - a / count * a;
+    const double v = sum < 0 ? 0 : sum; /* NaN stays NaN */
 
-        EACH(i, e)
-        m += um_ld(x, i);
-        m = block_sum(m, part) / count;
-        EACH(i, e)
-        v += (um_ld(x, i) - m) * (um_ld(x, i) - m);
-        v             = block_sum(v, part);
-        const float r = (float)(1 / sqrt(v / count + eps));
-        const float g = r * (gamma ? gamma[e.channel] : 1), b = beta ? beta[e.channel] : 0;
-        EACH(i, e)
-        um_st(y, i, (float)(um_ld(x, i) - m) * g + b);
-        if (threadIdx.x == 0) {
-            mean[u] = (float)m;
-            rstd[u] = r;
-            if (var)
-                var[u] = (float)(v / (count > 1 ? count - 1 : 1));
-        }
+    mean[u] = (float)at;
+    low[u]  = (float)(at - (double)(float)at);
+    rstd[u] = (float)(1 / sqrt(v / count + (double)eps));
+    if (var)
+        var[u] = (float)(v / (count > 1 ? count - 1 : 1));
+}
+
+/* y = (x - mean - low) rstd gamma + beta. low NULL: 0; rstd NULL: of var, and mean of the channel;
+ * gamma, beta NULL: 1, 0 */
+struct affine {
+    const float *mean, *low, *rstd, *var, *gamma, *beta;
+    float        eps;
+};
+
+template <int V, typename T>
+static __global__ void apply(T *__restrict__ y, const T *__restrict__ x, struct affine f,
+                             struct maps m, bool warps)
+{
+    const struct place p = place_of(m, warps);
+
+    if (p.to == p.from)
+        return;
+    const int64_t u  = f.rstd ? p.unit : p.channel;
+    const float   at = f.mean[u], low = f.low ? f.low[u] : 0;
+    const float   r  = f.rstd ? f.rstd[u] : 1 / sqrtf(f.var[u] + f.eps);
+    const float   by = f.gamma ? r * f.gamma[p.channel] : r, b = f.beta ? f.beta[p.channel] : 0;
+#pragma unroll 4
+    for (int64_t i = p.from + p.lane * V; i < p.to; i += p.team * V) {
+        float v[V];
+
+        um_ldv<V>(v, x + i);
+#pragma unroll
+        for (int k = 0; k < V; k++)
+            v[k] = (v[k] - at - low) * by + b;
+        um_stv<V>(y + i, v);
     }
 }
 
-/* part [units][2]: sums of dy xhat and of dy */
-template <typename T>
-static __global__ void backward(T *dx, double *sums, const T *dy, const T *x, const float *gamma,
-                                const float *mean, const float *rstd, bool batch, int64_t n,
-                                int64_t c, int64_t s)
+/* sums of dy and of dy xhat */
+template <int V, typename T>
+static __global__ void grad_sums(double *part, const T *dy, const T *x, struct affine f,
+                                 struct maps m, bool warps)
 {
-    __shared__ double part[THREADS];
+    const struct place p   = place_of(m, warps);
+    const bool         any = p.to > p.from;
+    const float        at = any ? f.mean[p.unit] : 0, r = any ? f.rstd[p.unit] : 0;
+    double             a = 0, b = 0;
 
-    for (int64_t u = blockIdx.x; u < (batch ? c : n * c); u += gridDim.x) {
-        const struct set e     = set_of(batch, u, n, c, s);
-        const double     count = (double)e.planes * (double)s;
-        const float      m = mean[u], r = rstd[u], g = r * (gamma ? gamma[e.channel] : 1);
-        double           a = 0, b = 0;
+#pragma unroll 2
+    for (int64_t i = p.from + p.lane * V; i < p.to; i += p.team * V) {
+        float d[V], v[V];
 
-        EACH(i, e)
-        {
-            a += um_ld(dy, i);
-            b += (double)(um_ld(dy, i) * ((um_ld(x, i) - m) * r));
+        um_ldv<V>(d, dy + i);
+        um_ldv<V>(v, x + i);
+#pragma unroll
+        for (int k = 0; k < V; k++) {
+            a += (double)d[k];
+            b += (double)(d[k] * ((v[k] - at) * r));
         }
-        a = block_sum(a, part);
-        b = block_sum(b, part);
-        if (threadIdx.x == 0) {
-            sums[2 * u]     = b;
-            sums[2 * u + 1] = a;
-        }
-        EACH(i, e)
-        um_st(dx, i,
-              g * (um_ld(dy, i) - (float)(a / count) - (um_ld(x, i) - m) * r * (float)(b / count)));
     }
+    put_sums(part, m, p, a, b);
+}
+
+/* sums [units, 2] */
+static __global__ void grad_units(double *sums, const double *part, struct maps m, int64_t units)
+{
+    const int64_t u = (int64_t)blockIdx.x * WARPS + threadIdx.x / 32;
+    double        a, b;
+
+    if (u >= units)
+        return;
+    unit_sums(part, m, u, &a, &b);
+    if (threadIdx.x % 32 != 0)
+        return;
+    sums[2 * u]     = a;
+    sums[2 * u + 1] = b;
 }
 
 /* over the samples, in order */
-static __global__ void add_sums(float *dgamma, float *dbeta, const double *sums, int64_t units,
-                                int64_t c)
+static __global__ void grad_params(float *dgamma, float *dbeta, const double *sums, int64_t units,
+                                   int64_t c)
 {
     const int64_t j = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
     double        a = 0, b = 0;
 
     if (j >= c)
         return;
+#pragma unroll 4
     for (int64_t u = j; u < units; u += c) {
-        b += sums[2 * u];
-        a += sums[2 * u + 1];
+        a += sums[2 * u];
+        b += sums[2 * u + 1];
     }
     dgamma[j] += (float)b;
     dbeta[j] += (float)a;
 }
 
-template <typename T>
-static __global__ void eval(T *y, const T *x, const float *gamma, const float *beta,
-                            const float *mean, const float *var, int64_t count, int64_t c,
-                            int64_t s, float eps)
+template <int V, typename T>
+static __global__ void gradient(T *__restrict__ dx, const T *__restrict__ dy,
+                                const T *__restrict__ x, const double *sums, struct affine f,
+                                struct maps m, bool warps)
 {
-    for (int64_t k = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; k < count;
-         k += (int64_t)gridDim.x * blockDim.x) {
-        const int64_t j = k / s % c;
-        const float   h = (um_ld(x, k) - mean[j]) / sqrtf(var[j] + eps);
-        um_st(y, k, h * (gamma ? gamma[j] : 1) + (beta ? beta[j] : 0));
+    const struct place p = place_of(m, warps);
+
+    if (p.to == p.from)
+        return;
+    const double count = (double)(m.batch ? m.n : 1) * (double)m.s;
+    const float  a = (float)(sums[2 * p.unit] / count), b = (float)(sums[2 * p.unit + 1] / count);
+    const float  at = f.mean[p.unit], r = f.rstd[p.unit];
+    const float  g = f.gamma ? r * f.gamma[p.channel] : r;
+#pragma unroll 2
+    for (int64_t i = p.from + p.lane * V; i < p.to; i += p.team * V) {
+        float d[V], v[V];
+
+        um_ldv<V>(d, dy + i);
+        um_ldv<V>(v, x + i);
+#pragma unroll
+        for (int k = 0; k < V; k++)
+            d[k] = g * (d[k] - a - (v[k] - at) * r * b);
+        um_stv<V>(dx + i, d);
     }
+}
+
+static bool warps_of(struct maps m)
+{
+    return m.s <= SHORT;
+}
+
+/* blocks for all chunks of all planes; 0: too many */
+static unsigned grid_of(struct maps m)
+{
+    const int64_t parts = m.n * m.c * m.chunks, per = warps_of(m) ? (int64_t)WARPS : 1;
+
+    return (parts + per - 1) / per > 0x7fffffff ? 0 : (unsigned)((parts + per - 1) / per);
+}
+
+static int too_many(struct maps m)
+{
+    return um_fail(UM_ERANGE, "cuda: mapnorm over [%lld,%lld,%lld]", (long long)m.n, (long long)m.c,
+                   (long long)m.s);
+}
+
+template <int V, typename T>
+static int forward(struct um_dev *dev, T *y, float *mean, float *rstd, float *var, const T *x,
+                   const float *gamma, const float *beta, struct maps m, float eps)
+{
+    const int64_t units = units_of(m), parts = m.n * m.c * m.chunks;
+    const bool    warps   = warps_of(m);
+    cudaStream_t  q       = um_cuda_stream(dev);
+    double       *part    = (double *)um_cuda_work(dev, (size_t)(2 * parts + units) * sizeof *part);
+    float        *low     = (float *)(part + 2 * parts);
+    const struct affine f = { mean, low, rstd, NULL, gamma, beta, eps };
+
+    if (!part)
+        return UM_ENOMEM;
+    if (!grid_of(m))
+        return too_many(m);
+    moments<V, T><<<grid_of(m), THREADS, 0, q>>>(part, x, m, warps);
+    statistics<T><<<um_cuda_blocks(units, WARPS), THREADS, 0, q>>>(mean, low, rstd, var, x, part, m,
+                                                                   units, eps);
+    apply<V, T><<<grid_of(m), THREADS, 0, q>>>(y, x, f, m, warps);
+    return um_cuda_launched("mapnorm_fwd");
+}
+
+template <int V, typename T>
+static int backward(struct um_dev *dev, T *dx, float *dgamma, float *dbeta, const T *dy, const T *x,
+                    struct affine f, struct maps m)
+{
+    const int64_t units = units_of(m), parts = m.n * m.c * m.chunks;
+    const bool    warps = warps_of(m);
+    cudaStream_t  q     = um_cuda_stream(dev);
+    double *part = (double *)um_cuda_work(dev, (size_t)(2 * parts + 2 * units) * sizeof *part);
+    double *sums = part + 2 * parts;
+
+    if (!part)
+        return UM_ENOMEM;
+    if (!grid_of(m))
+        return too_many(m);
+    grad_sums<V, T><<<grid_of(m), THREADS, 0, q>>>(part, dy, x, f, m, warps);
+    grad_units<<<um_cuda_blocks(units, WARPS), THREADS, 0, q>>>(sums, part, m, units);
+    if (f.gamma)
+        grad_params<<<um_cuda_blocks(m.c, 64), 64, 0, q>>>(dgamma, dbeta, sums, units, m.c);
+    gradient<V, T><<<grid_of(m), THREADS, 0, q>>>(dx, dy, x, sums, f, m, warps);
+    return um_cuda_launched("mapnorm_bwd");
 }
 
 extern "C" int um_cuda_mapnorm_fwd(struct um_dev *dev, enum um_dtype dt, bool batch, void *y,
@@ -134,22 +312,30 @@ extern "C" int um_cuda_mapnorm_fwd(struct um_dev *dev, enum um_dtype dt, bool ba
                                    const float *gamma, const float *beta, int64_t n, int64_t c,
                                    int64_t s, float eps)
 {
+    const struct maps m = maps_of(batch, n, c, s);
+
     if (n == 0)
         return UM_OK;
-    UM_CUDA_TYPED(
-        dt, (forward<T><<<um_cuda_blocks(batch ? c : n * c, 1), THREADS, 0, um_cuda_stream(dev)>>>(
-                (T *)y, mean, rstd, var, (const T *)x, gamma, beta, batch, n, c, s, eps)));
-    return um_cuda_launched("mapnorm_fwd");
+    UM_CUDA_TYPED(dt, UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, s, y, x), um_vec<T>::N,
+                                  return (forward<V, T>(dev, (T *)y, mean, rstd, var, (const T *)x,
+                                                        gamma, beta, m, eps))));
+    return UM_OK;
 }
 
 extern "C" int um_cuda_mapnorm_eval(struct um_dev *dev, enum um_dtype dt, void *y, const void *x,
                                     const float *gamma, const float *beta, const float *mean,
                                     const float *var, int64_t n, int64_t c, int64_t s, float eps)
 {
+    const struct affine f = { mean, NULL, NULL, var, gamma, beta, eps };
+    const struct maps   m = maps_of(true, n, c, s);
+
     if (n == 0)
         return UM_OK;
-    UM_CUDA_TYPED(dt, (eval<T><<<um_cuda_blocks(n * c * s, 256), 256, 0, um_cuda_stream(dev)>>>(
-                          (T *)y, (const T *)x, gamma, beta, mean, var, n * c * s, c, s, eps)));
+    if (!grid_of(m))
+        return too_many(m);
+    UM_CUDA_TYPED(dt, UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, s, y, x), um_vec<T>::N,
+                                  (apply<V, T><<<grid_of(m), THREADS, 0, um_cuda_stream(dev)>>>(
+                                      (T *)y, (const T *)x, f, m, warps_of(m)))));
     return um_cuda_launched("mapnorm_eval");
 }
 
@@ -158,18 +344,13 @@ extern "C" int um_cuda_mapnorm_bwd(struct um_dev *dev, enum um_dtype dt, bool ba
                                    const float *gamma, const float *mean, const float *rstd,
                                    int64_t n, int64_t c, int64_t s)
 {
-    const int64_t units = batch ? c : n * c;
-    double       *sums;
+    const struct affine f = { mean, NULL, rstd, NULL, gamma, NULL, 0 };
+    const struct maps   m = maps_of(batch, n, c, s);
 
     if (n == 0)
         return UM_OK;
-    if (!(sums = (double *)um_cuda_work(dev, (size_t)units * 2 * sizeof *sums)))
-        return UM_ENOMEM;
-    UM_CUDA_TYPED(
-        dt, (backward<T><<<um_cuda_blocks(units, 1), THREADS, 0, um_cuda_stream(dev)>>>(
-                (T *)dx, sums, (const T *)dy, (const T *)x, gamma, mean, rstd, batch, n, c, s)));
-    if (gamma)
-        add_sums<<<um_cuda_blocks(c, 64), 64, 0, um_cuda_stream(dev)>>>(dgamma, dbeta, sums, units,
-                                                                        c);
-    return um_cuda_launched("mapnorm_bwd");
+    UM_CUDA_TYPED(dt, UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, s, dx, dy, x), um_vec<T>::N,
+                                  return (backward<V, T>(dev, (T *)dx, dgamma, dbeta, (const T *)dy,
+                                                         (const T *)x, f, m))));
+    return UM_OK;
 }

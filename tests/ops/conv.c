@@ -256,7 +256,8 @@ static int map_eval(const struct ot_case *c)
 /* statistics are over n s elements: more than two of them */
 #define MAPS                                                                                       \
     .letters = "ncs", .limit = { 5, 20, 150 },                                                     \
-    .shape = { { 1, 1, 3 }, { 3, 2, 5 }, { 2, 5, 2500 }, { 4, 33, 17 } }
+    .shape = { { 1, 1, 3 },   { 3, 2, 5 },     { 2, 5, 2500 }, { 4, 33, 24 },                      \
+               { 4, 33, 17 }, { 2, 5, 17001 }, { 2, 3, 40000 } }
 #define NORM_FWD(stat)                                                                             \
     MAPS, .offsets = true, .tol = 2e-6, .tol_bf16 = 1e-3,                                          \
           .array = { IN(OT_ACT, "ncs"),  IN(OT_FLOAT, "c"),   IN(OT_FLOAT, "c"),                   \

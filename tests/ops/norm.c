@@ -112,7 +112,9 @@ static int l2norm_bwd(const struct ot_case *c)
     .letters = "nc", .aligned = true,                                                              \
     .shape = { { 1, 8 }, { 70, 192 }, { 67, 384 }, { 131, 768 }, { 9, 2000 }, { 5, 4096 } }
 #define COLUMNS                                                                                    \
-    .letters = "nc", .limit = { 40, 99 }, .shape = { { 1, 1 }, { 2, 7 }, { 700, 35 }, { 9, 768 } }
+    .letters = "nc",                                                                               \
+    .limit = { 40, 99 }, .shape = { { 1, 1 },    { 2, 7 },    { 700, 35 }, { 9, 768 },             \
+                                    { 3, 4099 }, { 130, 31 }, { 700, 192 } }
 
 /* ---- softmax: letters n, c ---- */
 
