@@ -178,7 +178,7 @@ $(BUILD)/tests/emu/%.o: tests/emu/%.cpp
 $(BUILD)/emu/%.o: %.cu tests/emu/launch.awk $(ABI_H)
 	@mkdir -p $(@D)
 	$(Q)awk -f tests/emu/launch.awk $< >$(@:.o=.cpp)
-	$(call say,EMU,$<)$(EMU_CXX) -Itests/emu -include tests/emu/device.h -Wno-unknown-pragmas -Wno-sign-compare -fvisibility=hidden -c -o $@ $(@:.o=.cpp)
+	$(call say,EMU,$<)$(EMU_CXX) -iquote tests/emu -include tests/emu/device.h -Wno-unknown-pragmas -Wno-sign-compare -fvisibility=hidden -c -o $@ $(@:.o=.cpp)
 $(BUILD)/emu/libcudart.so: $(EMU_O)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CXX) $(LINK) -shared -o $@ $^

@@ -1,235 +1,14 @@
-/* cuda.cu - attention: one warp a query (forward, dq) or a key (dk, dv)
+/* cuda.cu - attention on a GPU: what each operation runs on, and the attention of some rows
  *
- * Scores are made 32 keys at a time, one a lane, and used at once: T x T is never stored. The
- * backward makes them again from lse. A key's gradients are summed by its own warp over the queries
- * in order, so no atomics are needed and the bits do not change from run to run.
+ * matrix.h takes bf16 whose rows lie on 16 bytes, float.cu the rest; both work tile by tile with
+ * the scores on chip, so T x T is never stored.
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "kernels/cuda.h"
-#include "kernels/drop_cuda.h"
+#include "kernels/attention/place.h"
 
-enum { WARPS = 4, MAXD = 256, PER = MAXD / 32 }; /* channels of a head at most; a lane's share */
+enum { MAXD = 256 }; /* channels of a head at most */
 
-template <typename T> struct view {
-    const T       *q, *k, *v;
-    int64_t        B, T_, A, d, ldq, ldk, ldv, ldo;
-    const uint8_t *mask;
-    const int32_t *start;
-    struct um_drop drop;
-    float          scale; /* 1/sqrt(d) */
-};
-
-/* the first row and the number of tokens of sample b; where log sum exp of (b, h, t) lies */
-template <typename T> static __device__ int64_t first(const struct view<T> &a, int64_t b)
-{
-    return a.start ? a.start[b] : b * a.T_;
-}
-
-template <typename T> static __device__ int64_t length(const struct view<T> &a, int64_t b)
-{
-    return a.start ? a.start[b + 1] - a.start[b] : a.T_;
-}
-
-template <typename T>
-static __device__ int64_t lse_at(const struct view<T> &a, int64_t b, int64_t h, int64_t t)
-{
-    return first(a, b) * a.A + h * length(a, b) + t;
-}
-
-/* which (sample, head, token) this warp works on; false past the end */
-template <typename T>
-static __device__ bool place(const struct view<T> &a, int64_t *b, int64_t *h, int64_t *t)
-{
-    const int64_t i = (int64_t)blockIdx.x * WARPS + threadIdx.y;
-
-    *t = i % a.T_;
-    *h = i / a.T_ % a.A;
-    *b = i / a.T_ / a.A;
-    return *b < a.B && *t < length(a, *b);
-}
-
-template <typename T> static __device__ float dot(const T *x, const T *y, int64_t d)
-{
-    float s = 0;
-
-    for (int64_t j = 0; j < d; j++)
-        s += um_ld(x, j) * um_ld(y, j);
-    return s;
-}
-
-/* the score of query t and this lane's key u; -inf past the end and for masked keys */
-template <typename T>
-static __device__ float score(const struct view<T> &a, int64_t b, int64_t h, int64_t t, int64_t u)
-{
-    if (u >= length(a, b) || (a.mask && !a.mask[b * a.T_ + u]))
-        return -INFINITY;
-    return a.scale * dot(a.q + (first(a, b) + t) * a.ldq + h * a.d,
-                         a.k + (first(a, b) + u) * a.ldk + h * a.d, a.d);
-}
-
-template <typename T>
-static __device__ float kept(const struct view<T> &a, int64_t b, int64_t h, int64_t t, int64_t u)
-{
-    return um_drop_factor(a.drop, (uint64_t)(((b * a.A + h) * a.T_ + t) * a.T_ + u));
-}
-
-template <typename T> static __global__ void forward(T *o, float *lse, struct view<T> a, int *flag)
-{
-    int64_t b, h, t;
-    float   m = -INFINITY, s = 0, acc[PER] = {};
-
-    if (!place(a, &b, &h, &t))
-        return;
-    const int64_t n = length(a, b);
-    for (int64_t u0 = 0; u0 < n; u0 += 32)
-        m = fmaxf(m, score(a, b, h, t, u0 + threadIdx.x));
-    m = um_warp_max(m);
-    if (m == -INFINITY) { /* no key at all */
-        *flag = 1;
-        return;
-    }
-    for (int64_t u0 = 0; u0 < n; u0 += 32) {
-        const float p = expf(score(a, b, h, t, u0 + threadIdx.x) - m);
-        const float w = p * kept(a, b, h, t, u0 + threadIdx.x);
-
-        s += p;
-        for (int l = 0; l < 32 && u0 + l < n; l++) {
-            const float wl = __shfl_sync(0xffffffffu, w, l);
-            const T    *v  = a.v + (first(a, b) + u0 + l) * a.ldv + h * a.d;
-
-            for (int c = 0; wl != 0 && c < PER; c++) /* what is left out may be anything, NaN too */
-                if (c * 32 + threadIdx.x < a.d)
-                    acc[c] += wl * um_ld(v, c * 32 + threadIdx.x);
-        }
-    }
-    s = um_warp_sum(s);
-    for (int c = 0; c < PER; c++)
-        if (c * 32 + threadIdx.x < a.d)
-            um_st(o + (first(a, b) + t) * a.ldo + h * a.d, c * 32 + threadIdx.x, acc[c] / s);
-    if (threadIdx.x == 0)
-        lse[lse_at(a, b, h, t)] = m + logf(s);
-}
-
-/* delta[b,h,t] = dout . o, what the softmax's backward subtracts */
-template <typename T>
-static __global__ void delta_rows(float *delta, const T *dout, const T *o, struct view<T> a)
-{
-    int64_t b, h, t;
-
-    if (!place(a, &b, &h, &t) || threadIdx.x != 0)
-        return;
-    const int64_t at          = (first(a, b) + t) * a.ldo + h * a.d;
-    delta[lse_at(a, b, h, t)] = dot(dout + at, o + at, a.d);
-}
-
-/* ds of query t, key u; *w: the weight that went into o */
-template <typename T>
-static __device__ float grad_score(const struct view<T> &a, const T *dout, const float *lse,
-                                   const float *delta, int64_t b, int64_t h, int64_t t, int64_t u,
-                                   float *w)
-{
-    const int64_t r = lse_at(a, b, h, t);
-    const float   p = expf(score(a, b, h, t, u) - lse[r]);
-
-    *w = 0;
-    if (p == 0)
-        return 0;
-    const float f  = kept(a, b, h, t, u);
-    const float dp = f * dot(dout + (first(a, b) + t) * a.ldo + h * a.d,
-                             a.v + (first(a, b) + u) * a.ldv + h * a.d, a.d);
-    *w             = p * f;
-    return p * (dp - delta[r]) * a.scale;
-}
-
-template <typename T>
-static __global__ void grad_query(T *dq, const T *dout, const float *lse, const float *delta,
-                                  struct view<T> a)
-{
-    int64_t b, h, t;
-    float   acc[PER] = {}, w;
-
-    if (!place(a, &b, &h, &t))
-        return;
-    const int64_t n = length(a, b);
-    for (int64_t u0 = 0; u0 < n; u0 += 32) {
-        const int64_t u  = u0 + threadIdx.x;
-        const float   ds = u < n ? grad_score(a, dout, lse, delta, b, h, t, u, &w) : 0;
-
-        for (int l = 0; l < 32 && u0 + l < n; l++) {
-            const float dl = __shfl_sync(0xffffffffu, ds, l);
-            const T    *k  = a.k + (first(a, b) + u0 + l) * a.ldk + h * a.d;
-
-            for (int c = 0; dl != 0 && c < PER; c++)
-                if (c * 32 + threadIdx.x < a.d)
-                    acc[c] += dl * um_ld(k, c * 32 + threadIdx.x);
-        }
-    }
-    for (int c = 0; c < PER; c++)
-        if (c * 32 + threadIdx.x < a.d)
-            um_st(dq + (first(a, b) + t) * a.ldq + h * a.d, c * 32 + threadIdx.x, acc[c]);
-}
-
-template <typename T>
-static __global__ void grad_key(T *dk, T *dv, const T *dout, const float *lse, const float *delta,
-                                struct view<T> a)
-{
-    int64_t b, h, u;
-    float   ak[PER] = {}, av[PER] = {};
-
-    if (!place(a, &b, &h, &u))
-        return;
-    const int64_t n = length(a, b);
-    for (int64_t t0 = 0; t0 < n; t0 += 32) {
-        const int64_t t  = t0 + threadIdx.x;
-        float         w  = 0;
-        const float   ds = t < n ? grad_score(a, dout, lse, delta, b, h, t, u, &w) : 0;
-
-        for (int l = 0; l < 32 && t0 + l < n; l++) {
-            const float dl = __shfl_sync(0xffffffffu, ds, l);
-            const float wl = __shfl_sync(0xffffffffu, w, l);
-            const T    *q  = a.q + (first(a, b) + t0 + l) * a.ldq + h * a.d;
-            const T    *g  = dout + (first(a, b) + t0 + l) * a.ldo + h * a.d;
-
-            for (int c = 0; (dl != 0 || wl != 0) && c < PER; c++)
-                if (c * 32 + threadIdx.x < a.d) {
-                    ak[c] += dl * um_ld(q, c * 32 + threadIdx.x);
-                    av[c] += wl * um_ld(g, c * 32 + threadIdx.x);
-                }
-        }
-    }
-    for (int c = 0; c < PER; c++)
-        if (c * 32 + threadIdx.x < a.d) {
-            um_st(dk + (first(a, b) + u) * a.ldk + h * a.d, c * 32 + threadIdx.x, ak[c]);
-            um_st(dv + (first(a, b) + u) * a.ldv + h * a.d, c * 32 + threadIdx.x, av[c]);
-        }
-}
-
-/* one thread a pair of a query t < rows and a key u, heads in order */
-template <typename T>
-static __global__ void mean_rows(float *w, const float *lse, struct view<T> a, int64_t rows,
-                                 float scale)
-{
-    const int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    const int64_t b = i / a.T_ / rows, t = i / a.T_ % rows, u = i % a.T_;
-    float         s = 0;
-
-    if (b >= a.B || t >= length(a, b) || u >= length(a, b))
-        return;
-    for (int64_t h = 0; h < a.A; h++)
-        s += expf(score(a, b, h, t, u) - lse[lse_at(a, b, h, t)]);
-    w[i] += scale * s;
-}
-
-template <typename T> static struct view<T> view_of(const struct um_attn *a) {
-    struct view<T> v = {
-        (const T *)a->q, (const T *)a->k, (const T *)a->v, a->B, a->T, a->A, a->d, a->ldq, a->ldk,
-            a->ldv, a->ldo, a->key_mask, a->start, a->drop, (float)(1 / sqrt((double)a->d))
-    };
-    return v;
-}
-
-static int
-check(const struct um_attn *a)
+static int check(const struct um_attn *a)
 {
     if (a->d < 1 || a->d > MAXD)
         return um_fail(UM_ERANGE, "cuda: attention with %lld channels a head, 1 to %d allowed",
@@ -237,57 +16,146 @@ check(const struct um_attn *a)
     return UM_OK;
 }
 
+/* whether matrix.h takes the inputs; outputs are asked about where they are known */
+static bool fits(const struct um_attn *a)
+{
+    return a->dt == UM_BF16 && a->d % 8 == 0 && a->d <= 128 && um_attn_fits(a->q, a->ldq) &&
+           um_attn_fits(a->k, a->ldk) && um_attn_fits(a->v, a->ldv);
+}
+
 extern "C" int um_cuda_attention_fwd(struct um_dev *dev, void *o, float *lse,
                                      const struct um_attn *a)
 {
-    const int64_t rows = a->B * a->A * a->T;
-
     UM_TRY(check(a));
-    if (rows == 0)
+    if (a->B * a->A * a->T == 0)
         return UM_OK;
-    UM_CUDA_TYPED(
-        a->dt,
-        (forward<T><<<um_cuda_blocks(rows, WARPS), dim3(32, WARPS), 0, um_cuda_stream(dev)>>>(
-            (T *)o, lse, view_of<T>(a), um_cuda_of(dev)->flag)));
-    return um_cuda_launched("attention_fwd");
+    if (fits(a) && um_attn_fits(o, a->ldo))
+        return um_attn_matrix_fwd(dev, o, lse, a);
+    return um_attn_float_fwd(dev, o, lse, a);
 }
 
 extern "C" int um_cuda_attention_bwd(struct um_dev *dev, void *dq, void *dk, void *dv,
                                      const void *dout, const void *o, const float *lse,
                                      const struct um_attn *a)
 {
-    const int64_t  rows = a->B * a->A * a->T;
-    const unsigned grid = um_cuda_blocks(rows, WARPS);
-    const dim3     block(32, WARPS);
-    float         *delta;
+    struct um_attn_grad g = { dq, dk, dv, dout, o, lse, NULL };
 
     UM_TRY(check(a));
-    if (rows == 0)
+    if (a->B * a->A * a->T == 0)
         return UM_OK;
-    delta = (float *)um_cuda_work(dev, (size_t)rows * sizeof *delta);
-    if (!delta)
+    g.delta = (float *)um_cuda_work(dev, (size_t)(a->B * a->A * a->T) * sizeof *g.delta);
+    if (!g.delta)
         return UM_ENOMEM;
-    UM_CUDA_TYPED(a->dt, (delta_rows<T><<<grid, block, 0, um_cuda_stream(dev)>>>(
-                             delta, (const T *)dout, (const T *)o, view_of<T>(a))));
-    UM_CUDA_TYPED(a->dt, (grad_query<T><<<grid, block, 0, um_cuda_stream(dev)>>>(
-                             (T *)dq, (const T *)dout, lse, delta, view_of<T>(a))));
-    UM_CUDA_TYPED(a->dt, (grad_key<T><<<grid, block, 0, um_cuda_stream(dev)>>>(
-                             (T *)dk, (T *)dv, (const T *)dout, lse, delta, view_of<T>(a))));
-    return um_cuda_launched("attention_bwd");
+    if (fits(a) && um_attn_fits(dq, a->ldq) && um_attn_fits(dk, a->ldk) &&
+        um_attn_fits(dv, a->ldv) && um_attn_fits(dout, a->ldo) && um_attn_fits(o, a->ldo))
+        return um_attn_matrix_bwd(dev, &g, a);
+    return um_attn_float_bwd(dev, &g, a);
+}
+
+/* ---- the mean over heads of the first queries' probabilities ---- */
+
+enum { THREADS = 256, LANES = 8, KEYS = THREADS / LANES }; /* a key has 8 neighbouring threads */
+
+/* this thread's part of x . y over d channels; `wide`: both lie on 16 bytes, and so do 8 channels
+ */
+static __device__ inline float part(const __nv_bfloat16 *x, const __nv_bfloat16 *y, int d,
+                                    bool wide, int lane)
+{
+    float s = 0;
+
+    if (!wide) {
+        for (int c = lane; c < d; c += LANES)
+            s = fmaf(um_ld(x, c), um_ld(y, c), s);
+        return s;
+    }
+    for (int c = 8 * lane; c < d; c += 8 * LANES) {
+        const uint4 u = *(const uint4 *)(x + c), v = *(const uint4 *)(y + c);
+        uint32_t    p[4] = { u.x, u.y, u.z, u.w }, q[4] = { v.x, v.y, v.z, v.w };
+
+#pragma unroll
+        for (int i = 0; i < 4; i++) { /* bf16 is the upper half of a float */
+            s = fmaf(__uint_as_float(p[i] << 16), __uint_as_float(q[i] << 16), s);
+            s = fmaf(__uint_as_float(p[i] & 0xffff0000u), __uint_as_float(q[i] & 0xffff0000u), s);
+        }
+    }
+    return s;
+}
+
+static __device__ inline float part(const float *x, const float *y, int d, bool wide, int lane)
+{
+    float s = 0;
+
+    for (int c = (wide ? 4 : 1) * lane; c < d; c += (wide ? 4 : 1) * LANES) {
+        if (!wide) {
+            s = fmaf(x[c], y[c], s);
+            continue;
+        }
+        const float4 u = *(const float4 *)(x + c), v = *(const float4 *)(y + c);
+
+        s = fmaf(u.w, v.w, fmaf(u.z, v.z, fmaf(u.y, v.y, fmaf(u.x, v.x, s))));
+    }
+    return s;
+}
+
+/* a block takes one query and a tile of keys, eight threads a key, heads in order; k is read once
+ * for each query. The block's place is that of a tile of keys, `rows` taking the place of heads. */
+template <typename T>
+static __global__ void __launch_bounds__(THREADS)
+    mean_rows(float *w, const float *lse, struct um_attn_view<T> a, int rows, float scale,
+              bool wide)
+{
+    const int     lane = (int)threadIdx.x % LANES;
+    const int     u    = (int)(blockIdx.x % (unsigned)a.tiles) * KEYS + (int)threadIdx.x / LANES;
+    const int     i = (int)(blockIdx.x / (unsigned)a.tiles), t = i % rows;
+    const int64_t b = i / rows, first = a.start ? a.start[b] : b * a.T_;
+    const int     n = a.start ? (int)(a.start[b + 1] - first) : a.T_;
+
+    if (t >= n)
+        return;
+    const bool on = u < n && !(a.mask && !a.mask[b * a.T_ + u]);
+    const T   *q = a.q + (first + t) * a.ldq, *k = a.k + (first + (on ? u : t)) * a.ldk;
+    float      sum = 0;
+
+#pragma unroll 4
+    for (int h = 0; h < a.A; h++) {
+        float s = on ? part(q + h * a.d, k + h * a.d, a.d, wide, lane) : 0;
+
+#pragma unroll
+        for (int o = LANES / 2; o > 0; o /= 2)
+            s += __shfl_xor_sync(0xffffffffu, s, o);
+        s = on ? a.scale * s : -INFINITY;
+        sum += expf(s - lse[first * a.A + (int64_t)h * n + t]);
+    }
+    if (lane == 0 && u < n)
+        w[((int64_t)i) * a.T_ + u] += scale * sum;
+}
+
+template <typename T>
+static int mean_by(struct um_dev *dev, float *w, const float *lse, const struct um_attn *a,
+                   int64_t rows, float scale)
+{
+    const int64_t                tile = (a->T + KEYS - 1) / KEYS;
+    const int64_t                each = 16 / (int64_t)sizeof(T); /* elements of 16 bytes */
+    const struct um_attn_view<T> v    = um_attn_view_of<T>(a, KEYS);
+    const bool wide = a->d % each == 0 && a->ldq % each == 0 && a->ldk % each == 0 &&
+                      (uintptr_t)a->q % 16 == 0 && (uintptr_t)a->k % 16 == 0;
+
+    if (a->T > 0x3fffffff || tile > 0x7fffffff / (a->B * rows))
+        return um_fail(UM_ERANGE, "cuda: attention_mean of %lld rows over %lld tokens",
+                       (long long)(a->B * rows), (long long)a->T);
+    mean_rows<T><<<(unsigned)(a->B * rows * tile), THREADS, 0, um_cuda_stream(dev)>>>(
+        w, lse, v, (int)rows, scale, wide);
+    return um_cuda_launched("attention_mean");
 }
 
 extern "C" int um_cuda_attention_mean(struct um_dev *dev, float *w, const float *lse,
                                       const struct um_attn *a, int64_t rows, float scale)
 {
-    const int64_t n = a->B * rows * a->T;
-
     UM_TRY(check(a));
     if (rows < 0 || rows > a->T)
         return um_fail(UM_ERANGE, "cuda: attention_mean: %lld rows of %lld", (long long)rows,
                        (long long)a->T);
-    if (n == 0)
+    if (a->B * rows * a->T == 0)
         return UM_OK;
-    UM_CUDA_TYPED(a->dt, (mean_rows<T><<<um_cuda_blocks(n, 128), 128, 0, um_cuda_stream(dev)>>>(
-                             w, lse, view_of<T>(a), rows, scale)));
-    return um_cuda_launched("attention_mean");
+    UM_CUDA_TYPED(a->dt, return (mean_by<T>(dev, w, lse, a, rows, scale)));
 }
