@@ -1,7 +1,7 @@
 /* cuda.cu - gradient norms and AdamW over spans of the parameters' block, one launch each
  *
- * The spans come from the host, cut into parts, a block each; they stay on the device and go up
- * again only when they are others. A step's are those of the step before.
+ * The spans come from the host, cut into parts, a block each; the last few calls' stay on the
+ * device and go up again only when they are others. A step's are those of the step before.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "kernels/vec_cuda.h"
@@ -14,7 +14,7 @@ extern "C" {
 UM_MEMORY_OPS(UM_DECLARE, cuda)
 }
 
-enum { THREADS = 256, SUM = 1024, PART = 1 << 14 }; /* values a part */
+enum { THREADS = 256, SUM = 1024, PART = 1 << 14, KEPT = 8 }; /* values a part; lists of spans */
 
 /* values from .. from+n-1 of the block, of span `span` */
 struct part {
@@ -28,9 +28,9 @@ struct span {
     float   gscale, wd;
 };
 
-/* the spans of the last call; `host` is theirs, as the caller gave them, all on the device behind
- * each other in `block`: spans, parts, room for a double a part */
-struct um_cuda_spans {
+/* The spans of a call; `host` are those, as the caller gave them. On the device behind each other
+ * in `block`: spans, parts, room for a double a part. */
+struct kept {
     struct um_span *host;
     int64_t         spans, parts;
     bool            even; /* all begin at multiples of four values */
@@ -38,33 +38,40 @@ struct um_cuda_spans {
     size_t          size;
 };
 
+struct um_cuda_spans {
+    struct kept kept[KEPT];
+    int         next; /* the oldest: the next to go */
+};
+
 void um_cuda_spans_close(struct um_cuda *c)
 {
     if (!c->spans)
         return;
-    um_cuda_free(&c->dev, c->spans->block);
-    free(c->spans->host);
+    for (int i = 0; i < KEPT; i++) {
+        um_cuda_free(&c->dev, c->spans->kept[i].block);
+        free(c->spans->kept[i].host);
+    }
     free(c->spans);
     c->spans = NULL;
 }
 
-static struct span *spans_at(const struct um_cuda_spans *s)
+static struct span *spans_at(const struct kept *s)
 {
     return (struct span *)s->block;
 }
 
-static struct part *parts_at(const struct um_cuda_spans *s)
+static struct part *parts_at(const struct kept *s)
 {
     return (struct part *)(spans_at(s) + s->spans);
 }
 
-static double *sums_at(const struct um_cuda_spans *s)
+static double *sums_at(const struct kept *s)
 {
     return (double *)(parts_at(s) + s->parts);
 }
 
 /* the spans and their parts as they lie in the block */
-static void cut(const struct um_cuda_spans *s, struct span *span, struct part *part)
+static void cut(const struct kept *s, struct span *span, struct part *part)
 {
     int64_t k = 0;
 
@@ -84,7 +91,7 @@ static void cut(const struct um_cuda_spans *s, struct span *span, struct part *p
 }
 
 /* s->spans and s->parts are known: room on the device, and all of it there */
-static int send(struct um_dev *dev, struct um_cuda_spans *s)
+static int send(struct um_dev *dev, struct kept *s)
 {
     const size_t bytes =
         (size_t)s->spans * sizeof(struct span) + (size_t)s->parts * sizeof(struct part);
@@ -108,40 +115,52 @@ static int send(struct um_dev *dev, struct um_cuda_spans *s)
     return st;
 }
 
-/* the device's copy of these spans, spans >= 1 */
-static int found(struct um_dev *dev, const struct um_span *span, int64_t spans,
-                 struct um_cuda_spans **out)
+/* s for these spans, in place of those it had */
+static int replace(struct um_dev *dev, struct kept *s, const struct um_span *span, int64_t spans)
 {
-    const size_t          size = (size_t)spans * sizeof *span;
-    struct um_cuda       *c    = um_cuda_of(dev);
-    struct um_cuda_spans *s    = c->spans;
+    int64_t parts = 0;
+    int     st;
 
-    if (!s)
-        s = c->spans = (struct um_cuda_spans *)calloc(1, sizeof *s);
-    if (!s)
-        return um_fail(UM_ENOMEM, "out of memory");
-    *out = s;
-    if (s->spans == spans && memcmp(s->host, span, size) == 0)
-        return UM_OK;
     s->spans = 0; /* until all of it is there */
     free(s->host);
-    s->host = (struct um_span *)malloc(size);
+    s->host = (struct um_span *)malloc((size_t)spans * sizeof *span);
     if (!s->host)
         return um_fail(UM_ENOMEM, "out of memory");
-    memcpy(s->host, span, size);
-    s->parts = 0;
-    s->even  = true;
+    memcpy(s->host, span, (size_t)spans * sizeof *span);
+    s->even = true;
     for (int64_t i = 0; i < spans; i++) {
-        s->parts += (span[i].n + PART - 1) / PART;
+        parts += (span[i].n + PART - 1) / PART;
         s->even = s->even && span[i].from % 4 == 0;
     }
-    if (s->parts > INT32_MAX || spans > INT32_MAX)
+    if (parts > INT32_MAX || spans > INT32_MAX)
         return um_fail(UM_ERANGE, "cuda: %lld spans of %lld parts", (long long)spans,
-                       (long long)s->parts);
-    s->spans     = spans;
-    const int st = send(dev, s);
-    s->spans     = st < 0 ? 0 : spans;
+                       (long long)parts);
+    s->spans = spans;
+    s->parts = parts;
+    st       = send(dev, s);
+    s->spans = st < 0 ? 0 : spans;
     return st;
+}
+
+/* the device's copy of these spans, spans >= 1 */
+static int found(struct um_dev *dev, const struct um_span *span, int64_t spans, struct kept **out)
+{
+    struct um_cuda       *c = um_cuda_of(dev);
+    struct um_cuda_spans *all;
+
+    if (!c->spans)
+        c->spans = (struct um_cuda_spans *)calloc(1, sizeof *c->spans);
+    all = c->spans;
+    if (!all)
+        return um_fail(UM_ENOMEM, "out of memory");
+    for (int i = 0; i < KEPT; i++) {
+        *out = &all->kept[i];
+        if ((*out)->spans == spans && memcmp((*out)->host, span, (size_t)spans * sizeof *span) == 0)
+            return UM_OK;
+    }
+    *out      = &all->kept[all->next];
+    all->next = (all->next + 1) % KEPT;
+    return replace(dev, *out, span, spans);
 }
 
 /* the sum over the block, for thread 0: a tree */
@@ -196,7 +215,7 @@ static __global__ void add_parts(double *sum, const double *part, const struct s
 extern "C" int um_cuda_sumsq(struct um_dev *dev, double *sum, const float *x,
                              const struct um_span *span, int64_t spans)
 {
-    struct um_cuda_spans *s;
+    struct kept *s;
 
     UM_TRY(um_check_spans("sumsq", span, spans));
     if (spans == 0)
@@ -288,9 +307,9 @@ static __global__ void adam_all(struct um_adam p, const struct span *spans,
 
 extern "C" int um_cuda_adamw(struct um_dev *dev, const struct um_adam *a)
 {
-    const float           c1 = (float)(1 - pow((double)a->b1, (double)a->t));
-    const float           c2 = (float)(1 - pow((double)a->b2, (double)a->t));
-    struct um_cuda_spans *s;
+    const float  c1 = (float)(1 - pow((double)a->b1, (double)a->t));
+    const float  c2 = (float)(1 - pow((double)a->b2, (double)a->t));
+    struct kept *s;
 
     UM_TRY(um_check_adam(a));
     if (a->spans == 0)
