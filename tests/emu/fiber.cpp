@@ -13,6 +13,7 @@
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -151,6 +152,10 @@ void run_thread()
 #endif
     (*block.thread)();
     block.threads[(size_t)block.now].at = ENDED;
+#if defined(__SANITIZE_ADDRESS__)
+    /* this frame and the next are left for ever: the stack's next thread must not find them */
+    ASAN_UNPOISON_MEMORY_REGION(block.threads[(size_t)block.now].stack + STACK - 4096, 4096);
+#endif
     to_scheduler(true);
     abort(); /* nobody comes back to one that has ended */
 }

@@ -39,7 +39,7 @@ struct card {
 };
 
 std::vector<card>        cards;
-std::map<char *, size_t> pins;
+std::map<char *, size_t> pins, fresh; /* fresh: allocated since a stream ran last */
 size_t                   shared_asked;
 int                      opened; /* how many streams run inside each other */
 thread_local int         current;
@@ -124,6 +124,11 @@ void open_memory(bool open)
     for (const card &c : cards)
         if (c.base && mprotect(c.base, c.size, open ? PROT_READ | PROT_WRITE : PROT_NONE) != 0)
             die("mprotect: %s", strerror(errno));
+    for (const auto &f : fresh)
+        if (open)
+            memset(f.first, 0xff, f.second);
+    if (open)
+        fresh.clear();
 }
 
 bool on_card(const void *p, size_t n)
@@ -280,12 +285,10 @@ extern "C" cudaError_t CUDARTAPI cudaMalloc(void **p, size_t n)
         return failed(cudaErrorMemoryAllocation);
     c.taken[at] = size;
     c.used += size;
-    open_memory(true);
     UNPOISON(at, n);
-    memset(at, 0xff, n);
     POISON(at + n, size - n);
-    open_memory(false);
-    *p = at;
+    fresh[at] = n;
+    *p        = at;
     return cudaSuccess;
 }
 
@@ -300,6 +303,7 @@ extern "C" cudaError_t CUDARTAPI cudaFree(void *p)
         if (it == c.taken.end())
             continue;
         c.used -= it->second;
+        fresh.erase(it->first);
         give_back(it->first, it->second);
         POISON(it->first, it->second);
         c.taken.erase(it);

@@ -70,6 +70,8 @@ void run(cudaStream_t stream)
     const guard  g(lock);
     cudaStream_t s = of(stream);
 
+    if (s->done == s->put)
+        return;
     open_memory(true);
     run_to(s, s->put);
     open_memory(false);
@@ -211,7 +213,7 @@ extern "C" cudaError_t CUDARTAPI cudaEventSynchronize(cudaEvent_t e)
 
     if (e->graph)
         return failed(cudaErrorStreamCaptureUnsupported);
-    if (!e->stream)
+    if (!e->stream || e->stream->done >= e->at)
         return cudaSuccess;
     open_memory(true);
     run_to(e->stream, e->at);
