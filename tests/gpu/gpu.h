@@ -14,6 +14,9 @@ struct gpu_case {
     bool (*run)(struct um_dev *dev, char *said, size_t size);
 };
 
+/* attention.c: NaN in keys that are left out, and in what counts */
+bool gpu_attention(struct um_dev *dev, char *said, size_t size);
+
 extern const struct gpu_case gpu_cases[]; /* ended by one without a name */
 
 #endif

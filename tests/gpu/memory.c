@@ -159,8 +159,8 @@ static bool types(struct um_dev *dev, char *said, size_t size)
     return st == UM_EDTYPE ? true : bad(said, size, "add of int32: status %d", st);
 }
 
-const struct gpu_case gpu_cases[] = { { "memory: up, zeroed, down", copies },
-                                      { "memory: more than there is", too_much },
-                                      { "errors that a kernel meets", late_errors },
-                                      { "types that are refused", types },
-                                      { NULL, NULL } };
+const struct gpu_case gpu_cases[] = {
+    { "memory: up, zeroed, down", copies },        { "memory: more than there is", too_much },
+    { "errors that a kernel meets", late_errors }, { "types that are refused", types },
+    { "attention and NaN", gpu_attention },        { NULL, NULL }
+};
