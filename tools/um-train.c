@@ -324,6 +324,23 @@ static int train(struct um_data *d, struct um_dev *dev, struct um_pool *pool, st
     return st;
 }
 
+/* a device whose memory does not suffice: the options that ask for less of it */
+static int advise(struct um_dev *dev, int st)
+{
+    struct um_memory m = { 0 };
+    char             text[UM_ERRMSG_MAX];
+
+    (void)snprintf(text, sizeof text, "%s", um_errmsg());
+    if (st != UM_ENOMEM || um_dev_kernels(dev)->memory(dev, &m) < 0 || m.wanted == 0) {
+        um_seterrmsg(text);
+        return st;
+    }
+    return um_fail(
+        st, "%s: less is needed with --accumulate above %lld%s%s, a smaller --batch", text,
+        (long long)cfg.o.parts, cfg.o.recompute ? "" : ", --checkpoint-activations",
+        cfg.o.precision == UM_BF16 ? "" : ", --precision bf16");
+}
+
 static int run(char **files)
 {
     struct um_pool  *pool = NULL;
@@ -340,7 +357,7 @@ static int run(char **files)
     if ((st = um_data_open(&d, files)) >= 0 &&
         (st = um_pool_new(&pool, um_jobs(&cfg.common))) >= 0 &&
         (st = um_place(&dev, cfg.o.ranks, cfg.common.device, pool)) >= 0)
-        st = train(d, dev, pool, &m);
+        st = advise(dev, train(d, dev, pool, &m));
     um_model_free(m);
     um_dev_close(dev);
     um_pool_free(pool);

@@ -3,16 +3,21 @@
  * The forward's memory is bumped: it lies in the order in which operations made it, so a scope
  * gives back all that was made in it at once. Gradients come and go in another order: they have a
  * store of their own, best fit, neighbours merged, each given back by the walk as soon as it was
- * passed on. Both grow by further pieces in a first step only: at the next one the pieces are
- * merged into one of the size that was needed, and the same shapes find the same places without any
- * allocation. SPDX-License-Identifier: Apache-2.0
+ * passed on.
+ *
+ * A first step finds out how much that is. It takes large variables as they come, each a block of
+ * its own size, and small ones from pieces of at most PIECE bytes, so that hardly more is held than
+ * is used; at the next step all of it becomes one block of just the size that was needed, and the
+ * same shapes find the same places without any allocation. A step that needs a little more, as of
+ * longer reports, adds a piece or two, which stay; only when there are more than FEW is it one
+ * block again. SPDX-License-Identifier: Apache-2.0
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "nn/nn_int.h"
 
-enum { ALIGN = 256, FIRST = 1 << 20 };
+enum { ALIGN = 256, FIRST = 1 << 20, PIECE = 64 << 20, FEW = 4 };
 
 static size_t rounded(size_t bytes)
 {
@@ -27,64 +32,102 @@ static bool too_large(struct um_nn *nn, size_t bytes)
     return true;
 }
 
+/* the next piece where `held` bytes are held already */
+static size_t piece_size(size_t held, size_t bytes)
+{
+    const size_t grown = held / 8 < FIRST ? FIRST : held / 8 > PIECE ? PIECE : held / 8;
+
+    return bytes > grown ? bytes : grown;
+}
+
 /* ---- the forward's: bumped ---------------------------------------------------------------------
  */
 
+/* a piece for what is small, or the block of one large variable */
 struct nn_chunk {
-    struct nn_chunk *next; /* older, full */
+    struct nn_chunk *next; /* newer */
     size_t           size, used;
+    uint64_t         taken; /* a large variable's: when, from 1; 0: it is free */
+    bool             large;
     char            *data;
 };
 
-static int chunk_new(struct um_nn *nn, size_t size)
+static struct nn_chunk *chunk_new(struct um_nn *nn, size_t size, bool large)
 {
-    struct nn_chunk *c = calloc(1, sizeof *c);
+    struct nn_chunk *c = calloc(1, sizeof *c), **end = &nn->chunk;
     void            *p = NULL;
-    int              st;
 
-    if (!c)
-        return um_fail(UM_ENOMEM, "out of memory");
-    if ((st = nn->k->alloc(nn->dev, size, &p)) < 0) {
-        free(c);
-        return st;
+    if (!c) {
+        (void)nn_ok(nn, um_fail(UM_ENOMEM, "out of memory"), "memory of the step");
+        return NULL;
     }
-    *c        = (struct nn_chunk){ .next = nn->chunk, .size = size, .data = p };
-    nn->chunk = c;
-    return UM_OK;
+    if (!nn_ok(nn, nn->k->alloc(nn->dev, size, &p), "memory of the step")) {
+        free(c);
+        return NULL;
+    }
+    *c = (struct nn_chunk){ .size = size, .large = large, .data = p };
+    while (*end)
+        end = &(*end)->next;
+    *end = c;
+    nn->held += size;
+    return c;
 }
 
-static size_t chunks_used(const struct um_nn *nn)
+/* what is taken was taken: the most of it at once */
+static void *took(struct um_nn *nn, void *p)
 {
     size_t used = 0;
 
     for (const struct nn_chunk *c = nn->chunk; c; c = c->next)
         used += c->used;
-    return used;
+    nn->made = used > nn->made ? used : nn->made;
+    return p;
+}
+
+/* a block of its own: the smallest free one that is not much too large, or a new one */
+static void *take_large(struct um_nn *nn, size_t bytes)
+{
+    struct nn_chunk *best = NULL;
+
+    for (struct nn_chunk *c = nn->chunk; c; c = c->next)
+        if (c->large && !c->taken && c->size >= bytes && c->size - bytes <= bytes / 8 &&
+            (!best || c->size < best->size))
+            best = c;
+    if (!best && !(best = chunk_new(nn, bytes, true)))
+        return NULL;
+    best->taken = ++nn->serial;
+    best->used  = bytes;
+    return took(nn, best->data);
+}
+
+/* the next piece, empty, with room for that many bytes */
+static struct nn_chunk *next_piece(struct um_nn *nn, size_t bytes)
+{
+    struct nn_chunk *c = nn->bumped ? nn->bumped->next : nn->chunk;
+
+    while (c && (c->large || c->size < bytes))
+        c = c->next;
+    return c ? c : chunk_new(nn, piece_size(nn->held, bytes), false);
 }
 
 static void *bump(struct um_nn *nn, size_t bytes)
 {
-    struct nn_chunk *c = nn->chunk;
-    size_t           used;
+    struct nn_chunk *c = nn->bumped;
 
     if (!c || c->size - c->used < bytes) {
-        size_t size = c ? 2 * c->size : FIRST;
-
-        size = size < bytes ? bytes : size;
-        if (!nn_ok(nn, chunk_new(nn, size), "memory of the step"))
+        if (bytes >= piece_size(nn->held, 0) / 4)
+            return take_large(nn, bytes);
+        if (!(c = next_piece(nn, bytes)))
             return NULL;
-        c = nn->chunk;
+        nn->bumped = c;
     }
     c->used += bytes;
-    used = chunks_used(nn);
-    if (used > nn->made)
-        nn->made = used;
-    return c->data + c->used - bytes;
+    return took(nn, c->data + c->used - bytes);
 }
 
 struct nn_mark nn_mark(const struct um_nn *nn)
 {
-    return (struct nn_mark){ nn->chunk, nn->chunk ? nn->chunk->used : 0 };
+    return (struct nn_mark){ nn->bumped, nn->bumped ? nn->bumped->used : 0, nn->serial };
 }
 
 /* tests with sanitizers run on the host: who reads what was given back reads NaN */
@@ -98,29 +141,68 @@ static void poison(void *p, size_t n)
 #endif
 }
 
-/* In a first step a scope may have gone on in another chunk: its memory then waits for the end of
- * the step. */
+/* Piece m goes on at `used` (NULL: none is in hand), and what was taken since is free, but not what
+ * the chunk `except` holds. */
+static void rewind_to(struct um_nn *nn, struct nn_chunk *m, size_t used, uint64_t serial,
+                      const struct nn_chunk *except)
+{
+    bool after = m == NULL;
+
+    for (struct nn_chunk *c = nn->chunk; c; c = c->next) {
+        const size_t left = c == m ? used : 0;
+
+        if (c != except && (c->large ? c->taken > serial : after || c == m)) {
+            poison(c->data + left, c->used - left);
+            c->used  = left;
+            c->taken = 0;
+        }
+        after = after || c == m;
+    }
+    nn->bumped = m;
+}
+
+static struct nn_chunk *chunk_of(const struct um_nn *nn, const char *data)
+{
+    struct nn_chunk *c = nn->chunk;
+
+    while (c && !(data >= c->data && data < c->data + c->size))
+        c = c->next;
+    return c;
+}
+
+/* what lies there, in a piece, was taken after the mark */
+static bool beyond(const struct nn_mark *mark, const struct nn_chunk *piece, const char *data)
+{
+    if (!mark->chunk || piece == mark->chunk)
+        return !mark->chunk || data >= piece->data + mark->used;
+    for (const struct nn_chunk *c = mark->chunk->next; c; c = c->next)
+        if (c == piece)
+            return true;
+    return false;
+}
+
+/* The variable to keep stays where it is if it has a block of its own or was there before; else it
+ * moves down to the mark, where there is room for it and it would not be copied onto itself. */
 void nn_release(struct um_nn *nn, struct nn_mark mark, struct um_var *keep)
 {
-    struct nn_chunk *c     = nn->chunk;
     const size_t     bytes = keep ? rounded((size_t)nn_count(keep) * um_dtype_size(keep->dt)) : 0;
-    char            *data  = keep ? keep->data : NULL, *to;
+    struct nn_chunk *own = keep ? chunk_of(nn, keep->data) : NULL, *m = mark.chunk;
+    char            *data = keep ? keep->data : NULL, *to = m ? m->data + mark.used : NULL;
 
-    if (nn->status < 0 || !c || c != mark.chunk)
+    if (nn->status < 0)
         return;
-    to = c->data + mark.used;
-    if (keep && data >= to && data < c->data + c->size) {
-        if (data < to + bytes) { /* it would be copied onto itself: it stays where it is */
-            c->used = (size_t)(data - c->data) + bytes;
-            return;
-        }
+    if (!own || own->large || !beyond(&mark, own, data)) {
+        rewind_to(nn, m, mark.used, mark.serial, own && own->large ? own : NULL);
+    } else if (m && m->size - mark.used >= bytes && (own != m || data >= to + bytes)) {
         if (!nn_ok(nn, nn->k->cast(nn->dev, to, keep->dt, data, keep->dt, nn_count(keep)), "scope"))
             return;
         keep->data = to;
-        to += bytes;
+        rewind_to(nn, m, mark.used + bytes, mark.serial, NULL);
+    } else {
+        rewind_to(nn, m, mark.used, mark.serial, own);
+        own->used  = (size_t)(data - own->data) + bytes;
+        nn->bumped = own;
     }
-    poison(to, c->used - (size_t)(to - c->data));
-    c->used = (size_t)(to - c->data);
 }
 
 static void chunks_free(struct um_nn *nn)
@@ -130,7 +212,31 @@ static void chunks_free(struct um_nn *nn)
         nn->k->free(nn->dev, c->data);
         free(c);
     }
-    nn->chunk = NULL;
+    nn->chunk = nn->bumped = NULL;
+    nn->held               = 0;
+}
+
+static int chunks(const struct um_nn *nn)
+{
+    int n = 0;
+
+    for (const struct nn_chunk *c = nn->chunk; c; c = c->next)
+        n++;
+    return n;
+}
+
+/* all of it free again, in a few pieces or one */
+static int chunks_reset(struct um_nn *nn)
+{
+    if (chunks(nn) > FEW) {
+        chunks_free(nn);
+        if (!chunk_new(nn, nn->made, false))
+            return um_nn_status(nn);
+    }
+    rewind_to(nn, NULL, 0, 0, NULL);
+    for (nn->bumped = nn->chunk; nn->bumped && nn->bumped->large;)
+        nn->bumped = nn->bumped->next;
+    return UM_OK;
 }
 
 /* ---- gradients: best fit -----------------------------------------------------------------------
@@ -184,6 +290,7 @@ static int piece_new(struct um_nn *nn, size_t size)
     s->piece[s->pieces] = p;
     runs_insert(s, s->n, (struct nn_run){ .data = p, .size = size, .piece = s->pieces });
     s->pieces++;
+    s->held += size;
     return UM_OK;
 }
 
@@ -205,9 +312,7 @@ static void *store_take(struct um_nn *nn, size_t bytes)
     struct nn_run    rest;
 
     if (i < 0) {
-        const size_t size = bytes > s->most ? bytes : s->most > FIRST ? s->most : FIRST;
-
-        if (!nn_ok(nn, piece_new(nn, size), "memory of the gradients"))
+        if (!nn_ok(nn, piece_new(nn, piece_size(s->held, bytes)), "memory of the gradients"))
             return NULL;
         i = s->n - 1;
     }
@@ -281,18 +386,20 @@ static void store_free(struct um_nn *nn)
     for (int i = 0; i < s->pieces; i++)
         nn->k->free(nn->dev, s->piece[i]);
     s->pieces = s->n = 0;
-    s->used          = 0;
+    s->used = s->held = 0;
 }
 
-/* all of it free again, in one piece */
+/* All of it free again, in a few pieces or one. An eighth is for what lies between those in use; a
+ * block that it was not enough for becomes as large as all pieces together. */
 static int store_reset(struct um_nn *nn)
 {
     struct nn_store *s    = &nn->store;
-    const size_t     most = s->most;
+    const size_t     held = s->held, most = s->most + s->most / 8;
 
-    if (s->pieces > 1) {
+    if (s->pieces > FEW) {
         store_free(nn);
-        return piece_new(nn, most + most / 8);
+        UM_TRY(piece_new(nn, s->merged && held > most ? held : most));
+        s->merged = true;
     }
     for (int i = s->n - 1; i >= 0; i--)
         if (i < s->n && s->run[i].taken)
@@ -332,22 +439,19 @@ void nn_memory_free(struct um_nn *nn)
 
 int nn_memory_reset(struct um_nn *nn)
 {
-    const size_t made = nn->made;
-    const bool   many = (nn->chunk && nn->chunk->next) || nn->store.pieces > 1;
-
-    if (many)
+    nn->status = UM_OK;
+    if (chunks(nn) > FEW || nn->store.pieces > FEW)
         UM_TRY(nn->k->sync(nn->dev)); /* work in flight may still use what is freed */
     UM_TRY(store_reset(nn));
-    if (!nn->chunk || !nn->chunk->next) {
-        if (nn->chunk)
-            nn->chunk->used = 0;
-        return UM_OK;
-    }
-    chunks_free(nn);
-    return chunk_new(nn, made + made / 8); /* a step like the last one fits */
+    return chunks_reset(nn);
 }
 
 size_t um_nn_peak(const struct um_nn *nn)
 {
     return nn->made + nn->store.most;
+}
+
+size_t um_nn_held(const struct um_nn *nn)
+{
+    return nn->held + nn->store.held;
 }

@@ -126,6 +126,8 @@ UM_API struct um_var  *um_nn_block(struct um_nn *nn, um_block_fn *fn, const void
 /* bytes of device memory that steps of this context needed at most: activations and gradients of
  * activations */
 UM_API size_t um_nn_peak(const struct um_nn *nn);
+/* and bytes that it holds now */
+UM_API size_t um_nn_held(const struct um_nn *nn);
 
 /* host memory that lives as long as this step; NULL: the sticky error is set */
 UM_API void *um_nn_host(struct um_nn *nn, size_t bytes);

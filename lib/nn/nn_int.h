@@ -44,6 +44,8 @@ struct nn_store {
     void         **piece;
     int            pieces;
     size_t         used, most; /* bytes: now, and the most at once */
+    size_t         held;       /* of all pieces */
+    bool           merged;     /* once at least */
 };
 
 /* who is told of complete gradients, of which parameters, and how many uses of each the walk has
@@ -61,21 +63,22 @@ struct um_nn {
     struct um_dev           *dev;
     const struct um_kernels *k;
     enum um_dtype            dtype;
-    struct um_arena         *arena; /* host: variables and the tape */
-    struct nn_chunk         *chunk;
-    size_t                   made; /* bytes: the most the forward had at once */
-    struct nn_store          store;
-    struct nn_node          *last; /* the tape's end */
-    bool                     grad, train, walked, frozen, recompute;
-    bool                     walking; /* memory that is asked for is the backward's */
-    bool                     again;   /* a block is run a second time: side effects are done */
-    bool                     given;   /* the gradient of the node being walked was passed on */
-    struct nn_pack          *packs;
-    struct nn_watch          watch;
-    uint64_t                 seed, step, place; /* place: number of the next dropout */
-    uint64_t                 samples, rows;     /* of the larger batch, before this one */
-    int                      status;
-    char                     message[UM_ERRMSG_MAX];
+    struct um_arena         *arena;          /* host: variables and the tape */
+    struct nn_chunk         *chunk, *bumped; /* all, and the piece in hand */
+    size_t          made, held; /* bytes: the most the forward had at once; of all chunks */
+    uint64_t        serial;     /* large variables so far */
+    struct nn_store store;
+    struct nn_node *last; /* the tape's end */
+    bool            grad, train, walked, frozen, recompute;
+    bool            walking; /* memory that is asked for is the backward's */
+    bool            again;   /* a block is run a second time: side effects are done */
+    bool            given;   /* the gradient of the node being walked was passed on */
+    struct nn_pack *packs;
+    struct nn_watch watch;
+    uint64_t        seed, step, place; /* place: number of the next dropout */
+    uint64_t        samples, rows;     /* of the larger batch, before this one */
+    int             status;
+    char            message[UM_ERRMSG_MAX];
 };
 
 /* device memory of this step, 256-byte aligned; NULL with the sticky error set */
@@ -84,8 +87,9 @@ void *nn_alloc_elems(struct um_nn *nn, int64_t n, enum um_dtype dt);
 /* a place in the forward's memory, and back to it: all that was made since is given back but `keep`
  * (or NULL), whose data may move */
 struct nn_mark {
-    const struct nn_chunk *chunk;
-    size_t                 used;
+    struct nn_chunk *chunk;
+    size_t           used;
+    uint64_t         serial;
 };
 struct nn_mark nn_mark(const struct um_nn *nn);
 void           nn_release(struct um_nn *nn, struct nn_mark mark, struct um_var *keep);

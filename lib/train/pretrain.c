@@ -552,7 +552,7 @@ int um_pretrain_run(struct um_model *m, struct um_data *d, const struct um_pretr
     if ((st = um_ranks_agree(o->ranks, um_pretrain_check(d, &m->cfg, o))) >= 0 &&
         (st = begin(&t)) >= 0 && (st = take_up(&t)) >= 0 && (st = trainer_note_begin(&t)) >= 0)
         st = train(&t);
-    return end(&t, st);
+    return end(&t, trainer_shortage(&t, st));
 }
 
 int um_pretrain_explain(struct um_model *m, struct um_data *d, const struct um_pretrain_opts *o,

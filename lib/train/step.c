@@ -147,6 +147,11 @@ size_t um_step_peak(const struct um_step *s)
     return um_nn_peak(s->nn) + um_nn_peak(s->looker.nn) + (s->reader ? um_nn_peak(s->reader) : 0);
 }
 
+size_t um_step_held(const struct um_step *s)
+{
+    return um_nn_held(s->nn) + um_nn_held(s->looker.nn) + (s->reader ? um_nn_held(s->reader) : 0);
+}
+
 /* ---- one part through the student ---- */
 
 struct pass {

@@ -86,5 +86,7 @@ UM_API UM_RESULT_USED int um_step_judge(struct um_step *s, const struct um_batch
 
 /* bytes of device memory that activations needed at most so far */
 UM_API size_t um_step_peak(const struct um_step *s);
+/* and bytes that are held for them now */
+UM_API size_t um_step_held(const struct um_step *s);
 
 #endif

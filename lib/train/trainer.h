@@ -42,6 +42,8 @@ struct trainer {
 int trainer_describe(struct trainer *t);
 /* the held-out records: lines of valid.tsv, t->held, and the best weights */
 int trainer_hold_out(struct trainer *t);
+/* st; UM_ENOMEM of the device: its message says what the run holds */
+int trainer_shortage(struct trainer *t, int st);
 /* RUN/NAME.safetensors: student, teacher, decisions */
 int trainer_save_model(struct trainer *t, const char *name);
 /* lines of um_pretrain_explain(); o as the run's own step has it */

@@ -431,3 +431,17 @@ higher --lr may help)" ]
     # the losses of a joint step, two batches, add up to more than log M: that is not it
     awk -F '\t' 'NR > 900 { n += $6 > 4.16 } END { exit !(n > 0) }' healthy/log.tsv
 }
+
+@test "a device that is too small: bytes, what the run holds, what helps; the checkpoint stays" {
+    make_pairs pairs
+    tiny whole pairs.umt
+    tiny r --stop-after 7 pairs.umt || [ $? = 75 ]
+    cp r/ckpt-000007.safetensors before
+    export UM_MEMORY=8000000 # enough for the weights, and for a part of the first step
+    fails 'bytes wanted' tiny r --resume pairs.umt
+    [[ $output == *' free of 8000000; of '*'MiB held, weights are '*', activations '* ]]
+    [[ $output == *'--accumulate above 1, --checkpoint-activations, --precision bf16, a smaller --batch' ]]
+    cmp r/ckpt-000007.safetensors before
+    UM_MEMORY=20000000 tiny r --resume pairs.umt
+    same whole r
+}
