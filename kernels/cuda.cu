@@ -36,6 +36,7 @@ extern "C" {
 
 #define DECLARE(b, op) UM_DECLARE(cuda, op)
 UM_MEMORY_OPS(DECLARE, cuda)
+UM_STAGE_OPS(DECLARE, cuda)
 UM_LINEAR_OPS(DECLARE, cuda)
 UM_CONV_OPS(DECLARE, cuda)
 UM_RESAMPLE_OPS(DECLARE, cuda)
@@ -64,6 +65,7 @@ static void fill_table(void)
 #define FILL(b, op) table.op = um_cuda_##op;
     table.name               = "cuda";
     UM_MEMORY_OPS(FILL, cuda)
+    UM_STAGE_OPS(FILL, cuda)
     UM_LINEAR_OPS(FILL, cuda)
     UM_CONV_OPS(FILL, cuda)
     UM_RESAMPLE_OPS(FILL, cuda)

@@ -211,9 +211,10 @@ struct um_kernels {
     int (*download)(struct um_dev *dev, void *host, const void *src, size_t n);
     /* the same, but host has it after the next sync or download only: many small ones wait once */
     int (*fetch)(struct um_dev *dev, void *host, const void *src, size_t n);
-    /* as upload, beside what computes: dst is in no work that was issued since the last sync, and
-     * host stays as it is until the next; what is issued later finds it there. pin: host memory
-     * that much is staged from is copied faster; a failure does no harm */
+    /* NULL where device memory is the host's. As upload, beside what computes: dst is in no work
+     * that was issued since the last sync, and host stays as it is until the next; what is issued
+     * later finds it there. pin: host memory that much is staged from is copied faster; a failure
+     * does no harm */
     int (*stage)(struct um_dev *dev, void *dst, const void *host, size_t n);
     int (*pin)(struct um_dev *dev, void *host, size_t n);
     void (*unpin)(struct um_dev *dev, void *host);

@@ -14,6 +14,7 @@
 extern "C" {
 #include "kernels/memory/memory.h"
 UM_MEMORY_OPS(UM_DECLARE, cuda)
+UM_STAGE_OPS(UM_DECLARE, cuda)
 }
 
 enum { PIECES = 8, LANDINGS = 64 };
@@ -239,7 +240,8 @@ extern "C" int um_cuda_pin(struct um_dev *dev, void *host, size_t n)
 extern "C" void um_cuda_unpin(struct um_dev *dev, void *host)
 {
     (void)um_cuda_stream(dev);
-    (void)cudaHostUnregister(host);
+    if (cudaHostUnregister(host) != cudaSuccess)
+        (void)cudaGetLastError(); /* it was not pinned */
 }
 
 /* ---- down ---- */

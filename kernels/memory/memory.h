@@ -14,7 +14,10 @@
     X(b, free)                                                                                     \
     X(b, memory)                                                                                   \
     X(b, upload)                                                                                   \
-    X(b, download) X(b, fetch) X(b, stage) X(b, pin) X(b, unpin) X(b, zero) X(b, sync)
+    X(b, download) X(b, fetch) X(b, zero) X(b, sync)
+
+/* where the host's memory is another's; NULL elsewhere */
+#define UM_STAGE_OPS(X, b) X(b, stage) X(b, pin) X(b, unpin)
 
 UM_MEMORY_OPS(UM_DECLARE, ref)
 

@@ -75,22 +75,6 @@ int um_ref_fetch(struct um_dev *dev, void *host, const void *src, size_t n)
     return um_ref_download(dev, host, src, n);
 }
 
-int um_ref_stage(struct um_dev *dev, void *dst, const void *host, size_t n)
-{
-    return um_ref_upload(dev, dst, host, n);
-}
-
-int um_ref_pin(struct um_dev *dev, void *host, size_t n)
-{
-    (void)dev, (void)host, (void)n;
-    return UM_OK;
-}
-
-void um_ref_unpin(struct um_dev *dev, void *host)
-{
-    (void)dev, (void)host;
-}
-
 int um_ref_zero(struct um_dev *dev, void *p, size_t n)
 {
     (void)dev;

@@ -69,6 +69,7 @@ void um_loader_measure(const struct um_loader *l, struct um_slot *s)
     b->length      = 1;
     b->digest      = 0;
     b->x2          = l->o.views == 2 && b->mod == UM_2D ? s->x2 : NULL;
+    b->pixels      = (size_t)(b->n * um_data_values(l->o.data, b->mod));
     for (int64_t i = 0; i < b->N; i++) {
         const uint64_t so_far[2] = { b->digest, s->item[i].hash };
 
@@ -120,6 +121,8 @@ static int reserve(struct um_loader *l)
         values = v > values ? v : values;
         views  = m == UM_2D && l->o.views == 2 ? v : views;
     }
+    l->x_bytes  = (size_t)values * sizeof(float);
+    l->x2_bytes = (size_t)views * sizeof(float);
     if (!(l->slot = calloc((size_t)l->nslot, sizeof *l->slot)))
         return um_fail(UM_ENOMEM, "out of memory");
     for (int i = 0; i < l->nslot; i++) {
@@ -304,6 +307,26 @@ int um_loader_next(struct um_loader *l, const struct um_batch **b)
     l->taken++;
     *b = &s->batch;
     return 1;
+}
+
+const struct um_batch *um_loader_ahead(struct um_loader *l, int i)
+{
+    const int64_t   at = l->taken + i;
+    struct um_slot *s  = um_loader_slot(l, at);
+
+    pthread_mutex_lock(&l->lock);
+    const bool here = at < l->total && l->begun > at && s->left == 0 && s->st >= 0;
+    pthread_mutex_unlock(&l->lock);
+    return here ? &s->batch : NULL;
+}
+
+bool um_loader_pixels(const struct um_loader *l, int i, void **p, size_t *bytes)
+{
+    if (i / 2 >= l->nslot)
+        return false;
+    *p     = i % 2 ? l->slot[i / 2].x2 : l->slot[i / 2].batch.x;
+    *bytes = i % 2 ? l->x2_bytes : l->x_bytes;
+    return true;
 }
 
 int um_loader_per_step(const struct um_loader *l)

@@ -28,6 +28,8 @@ struct um_batch {
     struct um_taken  taken;       /* of a pipe; else 0 */
     float           *x;           /* [n,1,S,S] or [n,D,H,W] */
     float           *x2;          /* [n,1,S,S]: a second crop of the X-rays; NULL: there is none */
+    size_t           pixels;      /* values of x, and of x2 */
+    const float     *there[2];    /* x and x2 on the device, by who computes; the loader: NULL */
     int32_t         *ids;         /* [n,T] */
     uint8_t         *mask;        /* [n,T] */
     int32_t         *rows;        /* [n] real ids of each */
@@ -79,6 +81,12 @@ UM_API void               um_loader_close(struct um_loader *l);
  * UM_ERANGE, UM_EMISSING: it ended before one batch was filled; UM_EMISMATCH: what was read up to
  * `from` is not what opts->taken says. */
 UM_API UM_RESULT_USED int um_loader_next(struct um_loader *l, const struct um_batch **b);
+/* um_loader_ahead - the batch that the call after `i` more of um_loader_next would give, if it is
+ * whole already, else NULL; it stays as it is until it was given and its step is over
+ * um_loader_pixels - memory number i, from 0, that batches' x and x2 lie in, in turn; *p NULL:
+ * there is no x2; false: there are no more */
+UM_API const struct um_batch *um_loader_ahead(struct um_loader *l, int i);
+UM_API bool um_loader_pixels(const struct um_loader *l, int i, void **p, size_t *bytes);
 /* batches of a step: 1, or 2 (X-rays first, then volumes) when the mix is joint */
 UM_API int um_loader_per_step(const struct um_loader *l);
 /* seconds that um_loader_next has waited, all in all */

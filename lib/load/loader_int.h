@@ -27,6 +27,7 @@ struct um_loader {
     struct um_loader_opts o;
     int                   per_step, nslot, nthread;
     struct um_slot       *slot;
+    size_t                x_bytes, x2_bytes; /* of each slot's pixels */
     pthread_t            *thread;
 
     pthread_mutex_t lock; /* of what follows, and of the slots' next, left, st */

@@ -237,6 +237,16 @@ struct um_var *um_nn_input(struct um_nn *nn, enum um_dtype dt, int ndim, const i
     return v;
 }
 
+struct um_var *um_nn_there(struct um_nn *nn, enum um_dtype dt, int ndim, const int64_t *dim,
+                           const void *data)
+{
+    struct um_var *v = blank(nn, dt, ndim, dim);
+
+    if (v)
+        v->data = (void *)(uintptr_t)data;
+    return v;
+}
+
 struct um_var *um_nn_zeros(struct um_nn *nn, enum um_dtype dt, int ndim, const int64_t *dim)
 {
     struct um_var *v = nn_var(nn, dt, ndim, dim);

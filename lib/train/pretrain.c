@@ -134,6 +134,7 @@ static int update(struct trainer *t, struct um_losses *l, struct um_logline *lin
     UM_TRY(um_model_theta_fetch(t->now.m, &t->theta[0]));
     UM_TRY(um_adamw_start(t->now.optim, line->lr, um_step_health(t->step)));
     UM_TRY(um_model_theta_fetch(t->now.m, &t->theta[1]));
+    UM_TRY(um_ahead_look(t->ahead));
     st = um_step_end(t->step, l); /* the one wait of a step that decides nothing */
     if (st < 0) {
         um_adamw_undo(t->now.optim);
@@ -175,9 +176,12 @@ static int add_batches(struct trainer *t, const struct um_batch *b, struct um_lo
     line->batch    = b->digest;
     line->modality = n > 1 ? "2d,3d" : mod_name(b->mod);
     for (int i = 0;; i++) {
+        struct um_batch own = *b;
+
+        UM_TRY(um_ahead_take(t->ahead, &own)); /* unused ones too: they are counted */
         if (st >= 0) {
             (void)keys_of(b, keys[i], KEYS_BYTES);
-            st = add_batch(t, b);
+            st = add_batch(t, &own);
         }
         t->pairs += b->N;
         t->state.taken = b->taken;
@@ -517,6 +521,7 @@ static int train(struct trainer *t)
         if (t->state.step == 0 && t->o->valid_every > 0) /* what the run began with */
             UM_TRY(trainer_hold_out(t));
         UM_TRY(um_loader_open(&t->loader, &lo));
+        UM_TRY(um_ahead_new(&t->ahead, t->now.m->ps->dev, t->loader));
         UM_TRY(loop(t));
         UM_TRY(wind_up(t));
     }
@@ -532,6 +537,7 @@ static int end(struct trainer *t, int st)
     um_step_leave(t->step);
     (void)um_dev_kernels(dev)->sync(dev); /* what it still hands out goes to what is freed here */
     um_seterrmsg(text);
+    um_ahead_free(t->ahead);
     um_loader_close(t->loader);
     um_sampler_close(&t->sampler);
     st = um_runlog_close(t->log, st);

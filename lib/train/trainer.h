@@ -4,6 +4,7 @@
 #define UM_TRAIN_TRAINER_H
 
 #include "load/loader.h"
+#include "train/ahead.h"
 #include "train/checkpoint.h"
 #include "train/pretrain.h"
 #include "train/schedule.h"
@@ -19,6 +20,7 @@ struct trainer {
     struct um_arena   *arena;
     struct um_sampler  sampler;
     struct um_loader  *loader;
+    struct um_ahead   *ahead; /* its batches on the device; NULL: it is the host */
     struct um_runlog  *log;
     struct um_schedule lr;
     struct um_guard   *guard;

@@ -17,12 +17,14 @@ struct um_var *um_view_pass(struct um_nn *nn, struct um_model *m, const struct u
     const int64_t                 image[4] = { v->n, 1, c->image, c->image },
                   cut[4]                   = { v->n * v->K, 1, side, side };
     const int64_t      volume[4]           = { v->n, c->volume[0], c->volume[1], c->volume[2] };
-    struct um_var     *x = um_nn_input(nn, UM_F32, 4, v->mod == UM_2D ? image : volume, v->x);
-    struct um_sequence s = { .image  = v->mod == UM_2D ? x : NULL,
-                             .volume = v->mod == UM_3D ? x : NULL,
-                             .z      = v->z,
-                             .attn   = attn,
-                             .last   = last };
+    const int64_t     *dim                 = v->mod == UM_2D ? image : volume;
+    struct um_var     *x                   = v->there ? um_nn_there(nn, UM_F32, 4, dim, v->there)
+                                                      : um_nn_input(nn, UM_F32, 4, dim, v->x);
+    struct um_sequence s                   = { .image  = v->mod == UM_2D ? x : NULL,
+                                               .volume = v->mod == UM_3D ? x : NULL,
+                                               .z      = v->z,
+                                               .attn   = attn,
+                                               .last   = last };
 
     if (v->K > 0)
         s.slices = um_nn_input(nn, UM_F32, 4, cut, v->slices);
@@ -192,10 +194,11 @@ int um_look(struct um_looker *l, const struct um_part *p, int64_t step, bool mas
         b->mod == UM_2D ? c->image * c->image : c->volume[0] * c->volume[1] * c->volume[2];
 
     for (int i = 0; i < n; i++)
-        view[i] = (struct um_view){ .mod = b->mod,
-                                    .n   = p->n,
-                                    .T   = um_model_tokens(c, b->mod),
-                                    .x   = (i ? b->x2 : b->x) + p->from * each };
+        view[i] = (struct um_view){ .mod   = b->mod,
+                                    .n     = p->n,
+                                    .T     = um_model_tokens(c, b->mod),
+                                    .x     = (i ? b->x2 : b->x) + p->from * each,
+                                    .there = b->there[i] ? b->there[i] + p->from * each : NULL };
     if (um_method_pairs(l->method, b->mod))
         UM_TRY(add_slices(l, p, step, a, &view[0]));
     for (int i = 0; seen && i < UM_VIEWS; i++)

@@ -17,7 +17,8 @@ enum { UM_VIEWS = 2 };
 struct um_view {
     enum um_modality mod;
     int64_t          n, K, T; /* samples; slices, tokens of each */
-    const float     *x;       /* pixels of the batch */
+    const float     *x;       /* pixels of the batch, */
+    const float     *there;   /* and on the device, or NULL */
     int32_t         *z;       /* [n K] rows of the slices, ascending in each sample */
     float           *slices;  /* [n K,s,s] */
     uint8_t         *masked;  /* [n T]: not 0 where the student does not see; NULL: sees all */

@@ -244,6 +244,38 @@ static void joint_steps_have_two_batches(void **state)
     um_sampler_close(&s);
 }
 
+/* what is ready can be seen before it is asked for: the same batch, in memory that is told of */
+static void a_look_ahead(void **state)
+{
+    const struct um_loader_opts o = { .to = 9, .views = 2, .workers = 3 };
+    const struct um_batch      *b, *seen = NULL;
+    struct um_sampler           s;
+    struct um_loader           *l;
+    size_t                      bytes;
+    bool                        known = false;
+    void                       *p;
+    int                         n = 0;
+
+    (void)state;
+    open_sampler(&s, UM_MIX_SEPARATE);
+    l = open_loader(&s, o);
+    assert_int_equal(um_loader_next(l, &b), 1);
+    for (int i = 0; i < 5000 && !(seen = um_loader_ahead(l, 0)); i++)
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    assert_non_null(seen);
+    assert_int_equal(um_loader_next(l, &b), 1);
+    assert_ptr_equal(b, seen);
+    assert_true(b->pixels == (size_t)(b->n * um_data_values(data, b->mod)));
+    for (int i = 0; um_loader_pixels(l, i, &p, &bytes); i++)
+        known = known || (p == b->x && bytes >= b->pixels * sizeof(float));
+    assert_true(known);
+    while (um_loader_next(l, &b) > 0)
+        n++;
+    assert_true(n > 0 && !um_loader_ahead(l, 0));
+    um_loader_close(l);
+    um_sampler_close(&s);
+}
+
 static void views_of_xrays_alone(void **state)
 {
     const struct um_batch *b, *plain;
@@ -375,6 +407,7 @@ int main(void)
         cmocka_unit_test(from_any_step),
         cmocka_unit_test(ranks_share_a_batch),
         cmocka_unit_test(joint_steps_have_two_batches),
+        cmocka_unit_test(a_look_ahead),
         cmocka_unit_test(views_of_xrays_alone),
         cmocka_unit_test(texts_and_patients_are_told_apart),
         cmocka_unit_test(the_first_bad_record_is_named),
