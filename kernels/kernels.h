@@ -279,7 +279,7 @@ struct um_kernels {
     /* ---- rows: kernels/rows: the glue of sequences ---- */
     /* Copies blocks of rows: for b < B, t < n: y[b sy + oy + t] = (acc ? y[same] : 0) + x[b sx + ox
      * + t] rows of c. sx = 0 repeats one block for every b (a [CLS] token, positions); sy = 0 with
-     * acc sums over b in order (their gradient). y and x have dtypes dty, dtx (f32 <- bf16 and so
+     * acc sums over b in a fixed order (their gradient). y and x have dtypes dty, dtx (f32 <- bf16 and so
      * on). */
     int (*rows)(struct um_dev *dev, void *y, enum um_dtype dty, const void *x, enum um_dtype dtx,
                 int64_t B, int64_t n, int64_t c, int64_t sy, int64_t oy, int64_t sx, int64_t ox,
@@ -288,7 +288,7 @@ struct um_kernels {
      */
     int (*embed_fwd)(struct um_dev *dev, enum um_dtype dt, void *y, const float *table,
                      const int32_t *ids, int64_t n, int64_t v, int64_t c);
-    /* dtable[ids[i]] += dy[i], in the order of i for each row of the table */
+    /* dtable[ids[i]] += dy[i], for each row of the table in a fixed order */
     int (*embed_bwd)(struct um_dev *dev, enum um_dtype dt, float *dtable, const void *dy,
                      const int32_t *ids, int64_t n, int64_t v, int64_t c);
     /* y[(b, s,r,q), (z,i,j)] = scale x[b, s pz + z, r py + i, q px + j] + shift: patches of a

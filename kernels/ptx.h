@@ -1,4 +1,4 @@
-/* ptx.h - the instructions of a GPU's matrix units that C++ has no words for
+/* ptx.h - the instructions of a GPU, its matrix units' above all, that C++ has no words for
  *
  * Only .cu files include it, and inline PTX is written here alone: another file of this name, with
  * the same functions, can stand in for the hardware. All of a warp's 32 lanes call um_mma_bf16 and
@@ -28,6 +28,8 @@
  * anywhere. um_cp_async_commit ends a group of copies; um_cp_async_wait<N> waits until at most the
  * N youngest groups of this thread are on their way. Other threads see the copies after a
  * __syncthreads that follows the wait.
+ *
+ * um_exp2 is 2^x, and 0 where that is below 2^-126: exp2f takes four instructions to keep those.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_PTX_H
@@ -98,6 +100,14 @@ static __device__ inline void um_cp_async_commit(void)
 template <int N> static __device__ inline void um_cp_async_wait(void)
 {
     asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+}
+
+static __device__ inline float um_exp2(float x)
+{
+    float y;
+
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
 }
 
 #endif

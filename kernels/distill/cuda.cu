@@ -6,6 +6,7 @@
  * and the parts of the mean over rows are added up in a fixed order.
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "kernels/ptx.h"
 #include "kernels/sum_cuda.h"
 #include "kernels/vec_cuda.h"
 
@@ -46,7 +47,7 @@ static struct factors factors_of(const struct um_distill *d)
 /* exp(v / tau - lse), given log2 e lse in two floats */
 static __device__ inline float power(float v, struct sharp k, struct sharp lse)
 {
-    return exp2f(fmaf(v, k.by, -lse.by) + fmaf(v, k.rest, -lse.rest));
+    return um_exp2(fmaf(v, k.by, -lse.by) + fmaf(v, k.rest, -lse.rest));
 }
 
 static __device__ inline struct sharp log2_of(float lse)
@@ -69,12 +70,12 @@ enum { STATE = 6 };
 static __device__ inline void raise(struct state *a, float ms, float mt, struct factors f)
 {
     if (ms > a->ms) {
-        a->es *= exp2f((a->ms - ms) * f.s.by);
+        a->es *= um_exp2((a->ms - ms) * f.s.by);
         a->ex += a->et * (a->ms - ms);
         a->ms = ms;
     }
     if (mt > a->mt) {
-        const float by = exp2f((a->mt - mt) * f.t.by);
+        const float by = um_exp2((a->mt - mt) * f.t.by);
 
         a->ey = by * (a->ey + a->et * (a->mt - mt));
         a->et *= by;
@@ -97,9 +98,9 @@ static __device__ inline void take(struct state *a, const float *x, const float 
     raise(a, ms, mt, f);
 #pragma unroll
     for (int k = 0; k < V; k++) {
-        const float u = x[k] - a->ms, v = t[k] - a->mt, q = exp2f(v * f.t.by);
+        const float u = x[k] - a->ms, v = t[k] - a->mt, q = um_exp2(v * f.t.by);
 
-        es += exp2f(u * f.s.by);
+        es += um_exp2(u * f.s.by);
         et += q;
         ex += q * u;
         ey += q * v;
@@ -340,7 +341,7 @@ extern "C" int um_cuda_distill_fwd(struct um_dev *dev, float *loss, float *lse, 
                                    float *sure, const struct um_distill *d)
 {
     const int64_t  chunk = chunk_of(d->n, d->c), chunks = (d->c + chunk - 1) / chunk;
-    const int64_t  rows   = um_cuda_part(d->n, (d->c + 1023) / 1024, 64);
+    const int64_t  rows   = um_cuda_part(d->n, (d->c + 2047) / 2048, 64);
     const int64_t  blocks = (d->n + THREADS - 1) / THREADS, parts = (d->n + rows - 1) / rows;
     const unsigned grid = grid_of(d->n, WARPS, chunks);
     const size_t   most =

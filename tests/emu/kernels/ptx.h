@@ -96,4 +96,11 @@ template <int N> static inline void um_cp_async_wait()
     um_emu::async_wait(N);
 }
 
+static inline float um_exp2(float x)
+{
+    const float y = exp2f(x);
+
+    return y < 0x1p-126f ? 0 : y; /* NaN stays */
+}
+
 #endif
