@@ -279,8 +279,8 @@ struct um_kernels {
     /* ---- rows: kernels/rows: the glue of sequences ---- */
     /* Copies blocks of rows: for b < B, t < n: y[b sy + oy + t] = (acc ? y[same] : 0) + x[b sx + ox
      * + t] rows of c. sx = 0 repeats one block for every b (a [CLS] token, positions); sy = 0 with
-     * acc sums over b in a fixed order (their gradient). y and x have dtypes dty, dtx (f32 <- bf16 and so
-     * on). */
+     * acc sums over b in a fixed order (their gradient). y and x have dtypes dty, dtx (f32 <- bf16
+     * and so on). */
     int (*rows)(struct um_dev *dev, void *y, enum um_dtype dty, const void *x, enum um_dtype dtx,
                 int64_t B, int64_t n, int64_t c, int64_t sy, int64_t oy, int64_t sx, int64_t ox,
                 bool acc);
