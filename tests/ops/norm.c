@@ -41,6 +41,20 @@ static int layernorm_bwd_float(const struct ot_case *c)
                                c->dim[1]);
 }
 
+/* from activations to float, and back */
+static int layernorm_fwd_up(const struct ot_case *c)
+{
+    return c->k->layernorm_fwd(c->dev, c->a[3], UM_F32, c->a[4], c->a[5], c->a[0], c->dt, c->a[1],
+                               c->a[2], c->dim[0], c->dim[1], EPS);
+}
+
+static int layernorm_bwd_up(const struct ot_case *c)
+{
+    return c->k->layernorm_bwd(c->dev, c->a[DX], c->dt, true, c->a[DGAMMA], c->a[DBETA], c->a[DY],
+                               UM_F32, c->a[X], c->a[GAMMA], c->a[MEAN], c->a[RSTD], c->dim[0],
+                               c->dim[1]);
+}
+
 static int batchnorm_fwd(const struct ot_case *c)
 {
     return c->k->batchnorm_fwd(c->dev, c->dt, c->a[3], c->a[4], c->a[5], c->a[6], c->a[0], c->a[1],
@@ -282,6 +296,26 @@ const struct ot_row ot_norm[] = {
                     [MEAN]   = IN(OT_FLOAT, "n"),
                     [RSTD]   = IN(OT_POSITIVE, "n"),
                     [DX]     = ACC(OT_FLOAT, "nc"),
+                    [DGAMMA] = ACC(OT_FLOAT, "c"),
+                    [DBETA]  = ACC(OT_FLOAT, "c") } },
+    { .name = "layernorm_fwd, activations to float: vectors",
+      .run  = layernorm_fwd_up,
+      VECTORS,
+      .tol      = 5e-6, /* a mean of 2000 numbers is small beside them */
+      .tol_bf16 = 5e-6,
+      .array    = { IN(OT_ACT, "nc"), IN(OT_FLOAT, "c"), IN(OT_FLOAT, "c"), OUT(OT_FLOAT, "nc"),
+                    OUT(OT_FLOAT, "n"), OUT(OT_FLOAT, "n") } },
+    { .name = "layernorm_bwd, added to activations: vectors",
+      .run  = layernorm_bwd_up,
+      VECTORS,
+      .tol      = 2e-5,
+      .tol_bf16 = 2e-3,
+      .array    = { [X]      = IN(OT_ACT, "nc"),
+                    [DY]     = IN(OT_FLOAT, "nc"),
+                    [GAMMA]  = IN(OT_FLOAT, "c"),
+                    [MEAN]   = IN(OT_FLOAT, "n"),
+                    [RSTD]   = IN(OT_POSITIVE, "n"),
+                    [DX]     = ACC(OT_ACT, "nc"),
                     [DGAMMA] = ACC(OT_FLOAT, "c"),
                     [DBETA]  = ACC(OT_FLOAT, "c") } },
     { .name = "batchnorm_fwd",
