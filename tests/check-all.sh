@@ -3,8 +3,8 @@
 # check-all.sh - everything there is to check, one tally at the end
 # usage: BUILD=build tests/check-all.sh
 #
-# `make check`, both compilers, format, clang-tidy, shellcheck, the CUDA compile, an installed copy,
-# valgrind, and `make check` again under the address, undefined-behaviour and thread sanitizers. Each
+# `make check`, both compilers, format, clang-tidy, shellcheck, the CUDA compile and its kernels on an
+# emulated GPU, an installed copy, valgrind, and `make check` again under the address, undefined-behaviour and thread sanitizers. Each
 # check is one test; a run of the tests adds all of them. UM_CHECKED=1: take the tally of the run of
 # `make check` that just ended.
 set -uo pipefail
@@ -106,6 +106,8 @@ check gcc "${make[@]}" CC=gcc CXX=g++ CFLAGS=-O3 BUILD="$BUILD/all/gcc" lib tool
 check clang "${make[@]}" CC=clang CXX=clang++ BUILD="$BUILD/all/clang" lib tools units
 if [ -n "$("${make[@]}" -s nvcc)" ]; then
     check cuda "${make[@]}" BUILD="$BUILD" cuda gpu cuda-report
+    check emulator "${make[@]}" BUILD="$BUILD" emu
+    BUILD=$BUILD tests emulated "$BUILD/emu" tests/emu/run.sh
 else
     skip cuda 'no nvcc'
 fi

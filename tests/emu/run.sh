@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# run.sh - the CUDA plug-in on the emulated GPU: what tests/gpu/run.sh asks of a card, and the tools
+# usage: BUILD=build tests/emu/run.sh [ops|model|tools]...   without a word: all three
+#
+#   ops    the operation table against ref, each judgement twice, in three orders of a block's threads
+#   model  the golden models, losses and twenty steps of training
+#   tools  tests/emu/*.bats
+#
+# Lines are TAP; the last one counts them, and $BUILD/emu/check.tally holds it. Needs `make emu gpu` and the
+# tools in $BUILD.
+set -uo pipefail
+
+cd "$(dirname "$0")/../.." || exit 1
+BUILD=${BUILD:-build}
+case $BUILD in /*) ;; *) BUILD=$PWD/$BUILD ;; esac
+export BUILD PATH="$BUILD:$PATH" LD_LIBRARY_PATH="$BUILD/emu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" LC_ALL=C.UTF-8
+verbs=("$@")
+[ ${#verbs[@]} -gt 0 ] || verbs=(ops model tools)
+log=$BUILD/emu/check.log
+: >"$log" || exit 1
+
+# run NAME COMMAND...: its TAP lines, each with NAME; one that is not ok if it ends badly and says nothing
+run() {
+    local name=$1 out=$BUILD/emu/out rc before=$SECONDS
+    shift
+    "$@" >"$out" 2>&1 </dev/null
+    rc=$?
+    sed -n "s|^\(\(not \)\{0,1\}ok [0-9]* - \)|\1$name: |p; /^ *#/p" "$out" >>"$log"
+    if [ "$rc" != 0 ] && ! grep -q '^not ok' "$out" || ! grep -qE '^(not )?ok' "$out"; then
+        echo "not ok 0 - $name: status $rc: $(tail -n 1 "$out")" >>"$log"
+    fi
+    grep '^not ok' "$out"
+    printf '  %-24s %4d ok (%d s)\n' "$name" "$(grep -c '^ok' "$out")" $((SECONDS - before))
+}
+
+ops() {
+    for order in forward reverse 1; do
+        UM_EMU_ORDER=$order run "ops, $order" "$BUILD/gpu/ops" -j "$(nproc)" -t 600 cuda
+    done
+}
+
+model() {
+    local i n
+    n=$("$BUILD/gpu/golden" cuda) || n=1
+    for ((i = 0; i < n; i++)); do
+        run "golden $i" "$BUILD/gpu/golden" cuda "$i"
+    done
+}
+
+tools() {
+    for t in tests/emu/*.bats; do
+        [ ! -e "$t" ] || run "${t##*/}" bats --tap "$t"
+    done
+}
+
+for verb in "${verbs[@]}"; do "$verb" || exit 1; done
+skipped=$(grep -ciE '^ok .*# *skip' "$log")
+echo "$(($(grep -c '^ok' "$log") - skipped)) passed, $(grep -c '^not ok' "$log") failed, $skipped skipped" | tee "$BUILD/emu/check.tally"
+! grep -q '^not ok' "$log"
