@@ -4,9 +4,9 @@
 # usage: BUILD=build tests/check-all.sh
 #
 # `make check`, both compilers, format, clang-tidy, shellcheck, the CUDA compile and its kernels on an
-# emulated GPU, an installed copy, valgrind, and `make check` again under the address, undefined-behaviour and thread sanitizers. Each
-# check is one test; a run of the tests adds all of them. UM_CHECKED=1: take the tally of the run of
-# `make check` that just ended.
+# emulated GPU, an installed copy, valgrind, and `make check` again under the address,
+# undefined-behaviour and thread sanitizers. Each check is one test; a run of the tests adds all of
+# them. UM_CHECKED=1: take the tally of the run of `make check` that just ended.
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
@@ -107,7 +107,7 @@ check clang "${make[@]}" CC=clang CXX=clang++ BUILD="$BUILD/all/clang" lib tools
 if [ -n "$("${make[@]}" -s nvcc)" ]; then
     check cuda "${make[@]}" BUILD="$BUILD" cuda gpu cuda-report
     check emulator "${make[@]}" BUILD="$BUILD" emu
-    BUILD=$BUILD tests emulated "$BUILD/emu" tests/emu/run.sh
+    tests emulated "$BUILD/emu" env BUILD="$BUILD" tests/emu/run.sh
 else
     skip cuda 'no nvcc'
 fi
