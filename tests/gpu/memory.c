@@ -125,6 +125,7 @@ static bool late_errors(struct um_dev *dev, char *said, size_t size)
     void                *s    = copy_of(dev, sums, sizeof sums);
     const int            st[] = {
                    status(dev, k->embed_fwd(dev, UM_F32, y, x, id, 1, 4, 8)),
+                   status(dev, k->embed_bwd(dev, UM_F32, y, x, id, 1, 4, 8)),
                    status(dev, k->pick_fwd(dev, UM_F32, y, x, id, 1, 1, 4, 8)),
                    status(dev, k->xent_fwd(dev, lse, y, x, 4, 1, id, 1, 4, 1)),
                    status(dev, k->attention_fwd(dev, y, lse, &a)),
