@@ -64,6 +64,7 @@ static void fill_table(void)
 {
 #define FILL(b, op) table.op = um_cuda_##op;
     table.name               = "cuda";
+    table.rounds_first       = true;
     UM_MEMORY_OPS(FILL, cuda)
     UM_STAGE_OPS(FILL, cuda)
     UM_LINEAR_OPS(FILL, cuda)

@@ -44,7 +44,8 @@
     UM_DISTILL_OPS(X, b)                                                                           \
     UM_OPTIM_OPS(X, b)
 
-static const struct um_kernels ref = { .name = "ref",
+static const struct um_kernels ref = { .name         = "ref",
+                                       .rounds_first = true,
                                        UM_MEMORY_OPS(UM_ENTRY, ref) OPS(UM_ENTRY, ref) };
 
 /* UM_NO_CPU: a library without the cpu backend and oneDNN, as tests/gpu builds one where oneDNN is

@@ -202,6 +202,10 @@ enum { UM_COMM_ID = 128 }; /* bytes that name a group of devices */
 
 struct um_kernels {
     const char *name; /* "ref", "cpu", "cuda" */
+    /* an operand with fa or fb is rounded in a pass of its own, so that one which several products
+     * read is better rounded once; and what pack makes of B is B as stored, rounded and dense,
+     * which any product reads */
+    bool rounds_first;
 
     /* ---- memory: kernels/memory ---- */
     int (*alloc)(struct um_dev *dev, size_t n, void **p); /* 64-byte aligned, uninitialised */

@@ -28,12 +28,15 @@ struct nn_node {
     struct nn_node *prev;
 };
 
-/* weights prepared for products once, while the context lives */
+/* weights prepared for products: once, while the context lives, or once a step */
 struct nn_pack {
     struct nn_pack *next;
     const void     *w; /* the parameter's values */
+    int64_t         n, k;
+    uint64_t        step; /* the step whose values these are */
     void           *data;
 };
+enum { NN_PACKS = 256 };
 
 struct nn_run;
 
@@ -70,10 +73,12 @@ struct um_nn {
     struct nn_store store;
     struct nn_node *last; /* the tape's end */
     bool            grad, train, walked, frozen, recompute;
-    bool            walking; /* memory that is asked for is the backward's */
-    bool            again;   /* a block is run a second time: side effects are done */
-    bool            given;   /* the gradient of the node being walked was passed on */
-    struct nn_pack *packs;
+    bool            walking;         /* memory that is asked for is the backward's */
+    bool            again;           /* a block is run a second time: side effects are done */
+    bool            given;           /* the gradient of the node being walked was passed on */
+    bool            taped;           /* this step has a tape, also while a block runs without */
+    uint64_t        steps;           /* begun so far */
+    struct nn_pack *packs[NN_PACKS]; /* by where their parameters lie */
     struct nn_watch watch;
     uint64_t        seed, step, place; /* place: number of the next dropout */
     uint64_t        samples, rows;     /* of the larger batch, before this one */
@@ -155,8 +160,9 @@ const void *nn_as(struct um_nn *nn, const struct um_var *x, enum um_dtype dt);
  * taken over where x has none yet */
 int nn_grad_give(struct um_nn *nn, struct um_var *x, const struct um_var *y);
 
-/* what pack made of parameter w [n,k] for x w^T; NULL if the context's weights may change, or the
- * backend reads w best as it is */
+/* What pack made of parameter w [n,k] for x w^T; NULL: w is read as it is. It is kept where the
+ * context's weights do not change and there is no tape; and for a step with a tape, whose forward
+ * and backward read w several times, where the backend rounds weights first. */
 int  nn_packed(struct um_nn *nn, const struct um_var *w, int64_t n, int64_t k, const void **packed);
 void nn_packs_free(struct um_nn *nn);
 

@@ -1,7 +1,8 @@
 /* op_linear.c - products: y = x w^T + b and what is fused to it, and S = a b^T
  *
  * Products run in the context's dtype. A float x (the residual stream) and the float weights are
- * rounded on their way into the product, never stored rounded; the gradient of a float x is float.
+ * rounded on their way into the product; a backend that does this in a pass of its own gets weights
+ * that were rounded once a step. The gradient of a float x is float.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <string.h>
@@ -28,21 +29,24 @@ static bool rounded(const struct um_nn *nn, enum um_dtype dt)
 /* dx (+)= dz w */
 static int linear_dx(struct um_nn *nn, const struct linear *l, const void *dz, enum um_dtype dt)
 {
-    const bool more = l->x->grad != NULL;
-    void      *dx   = l->x->grad;
+    const bool  more = l->x->grad != NULL;
+    void       *dx   = l->x->grad;
+    const void *w    = NULL;
 
     if (!more)
         UM_TRY(nn_grad_open(nn, l->x, &dx));
+    if (nn->k->rounds_first)
+        UM_TRY(nn_packed(nn, l->w, l->n, l->k, &w));
     return nn->k->matmul(nn->dev, &(struct um_matmul){ .dt    = nn->dtype,
                                                        .dtc   = l->x->dt,
                                                        .fa    = rounded(nn, dt),
-                                                       .fb    = rounded(nn, UM_F32),
+                                                       .fb    = !w && rounded(nn, UM_F32),
                                                        .batch = 1,
                                                        .m     = l->rows,
                                                        .n     = l->k,
                                                        .k     = l->n,
                                                        .a     = dz,
-                                                       .b     = l->w->data,
+                                                       .b     = w ? w : l->w->data,
                                                        .c     = dx,
                                                        .lda   = l->n,
                                                        .ldb   = l->k,
@@ -92,16 +96,35 @@ static int linear_dz(struct um_nn *nn, const struct linear *l, const struct um_v
     return UM_OK;
 }
 
+/* a float dz that two products read is rounded once where each would round it first */
+static int read_twice(struct um_nn *nn, const struct linear *l, const void *dz, const void **dp,
+                      enum um_dtype *dt)
+{
+    void *half;
+
+    *dp = dz;
+    if (!nn->k->rounds_first || !rounded(nn, *dt) || !l->x->needs || !l->w->needs)
+        return UM_OK;
+    if (!(half = nn_alloc_elems(nn, l->rows * l->n, nn->dtype)))
+        return nn->status;
+    UM_TRY(nn->k->cast(nn->dev, half, nn->dtype, dz, *dt, l->rows * l->n));
+    *dp = half;
+    *dt = nn->dtype;
+    return UM_OK;
+}
+
 static int linear_back(struct um_nn *nn, const void *op, const struct um_var *y)
 {
     const struct linear *l  = op;
-    const void          *dz = NULL;
+    const void          *dz = NULL, *dp;
+    enum um_dtype        dt = y->dt; /* of dp, dz as products read it */
 
     UM_TRY(linear_dz(nn, l, y, &dz));
+    UM_TRY(read_twice(nn, l, dz, &dp, &dt));
     if (l->x->needs)
-        UM_TRY(linear_dx(nn, l, dz, y->dt));
+        UM_TRY(linear_dx(nn, l, dp, dt));
     if (l->w->needs)
-        UM_TRY(linear_dw(nn, l, dz, y->dt));
+        UM_TRY(linear_dw(nn, l, dp, dt));
     if (l->b && l->b->needs) {
         void *db;
 

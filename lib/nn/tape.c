@@ -54,12 +54,13 @@ int um_nn_begin(struct um_nn *nn, bool grad, bool train, uint64_t seed, uint64_t
     nn_watch_begin(nn);
     nn->last   = NULL;
     nn->walked = nn->walking = nn->again = false;
-    nn->grad                             = grad;
-    nn->train                            = train;
-    nn->seed                             = seed;
-    nn->step                             = step;
+    nn->grad = nn->taped = grad;
+    nn->train            = train;
+    nn->seed             = seed;
+    nn->step             = step;
     nn->place = nn->samples = nn->rows = 0;
     nn->status                         = UM_OK;
+    nn->steps++;
     return UM_OK;
 }
 

@@ -415,6 +415,46 @@ static void bfloat16_follows_float(void **state)
     }
 }
 
+/* y = gelu(x w^T) w^T and the gradients of x and w, w being read twice forward and back */
+static void step_of(struct rig *r, struct um_nn *nn, float *y, float *grad)
+{
+    struct rig     on = { .dev = r->dev, .nn = nn, .ps = r->ps, .n = r->n };
+    struct um_var *w, *z;
+
+    OK(um_nn_begin(nn, true, true, 0, 0));
+    OK(um_params_zero_grad(r->ps));
+    w = um_nn_param(nn, r->ps, 1);
+    z = um_linear(nn, um_linear_gelu(nn, um_nn_param(nn, r->ps, 0), w, NULL), w, NULL);
+    OK(um_nn_backward(nn, scalar(&on, z)));
+    OK(um_nn_read(nn, z, y));
+    memcpy(grad, r->ps->grad, (size_t)r->ps->total * sizeof *grad);
+}
+
+/* weights that a context keeps rounded are those of this step: after an update it computes what a
+ * context does that never saw the old ones */
+static void rounded_weights_are_this_steps(void **state)
+{
+    float         y[3][12], grad[3][64];
+    struct rig    r;
+    struct um_nn *old, *fresh;
+
+    (void)state;
+    rig_open(&r, &tests[2]);
+    OK(um_nn_new(&old, r.dev, &(struct um_nn_opts){ .dtype = UM_BF16 }));
+    OK(um_nn_new(&fresh, r.dev, &(struct um_nn_opts){ .dtype = UM_BF16 }));
+    step_of(&r, old, y[0], grad[0]);
+    for (int i = 0; i < 9; i++)
+        r.ps->value[r.ps->list[1].offset + i] *= 1.3f;
+    step_of(&r, old, y[1], grad[1]);
+    step_of(&r, fresh, y[2], grad[2]);
+    assert_memory_equal(y[1], y[2], sizeof y[1]);
+    assert_memory_equal(grad[1], grad[2], (size_t)r.ps->total * sizeof(float));
+    assert_memory_not_equal(y[0], y[1], sizeof y[0]);
+    um_nn_free(fresh);
+    um_nn_free(old);
+    rig_close(&r);
+}
+
 /* method.md 12.8 and 12.9: z = 0 gives log M; student = teacher and equal temperatures without
  * centre the mean entropy of q, qmean is the mean of q, and the
  * teacher's entropy is that */
@@ -553,6 +593,7 @@ int main(void)
         cmocka_unit_test(values_do_not_depend_on_order),
         cmocka_unit_test(batchnorm_keeps_running_statistics),
         cmocka_unit_test(bfloat16_follows_float),
+        cmocka_unit_test(rounded_weights_are_this_steps),
         cmocka_unit_test(complete_gradients_are_told_of),
         cmocka_unit_test(distillation_of_known_cases),
     };
