@@ -139,6 +139,8 @@ UM_API struct um_var *um_nn_input(struct um_nn *nn, enum um_dtype dt, int ndim, 
 /* an array that is on the device already and stays as it is while the step lives; no gradient */
 UM_API struct um_var *um_nn_there(struct um_nn *nn, enum um_dtype dt, int ndim, const int64_t *dim,
                                   const void *data);
+/* a copy of x, a variable of any context, as float; no gradient */
+UM_API struct um_var *um_nn_keep(struct um_nn *nn, const struct um_var *x);
 /* zeros in the step's memory, for results that kernels add to (Eq. 1's attention); no gradient */
 UM_API struct um_var *um_nn_zeros(struct um_nn *nn, enum um_dtype dt, int ndim, const int64_t *dim);
 UM_API struct um_var *um_nn_param(struct um_nn *nn, struct um_params *ps, int index);

@@ -248,6 +248,16 @@ struct um_var *um_nn_there(struct um_nn *nn, enum um_dtype dt, int ndim, const i
     return v;
 }
 
+struct um_var *um_nn_keep(struct um_nn *nn, const struct um_var *x)
+{
+    struct um_var *v = nn_bad(nn, x) ? NULL : nn_like(nn, UM_F32, x);
+
+    if (!v ||
+        !nn_ok(nn, nn->k->cast(nn->dev, v->data, UM_F32, x->data, x->dt, nn_count(x)), "keep"))
+        return NULL;
+    return v;
+}
+
 struct um_var *um_nn_zeros(struct um_nn *nn, enum um_dtype dt, int ndim, const int64_t *dim)
 {
     struct um_var *v = nn_var(nn, dt, ndim, dim);

@@ -106,6 +106,37 @@ static int download(struct um_contrast *c, int i, float *host, int64_t N)
                                              (size_t)(N * ps->list[i].dim[1]) * sizeof *host);
 }
 
+/* input i, sample `at`, in a block of values or gradients */
+static float *place(const struct um_contrast *c, float *block, int i, int64_t at)
+{
+    return block + c->in->list[i].offset + at * c->in->list[i].dim[1];
+}
+
+int um_contrast_put(struct um_contrast *c, int64_t at, const struct um_var *cls,
+                    const struct um_var *text)
+{
+    const struct um_var *const x[] = { cls, text };
+
+    for (int i = CLS; i <= TEXT; i++) {
+        const int64_t n = x[i]->dim[0], w = c->in->list[i].dim[1];
+
+        if (at < 0 || at + n > c->N || x[i]->dim[1] != w)
+            return um_fail(UM_ERANGE, "contrast: samples %lld to %lld of %lld", (long long)at,
+                           (long long)(at + n), (long long)c->N);
+        UM_TRY(um_dev_kernels(c->in->dev)
+                   ->cast(c->in->dev, place(c, c->in->value, i, at), UM_F32, x[i]->data, x[i]->dt,
+                          n * w));
+    }
+    return UM_OK;
+}
+
+void um_contrast_got(const struct um_contrast *c, int64_t at, const float **dcls,
+                     const float **dtext)
+{
+    *dcls  = place(c, c->in->grad, CLS, at);
+    *dtext = place(c, c->in->grad, TEXT, at);
+}
+
 static int pass(struct um_contrast *c, struct um_contrast_batch *b, bool learn)
 {
     struct um_var *v, *r, *y;
@@ -113,8 +144,10 @@ static int pass(struct um_contrast *c, struct um_contrast_batch *b, bool learn)
     if (b->N < 1 || b->N > c->N)
         return um_fail(UM_ERANGE, "contrast: %lld samples, room for %lld", (long long)b->N,
                        (long long)c->N);
-    UM_TRY(upload(c, CLS, b->cls, b->N));
-    UM_TRY(upload(c, TEXT, b->text, b->N));
+    if (b->cls)
+        UM_TRY(upload(c, CLS, b->cls, b->N));
+    if (b->text)
+        UM_TRY(upload(c, TEXT, b->text, b->N));
     UM_TRY(um_params_zero_grad(c->in));
     UM_TRY(um_nn_begin(c->nn, learn, learn, 0, 0));
     v = um_model_project_vision(c->nn, c->m, b->mod, rows(c, CLS, b->N));
@@ -125,13 +158,17 @@ static int pass(struct um_contrast *c, struct um_contrast_batch *b, bool learn)
         UM_TRY(um_nn_read(c->nn, v, b->v));
     if (b->r)
         UM_TRY(um_nn_read(c->nn, r, b->r));
-    UM_TRY(um_nn_read(c->nn, y, &b->loss));
+    b->late = y;
+    if (!learn || b->dcls)
+        UM_TRY(um_nn_read(c->nn, y, &b->loss));
     return learn ? um_nn_backward(c->nn, y) : UM_OK;
 }
 
 int um_contrast_learn(struct um_contrast *c, struct um_contrast_batch *b)
 {
     UM_TRY(pass(c, b, true));
+    if (!b->dcls)
+        return UM_OK;
     UM_TRY(um_dev_kernels(c->in->dev)->sync(c->in->dev));
     UM_TRY(download(c, CLS, b->dcls, b->N));
     return download(c, TEXT, b->dtext, b->N);

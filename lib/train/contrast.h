@@ -21,14 +21,22 @@ UM_API void               um_contrast_free(struct um_contrast *c);
 struct um_contrast_batch {
     enum um_modality mod;
     int64_t          N;
-    const float     *cls, *text; /* host [N,C], [N,Ct] */
+    const float     *cls, *text; /* host [N,C], [N,Ct]; NULL: what um_contrast_put() was given */
     const uint64_t  *same;       /* host [N]: equal reports have equal numbers, and are one
                                     another's positives; NULL: each its own */
     int64_t blocks;              /* negatives within each of so many equal blocks; 1: all */
     float  *v, *r;               /* host [N,E], out, or NULL */
-    float  *dcls, *dtext;        /* host [N,C], [N,Ct], out: gradients of L_vl */
-    float   loss;                /* out */
+    float  *dcls, *dtext;        /* host [N,C], [N,Ct], out: gradients of L_vl; NULL: they stay */
+    float   loss;                /* out, unless they stay: */
+    const struct um_var *late;   /* then this, [1] on the device, until the next batch */
 };
+
+/* um_contrast_put - vectors of samples at .. on, from another context's memory: [n,C], [n,Ct]
+ * um_contrast_got - where the gradients of those from `at` on stay, on the device */
+UM_API UM_RESULT_USED int um_contrast_put(struct um_contrast *c, int64_t at,
+                                          const struct um_var *cls, const struct um_var *text);
+UM_API void um_contrast_got(const struct um_contrast *c, int64_t at, const float **dcls,
+                            const float **dtext);
 
 /* um_contrast_learn - training statistics, which the running ones follow; gradients of the
  * projections and theta are added to the model's

@@ -23,6 +23,7 @@ struct um_step {
     struct um_looker    looker;
     struct um_nn       *nn;     /* the student's tape */
     struct um_nn       *reader; /* texts whose encoder does not learn; NULL: it does */
+    struct um_nn       *keeper; /* what parts wait with while others are looked at */
     struct um_contrast *contrast;
     struct um_means    *means;  /* NULL without self-distillation */
     struct um_reduce   *reduce; /* NULL for one rank */
@@ -56,6 +57,7 @@ void um_step_free(struct um_step *s)
     um_nn_free(s->looker.nn);
     um_nn_free(s->nn);
     um_nn_free(s->reader);
+    um_nn_free(s->keeper);
     um_contrast_free(s->contrast);
     um_means_free(s->means);
     um_arena_free(s->arena);
@@ -128,6 +130,7 @@ int um_step_new(struct um_step **out, const struct um_step_opts *o)
     if ((st = make_memory(s)) < 0 || (st = um_nn_new(&s->nn, dev, &nn)) < 0 ||
         (st = um_nn_new(&s->looker.nn, dev, &plain)) < 0 ||
         (o->method->freeze_text && (st = um_nn_new(&s->reader, dev, &plain)) < 0) ||
+        (st = um_nn_new(&s->keeper, dev, &plain)) < 0 ||
         (st = um_contrast_new(&s->contrast, o->m, o->precision, o->most)) < 0 ||
         (st = make_means(s)) < 0 || (st = make_reduce(s)) < 0) {
         um_step_free(s);
@@ -144,12 +147,14 @@ const char *um_step_note(const struct um_step *s)
 
 size_t um_step_peak(const struct um_step *s)
 {
-    return um_nn_peak(s->nn) + um_nn_peak(s->looker.nn) + (s->reader ? um_nn_peak(s->reader) : 0);
+    return um_nn_peak(s->nn) + um_nn_peak(s->looker.nn) + um_nn_peak(s->keeper) +
+           (s->reader ? um_nn_peak(s->reader) : 0);
 }
 
 size_t um_step_held(const struct um_step *s)
 {
-    return um_nn_held(s->nn) + um_nn_held(s->looker.nn) + (s->reader ? um_nn_held(s->reader) : 0);
+    return um_nn_held(s->nn) + um_nn_held(s->looker.nn) + um_nn_held(s->keeper) +
+           (s->reader ? um_nn_held(s->reader) : 0);
 }
 
 /* ---- one part through the student ---- */
@@ -157,10 +162,8 @@ size_t um_step_held(const struct um_step *s)
 struct pass {
     struct um_part part;
     struct um_view view[UM_VIEWS];
-    struct um_var *seen[UM_VIEWS]; /* the teacher's outputs, in the looker's memory */
-    float         *kept[UM_VIEWS]; /* copies on the host, while other parts are looked at */
-    struct um_var *read;           /* texts' vectors that get no gradient, or NULL, */
-    float         *frozen;         /* and their copy alike */
+    struct um_var *seen[UM_VIEWS]; /* the teacher's outputs, in the looker's memory or kept */
+    struct um_var *read;           /* texts' vectors that get no gradient, or NULL */
     /* of the tape in hand */
     struct um_var *cls, *text; /* [n,C], [n,Ct] */
     struct um_var *icl, *pcl;  /* [1], or NULL */
@@ -201,17 +204,6 @@ static int freeze(struct um_step *s, struct pass *x)
     return um_nn_status(s->reader);
 }
 
-/* to be kept while other parts are looked at */
-static int keep_frozen(struct um_step *s, struct pass *x)
-{
-    if (!x->read)
-        return UM_OK;
-    if (!(x->frozen =
-              um_alloc_array(s->arena, x->part.n * s->o.m->cfg.text_width, sizeof *x->frozen)))
-        return UM_ENOMEM;
-    return um_nn_read(s->reader, x->read, x->frozen);
-}
-
 static int look(struct um_step *s, struct pass *x)
 {
     UM_TRY(um_look(&s->looker, &x->part, s->step, true, s->arena, x->view, x->seen));
@@ -223,7 +215,6 @@ static void encode(struct um_step *s, struct pass *x, struct um_var *y[UM_VIEWS]
 {
     struct um_nn *nn     = s->nn;
     const bool    masked = x->view[0].masked != NULL, full = masked && s->o.method->full;
-    const int64_t dim[2] = { x->part.n, s->o.m->cfg.text_width };
 
     y[0]   = um_view_pass(nn, s->o.m, &x->view[0], masked, NULL, false);
     y[1]   = x->seen[1]
@@ -231,9 +222,7 @@ static void encode(struct um_step *s, struct pass *x, struct um_var *y[UM_VIEWS]
                  : NULL;
     x->cls = um_slice_tokens(
         nn, full ? um_view_pass(nn, s->o.m, &x->view[0], false, NULL, false) : y[0], 0, 1);
-    x->text = x->frozen ? um_nn_input(nn, UM_F32, 2, dim, x->frozen)
-              : x->read ? x->read
-                        : text_of(nn, s->o.m, &x->part);
+    x->text = x->read ? x->read : text_of(nn, s->o.m, &x->part);
 }
 
 /* ---- self-distillation of a part ---- */
@@ -373,75 +362,72 @@ static int run_whole(struct um_step *s, const struct um_batch *b)
 
 /* ---- a batch in parts ---- */
 
-/* x's value is of no interest, its gradient is g [count] */
+/* x's value is of no interest, its gradient is g [count], on the device */
 static struct um_var *pulled(struct um_nn *nn, struct um_var *x, const float *g, int64_t count)
 {
     const int64_t dim[2] = { 1, count };
 
-    return um_matmul_nt(nn, um_reshape(nn, x, 2, dim), um_nn_input(nn, UM_F32, 2, dim, g));
+    return um_matmul_nt(nn, um_reshape(nn, x, 2, dim), um_nn_there(nn, UM_F32, 2, dim, g));
 }
 
-/* decisions about a part, and its vectors: cls, text [n,..] */
-static int first_pass(struct um_step *s, struct pass *x, float *cls, float *text)
-{
-    const int64_t  C = s->o.m->cfg.width;
-    struct um_var *y[UM_VIEWS];
-
-    UM_TRY(freeze(s, x));
-    UM_TRY(keep_frozen(s, x));
-    UM_TRY(look(s, x));
-    for (int i = 0; i < UM_VIEWS && x->seen[i]; i++) {
-        x->kept[i] = um_alloc_array(s->arena, x->part.n * (1 + x->view[i].T) * C, sizeof(float));
-        if (!x->kept[i])
-            return UM_ENOMEM;
-        UM_TRY(um_nn_read(s->looker.nn, x->seen[i], x->kept[i]));
-    }
-    UM_TRY(begin(s, &x->part, false));
-    encode(s, x, y);
-    UM_TRY(um_nn_status(s->nn));
-    UM_TRY(um_nn_read(s->nn, x->cls, cls));
-    return um_nn_read(s->nn, x->text, text);
-}
-
-/* again with a tape, to which the contrast's gradients are handed */
-static int second_pass(struct um_step *s, struct pass *x, const float *dcls, const float *dtext,
-                       double share)
-{
-    const struct um_method *o = s->o.method;
-    const int64_t           n = x->part.n, C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width;
-    struct um_var          *y[UM_VIEWS];
-    const float w[] = { 1, 1, (float)(share * o->lambda_icl), (float)(share * o->lambda_pcl) };
-
-    UM_TRY(begin(s, &x->part, true));
-    for (int i = 0; i < UM_VIEWS && x->kept[i]; i++)
-        x->seen[i] =
-            um_nn_input(s->nn, UM_F32, 3, (int64_t[]){ n, 1 + x->view[i].T, C }, x->kept[i]);
-    encode(s, x, y);
-    if (x->seen[0])
-        UM_TRY(distil(s, x, y));
-    struct um_var *const term[] = { pulled(s->nn, x->cls, dcls, n * C),
-                                    x->frozen ? NULL : pulled(s->nn, x->text, dtext, n * Ct),
-                                    x->icl, x->pcl };
-
-    UM_TRY(um_nn_status(s->nn));
-    UM_TRY(note(s, x, share));
-    return um_nn_backward(s->nn, total(s->nn, term, w, 4));
-}
-
-/* memory of a split batch: the vectors of all samples and their gradients */
+/* the vectors of all samples of a split batch, on the host */
 struct vectors {
-    float *cls, *text, *dcls, *dtext;
+    float *cls, *text;
 };
 
 static int make_vectors(struct um_step *s, int64_t N, struct vectors *v)
 {
     const int64_t C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width;
 
-    v->cls   = um_alloc_array(s->arena, N * C, sizeof(float));
-    v->dcls  = um_alloc_array(s->arena, N * C, sizeof(float));
-    v->text  = um_alloc_array(s->arena, N * Ct, sizeof(float));
-    v->dtext = um_alloc_array(s->arena, N * Ct, sizeof(float));
-    return v->cls && v->dcls && v->text && v->dtext ? UM_OK : UM_ENOMEM;
+    v->cls  = um_alloc_array(s->arena, N * C, sizeof(float));
+    v->text = um_alloc_array(s->arena, N * Ct, sizeof(float));
+    return v->cls && v->text ? UM_OK : UM_ENOMEM;
+}
+
+/* decisions about a part, and its vectors, samples `at` on of the batch: to the contrast, and with
+ * other ranks to the host as well */
+static int first_pass(struct um_step *s, struct pass *x, int64_t at, const struct vectors *v)
+{
+    const int64_t  C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width;
+    struct um_var *y[UM_VIEWS];
+
+    UM_TRY(freeze(s, x));
+    if (x->read)
+        x->read = um_nn_keep(s->keeper, x->read);
+    UM_TRY(look(s, x));
+    for (int i = 0; i < UM_VIEWS && x->seen[i]; i++)
+        x->seen[i] = um_nn_keep(s->keeper, x->seen[i]);
+    UM_TRY(um_nn_status(s->keeper));
+    UM_TRY(begin(s, &x->part, false));
+    encode(s, x, y);
+    UM_TRY(um_nn_status(s->nn));
+    if (!v->cls)
+        return um_contrast_put(s->contrast, at, x->cls, x->text);
+    UM_TRY(um_nn_read(s->nn, x->cls, v->cls + at * C));
+    return um_nn_read(s->nn, x->text, v->text + at * Ct);
+}
+
+/* again with a tape, to which the contrast's gradients are handed */
+static int second_pass(struct um_step *s, struct pass *x, int64_t at, double share)
+{
+    const struct um_method *o = s->o.method;
+    const int64_t           n = x->part.n, C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width;
+    const float            *dcls, *dtext;
+    struct um_var          *y[UM_VIEWS];
+    const float w[] = { 1, 1, (float)(share * o->lambda_icl), (float)(share * o->lambda_pcl) };
+
+    um_contrast_got(s->contrast, at, &dcls, &dtext);
+    UM_TRY(begin(s, &x->part, true));
+    encode(s, x, y);
+    if (x->seen[0])
+        UM_TRY(distil(s, x, y));
+    struct um_var *const term[] = { pulled(s->nn, x->cls, dcls, n * C),
+                                    x->read ? NULL : pulled(s->nn, x->text, dtext, n * Ct), x->icl,
+                                    x->pcl };
+
+    UM_TRY(um_nn_status(s->nn));
+    UM_TRY(note(s, x, share));
+    return um_nn_backward(s->nn, total(s->nn, term, w, 4));
 }
 
 /* every rank's n rows of `each` floats, in place */
@@ -467,13 +453,12 @@ static int all_texts(struct um_step *s, const struct um_batch *b, uint64_t **all
 static int first_passes(struct um_step *s, const struct um_batch *b, struct pass *x,
                         const struct vectors *v)
 {
-    const int64_t C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width, each = b->n / s->o.parts;
+    const int64_t each = b->n / s->o.parts;
 
+    UM_TRY(um_nn_begin(s->keeper, false, false, 0, 0));
     for (int64_t i = 0; i < s->o.parts; i++) {
-        const int64_t at = b->first + i * each;
-
         x[i].part = (struct um_part){ b, i * each, each };
-        UM_TRY(first_pass(s, &x[i], v->cls + at * C, v->text + at * Ct));
+        UM_TRY(first_pass(s, &x[i], b->first + i * each, v));
     }
     return UM_OK;
 }
@@ -484,18 +469,14 @@ static bool last(const struct um_step *s, int64_t part)
     return s->reduce && s->batch + 1 == s->o.batches && part + 1 == s->o.parts;
 }
 
-static int second_passes(struct um_step *s, const struct um_batch *b, struct pass *x,
-                         const struct vectors *v)
+static int second_passes(struct um_step *s, const struct um_batch *b, struct pass *x)
 {
-    const int64_t C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width, each = b->n / s->o.parts;
+    const int64_t each = b->n / s->o.parts;
 
     for (int64_t i = 0; i < s->o.parts; i++) {
-        const int64_t at = b->first + i * each;
-
         if (last(s, i))
             UM_TRY(um_reduce_start(s->reduce));
-        UM_TRY(second_pass(s, &x[i], v->dcls + at * C, v->dtext + at * Ct,
-                           (double)each / (double)b->N));
+        UM_TRY(second_pass(s, &x[i], b->first + i * each, (double)each / (double)b->N));
     }
     return UM_OK;
 }
@@ -504,31 +485,35 @@ static int second_passes(struct um_step *s, const struct um_batch *b, struct pas
 static int run_parts(struct um_step *s, const struct um_batch *b)
 {
     const int64_t  C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width;
-    struct pass   *x = um_calloc_array(s->arena, s->o.parts, sizeof *x);
-    struct vectors v;
+    const bool     shared = um_ranks_size(s->o.ranks) > 1;
+    struct pass   *x      = um_calloc_array(s->arena, s->o.parts, sizeof *x);
+    struct vectors v      = { NULL, NULL };
     uint64_t      *texts;
 
     if (!x)
         return UM_ENOMEM;
-    UM_TRY(make_vectors(s, b->N, &v));
+    if (shared)
+        UM_TRY(make_vectors(s, b->N, &v));
     UM_TRY(um_ranks_agree(s->o.ranks, first_passes(s, b, x, &v)));
-    UM_TRY(gather(s, b, v.cls, C));
-    UM_TRY(gather(s, b, v.text, Ct));
+    if (shared) {
+        UM_TRY(gather(s, b, v.cls, C));
+        UM_TRY(gather(s, b, v.text, Ct));
+    }
     UM_TRY(all_texts(s, b, &texts));
     struct um_contrast_batch c = { .mod    = b->mod,
                                    .N      = b->N,
                                    .cls    = v.cls,
                                    .text   = v.text,
                                    .same   = texts,
-                                   .blocks = s->o.method->local ? um_ranks_size(s->o.ranks) : 1,
-                                   .dcls   = v.dcls,
-                                   .dtext  = v.dtext };
+                                   .blocks = s->o.method->local ? um_ranks_size(s->o.ranks) : 1 };
 
-    UM_TRY(um_contrast_learn(s->contrast, &c)); /* with a sync */
-    UM_TRY(um_ranks_agree(s->o.ranks, settle(s)));
-    s->sum.vl += (double)c.loss;
-    UM_TRY(um_ranks_agree(s->o.ranks, finite(&s->sum))); /* icl, pcl are this rank's own */
-    return um_ranks_agree(s->o.ranks, second_passes(s, b, x, &v));
+    UM_TRY(um_contrast_learn(s->contrast, &c));
+    UM_TRY(later(s, c.late, &s->sum.vl, 1));
+    if (shared) { /* icl, pcl are this rank's own, and ranks stop together */
+        UM_TRY(um_dev_kernels(s->o.m->ps->dev)->sync(s->o.m->ps->dev));
+        UM_TRY(um_ranks_agree(s->o.ranks, settle(s)));
+    }
+    return um_ranks_agree(s->o.ranks, second_passes(s, b, x));
 }
 
 /* ---- sums over ranks ---- */
