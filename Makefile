@@ -181,7 +181,7 @@ $(BUILD)/emu/%.o: %.cu tests/emu/launch.awk $(ABI_H)
 	$(call say,EMU,$<)$(EMU_CXX) -iquote tests/emu -include tests/emu/device.h -Wno-unknown-pragmas -Wno-sign-compare -fvisibility=hidden -c -o $@ $(@:.o=.cpp)
 $(BUILD)/emu/libcudart.so: $(EMU_O)
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(CXX) $(LINK) -shared -o $@ $^
+	$(call say,LINK,$@)$(CXX) $(LINK) -shared -Wl,-soname,$(@F) -o $@ $^
 $(BUILD)/emu/libum-cuda.so: $(EMU_CU_O) $(BUILD)/emu/libcudart.so $(BUILD)/libum.so
 	$(call say,LINK,$@)$(CXX) $(LINK) -shared -Wl,-z,defs,-rpath,'$$ORIGIN' -o $@ $(EMU_CU_O) $(BUILD)/emu/libcudart.so -L$(BUILD) -lum -fsanitize=alignment
 

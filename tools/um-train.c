@@ -300,6 +300,7 @@ static void told_step(void *user, const struct um_pretrain_now *now)
 static int train(struct um_data *d, struct um_dev *dev, struct um_pool *pool, struct um_model **m)
 {
     const struct um_pretrain_hooks hooks = { .told = told_step, .stop = stop, .warn = warn };
+    struct um_memory               mem;
     int                            st;
 
     UM_TRY(count_pieces(d));
@@ -321,6 +322,9 @@ static int train(struct um_data *d, struct um_dev *dev, struct um_pool *pool, st
     st        = um_pretrain_run(*m, d, &cfg.o, &hooks);
     um_progress_free(cfg.bar);
     um_note(&tool, "waited %.2f %% of the time for data", 100 * cfg.waited);
+    if (st >= 0 && um_dev_kernels(dev)->memory(dev, &mem) >= 0 && mem.total > 0)
+        um_note(&tool, "at most %.0f MiB of the device's %.0f were allocated",
+                (double)mem.peak / 1048576, (double)mem.total / 1048576);
     return st;
 }
 
