@@ -339,10 +339,10 @@ static int advise(struct um_dev *dev, int st)
         um_seterrmsg(text);
         return st;
     }
-    return um_fail(
-        st, "%s: less is needed with --accumulate above %lld%s%s, a smaller --batch", text,
-        (long long)cfg.o.parts, cfg.o.recompute ? "" : ", --checkpoint-activations",
-        cfg.o.precision == UM_BF16 ? "" : ", --precision bf16");
+    return um_fail(st, "%s: less is needed with --accumulate above %lld%s%s, a smaller --batch",
+                   text, (long long)cfg.o.parts,
+                   cfg.o.recompute ? "" : ", --checkpoint-activations",
+                   cfg.o.precision == UM_BF16 ? "" : ", --precision bf16");
 }
 
 static int run(char **files)
