@@ -17,7 +17,7 @@ UM_MEMORY_OPS(UM_DECLARE, cuda)
 UM_STAGE_OPS(UM_DECLARE, cuda)
 }
 
-enum { PIECES = 8, LANDINGS = 64 };
+enum { PIECES = 8, LANDINGS = 1024 };
 static const size_t PIECE = (size_t)8 << 20, LANDING = (size_t)1 << 20, ALIGN = 256;
 
 struct piece {
