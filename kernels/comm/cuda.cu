@@ -236,5 +236,6 @@ int um_cuda_comm_wait(struct um_dev *dev)
         (void)sched_yield();
     }
     me->late = false;
-    return um_cuda_check(e, "sum over ranks");
+    UM_TRY(um_cuda_check(e, "sum over ranks"));
+    return ask(me); /* a sum that was broken off has ended too */
 }

@@ -1,6 +1,8 @@
 /* reduce.c - one of the processes that tests/pipeline/ranks.bats starts by mpirun: sums that
- * devices begin during the backward against those at its end, on a host whose table has such sums
- * too
+ * devices begin during the backward against those at its end
+ *
+ * usage: reduce         on the host, with a table that has such sums too
+ *        reduce cuda    on GPUs, two ranks: with two terms any order of a sum gives the same bits
  *
  * The stand-in of comm_sum is um_ranks_sum at once. So a gradient that was not complete when its
  * bucket began would have other bits, or its sum would be added to.
@@ -16,6 +18,7 @@
 #include "kernels/backend.h"
 #include "model/distill.h"
 #include "ranks/ranks.h"
+#include "train/place.h"
 #include "train/step.h"
 
 enum { N = 8, LEN = 8, BUCKET = 4096, MOST = 4096 };
@@ -201,8 +204,9 @@ static int train(struct um_dev *dev, const struct um_method *o, const struct way
     out->m      = centres->total;
     out->grad   = block(out->n, sizeof(float));
     out->centre = block(out->m, sizeof(float));
-    memcpy(out->grad, m->ps->grad, (size_t)out->n * sizeof(float));
-    memcpy(out->centre, centres->value, (size_t)out->m * sizeof(float));
+    UM_TRY(um_dev_kernels(dev)->download(dev, out->grad, grads, (size_t)out->n * sizeof(float)));
+    UM_TRY(um_dev_kernels(dev)->download(dev, out->centre, centres->value,
+                                         (size_t)out->m * sizeof(float)));
     um_step_free(s);
     um_params_free(centres);
     um_model_free(teacher);
@@ -255,12 +259,35 @@ static int order(const struct way *w)
     return UM_OK;
 }
 
+/* through the host and by the GPUs themselves */
+static int gpus(const struct um_method *o, const struct way *w)
+{
+    struct um_dev *dev;
+    struct left    host, device;
+
+    UM_TRY(um_place(&dev, ranks, "cuda", NULL));
+    HOLDS(setenv("UM_NCCL", "0", 1) == 0);
+    UM_TRY(train(dev, o, w, &host));
+    HOLDS(unsetenv("UM_NCCL") == 0);
+    UM_TRY(train(dev, o, w, &device));
+    HOLDS(!*device.note && !*host.note);
+    UM_TRY(same(&device, &host));
+    forget(&device);
+    forget(&host);
+    um_dev_close(dev);
+    return UM_OK;
+}
+
+static bool cuda;
+
 static int both(const struct um_method *o, struct way w)
 {
     struct um_dev    *dev;
     struct um_kernels able;
     struct left       host, device;
 
+    if (cuda)
+        return gpus(o, &w);
     UM_TRY(um_dev_open(&dev, "cpu", NULL));
     plain = um_dev_kernels(dev);
     able  = *plain;
@@ -315,6 +342,10 @@ static int run(void)
     struct um_method       o         = plain_one;
 
     UM_TRY(um_ranks_open(&ranks));
+    if (cuda) {
+        UM_TRY(both(&o, (struct way){ .recompute = true, .parts = 2, .batches = 2 }));
+        return both(&o, (struct way){ .parts = 1, .batches = 2 });
+    }
     for (int again = 0; again < 2; again++)
         for (int64_t parts = 1; parts <= 2; parts++)
             UM_TRY(both(&o, (struct way){ .recompute = again, .parts = parts, .batches = 2 }));
@@ -329,8 +360,9 @@ static int run(void)
     return um_ranks_size(ranks) == 2 ? without() : UM_OK;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    cuda           = argc > 1 && strcmp(argv[1], "cuda") == 0;
     const int st   = run();
     const int code = um_exit(&tool, um_ranks_blame(ranks, st));
 
