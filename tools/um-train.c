@@ -297,11 +297,10 @@ static void told_step(void *user, const struct um_pretrain_now *now)
     um_progress_set(cfg.bar, (double)now->step, (double)now->steps, now->step, extra);
 }
 
-static int train(struct um_data *d, struct um_dev *dev, struct um_pool *pool, struct um_model **m)
+/* a model, and data that go with it */
+static int prepare(struct um_data *d, struct um_dev *dev, struct um_pool *pool, struct um_model **m)
 {
-    const struct um_pretrain_hooks hooks = { .told = told_step, .stop = stop, .warn = warn };
-    struct um_memory               mem;
-    int                            st;
+    int st;
 
     UM_TRY(count_pieces(d));
     UM_TRY(um_start_model(&cfg.start, d, dev, m));
@@ -310,8 +309,18 @@ static int train(struct um_data *d, struct um_dev *dev, struct um_pool *pool, st
     um_progress_free(cfg.bar);
     if (st >= 0 && cfg.modalities)
         st = um_data_demand(d, cfg.use);
-    if (st < 0 || cfg.explain)
-        return st < 0 ? st : um_pretrain_explain(*m, d, &cfg.o, NULL);
+    return st;
+}
+
+static int train(struct um_data *d, struct um_dev *dev, struct um_pool *pool, struct um_model **m)
+{
+    const struct um_pretrain_hooks hooks = { .told = told_step, .stop = stop, .warn = warn };
+    struct um_memory               mem;
+    int                            st;
+
+    UM_TRY(um_ranks_agree(cfg.o.ranks, prepare(d, dev, pool, m)));
+    if (cfg.explain) /* by one rank, of one */
+        return um_ranks_rank(cfg.o.ranks) > 0 ? UM_OK : um_pretrain_explain(*m, d, &cfg.o, NULL);
     um_note(&tool, "%s, %s, %lld X-rays, %lld volumes", um_ranks_name(cfg.o.ranks),
             um_dev_name(dev), (long long)d->train[UM_2D].n, (long long)d->train[UM_3D].n);
     cfg.o.pool = pool;
@@ -358,7 +367,7 @@ static int run(char **files)
     UM_TRY(um_ranks_open(&cfg.o.ranks));
     if (um_ranks_rank(cfg.o.ranks) > 0)
         cfg.common.quiet = true; /* one of them talks */
-    if ((st = um_data_open(&d, files)) >= 0 &&
+    if ((st = um_ranks_agree(cfg.o.ranks, um_data_open(&d, files))) >= 0 &&
         (st = um_pool_new(&pool, um_jobs(&cfg.common))) >= 0 &&
         (st = um_place(&dev, cfg.o.ranks, cfg.common.device, pool)) >= 0)
         st = advise(dev, train(d, dev, pool, &m));
@@ -371,7 +380,8 @@ static int run(char **files)
 
 int main(int argc, char **argv)
 {
-    (void)signal(SIGPIPE, SIG_IGN); /* losing the terminal must not lose the run */
+    (void)signal(SIGPIPE, SIG_IGN); /* losing the terminal must not lose the run, */
+    (void)signal(SIGXFSZ, SIG_IGN); /* and a file that may not grow is said by its name */
     const int st   = run(um_args(&tool, argc, argv));
     const int code = um_exit(&tool, um_ranks_blame(cfg.o.ranks, st));
 

@@ -98,7 +98,7 @@ static int trial_of(struct trainer *t, const struct um_step_opts *so, enum um_mo
     struct um_batch     b;
     int                 st;
 
-    o.parts = 1, o.most = n;
+    o.parts = 1, o.most = n, o.ranks = NULL; /* the samples are all this rank's */
     UM_TRY(fill(t, mod, n, &b));
     UM_TRY(um_step_new(&s, &o));
     for (int i = 0; i < 2; i++) {

@@ -17,6 +17,27 @@ ranks() { # N RUN [OPTION...]
     mpirun -np "$n" um-train -q -j 1 --preset tiny --epochs 2 --batch 16 --lr 1e-3 -o "$run" "$@" pairs.umt
 }
 
+# RUN: two ranks without an end, output in the file out, process $pid; returns when there is a checkpoint
+endless() {
+    timeout 240 mpirun -np 2 um-train -q -j 1 --preset tiny --epochs 100000 --batch 16 --checkpoint-every 2 -o "$1" pairs.umt \
+        >out 2>&1 &
+    pid=$!
+    while kill -0 "$pid" && ! find "$1" -name 'ckpt-*.safetensors' 2>/dev/null | grep -q .; do sleep 0.1; done
+}
+
+# RUN: its newest checkpoint can be read, and a run goes on from it
+whole_checkpoint() {
+    local newest step
+    newest=$(find "$1" -name 'ckpt-*.safetensors' | sort | tail -n 1)
+    um-encode -q -m "$newest" pairs.umt | um-show --keys - | wc -l
+    step=$(basename "$newest" .safetensors)
+    step=$((10#${step#ckpt-} + 1))
+    run mpirun -np 2 um-train -q -j 1 --preset tiny --epochs 100000 --batch 16 --checkpoint-every 2 -o "$1" \
+        --resume --stop-after "$step" pairs.umt
+    echo "$output"
+    [ "$status" = 75 ]
+}
+
 # FILE FILE TOLERANCE: the same steps, and every number of them within TOLERANCE of the other's, the
 # length of the gradient within ten times that
 curves() {
@@ -101,14 +122,62 @@ curves() {
     run --separate-stderr ranks 3 three
     [ "$status" = 1 ]
     [ "$(grep -c 'a batch of 16 X-rays does not divide into 3 ranks x 1 part' <<<"$stderr")" = 1 ]
-    mpirun -np 2 um-train -q -j 1 --preset tiny --epochs 100000 --batch 16 --checkpoint-every 2 -o dead pairs.umt \
-        >out 2>&1 &
-    pid=$!
-    while ! find dead -name 'ckpt-*.safetensors' 2>/dev/null | grep -q .; do sleep 0.1; done
+    unset OMPI_MCA_orte_execute_quiet PRTE_MCA_prte_execute_quiet # mpirun says which it was
+    endless dead
     pkill -9 -n -f -- '--checkpoint-every 2 -o dead' # the youngest: a rank, not mpirun
     status=0
     wait "$pid" || status=$?
+    cat out
     [ "$status" != 0 ]
-    newest=$(find dead -name 'ckpt-*.safetensors' | sort | tail -n 1)
-    um-encode -q -m "$newest" pairs.umt | um-show --keys - | wc -l # it is whole
+    grep -q 'rank [01] .*exited on signal 9' out
+    whole_checkpoint dead
+}
+
+@test "a disk that is full ends the run, by its rank, and leaves the last checkpoint whole" {
+    command -v prlimit >/dev/null || skip "no prlimit"
+    endless full
+    for p in $(pgrep -f -- '^um-train .*--checkpoint-every 2 -o full'); do prlimit --pid "$p" --fsize=4096; done
+    status=0
+    wait "$pid" || status=$?
+    cat out
+    [ "$status" = 1 ]
+    [ "$(grep -c '^um-train: rank 0 of 2: full/.*: File too large$' out)" = 1 ]
+    [ "$(grep -c '^um-train: ' out)" = 1 ]
+    whole_checkpoint full
+}
+
+@test "input that is bad on one rank names the rank, on all it is said once" {
+    "${UM_PYTHON:-/usr/bin/python3}" - <<'PY'
+b = bytearray(open("pairs.umt", "rb").read())
+for i in range(len(b) // 2, len(b) // 2 + 64):
+    b[i] ^= 0x5a
+open("bad.umt", "wb").write(b)
+PY
+    some='um-train -q -j 1 --preset tiny --steps 4 --batch 16 -o run'
+    for what in bad.umt nowhere.umt; do
+        # shellcheck disable=SC2086 # words
+        run --separate-stderr timeout 60 mpirun -np 1 $some pairs.umt : -np 1 $some $what
+        echo "$stderr"
+        [ "$status" = 1 ]
+        [ "$(grep -c '^um-train: ' <<<"$stderr")" = 1 ]
+        grep -q "^um-train: rank 1 of 2: $what: " <<<"$stderr"
+        # shellcheck disable=SC2086
+        run --separate-stderr timeout 60 mpirun -np 2 $some $what
+        [ "$status" = 1 ]
+        [ "$(grep -c '^um-train: ' <<<"$stderr")" = 1 ]
+        grep -q "^um-train: $what: " <<<"$stderr"
+    done
+    "${UM_PYTHON:-/usr/bin/python3}" "$BATS_TEST_DIRNAME/pairs.py" pairs 130 | um-cat -q -o other.umt
+    # shellcheck disable=SC2086
+    run --separate-stderr timeout 60 mpirun -np 1 $some pairs.umt : -np 1 $some other.umt
+    echo "$stderr"
+    [ "$status" = 1 ]
+    grep -q '^um-train: rank 1 of 2: other data ' <<<"$stderr"
+    [ ! -e run/log.tsv ]
+}
+
+@test "the plan of a run under ranks: one rank makes it" {
+    run --separate-stderr mpirun -np 2 um-train -q -j 1 --preset tiny --epochs 2 --batch 16 --explain pairs.umt
+    [ "$status" = 0 ]
+    [ "$(grep -c '^expected' <<<"$output")" = 1 ]
 }
