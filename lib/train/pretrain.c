@@ -541,6 +541,7 @@ static int end(struct trainer *t, int st)
     um_loader_close(t->loader);
     um_sampler_close(&t->sampler);
     st = um_runlog_close(t->log, st);
+    um_step_free(t->step);
     um_guard_free(t->guard);
     um_adamw_free(t->now.optim);
     um_params_free(t->now.centres);
