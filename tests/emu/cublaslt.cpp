@@ -85,6 +85,48 @@ bool supported(const struct desc &d, const struct layout &a, const struct layout
            a.batch == y.batch && c.batch == y.batch;
 }
 
+/* bytes that every row of l begins at a multiple of, its first at one of `on` */
+uint32_t row_alignment(const struct layout &l, uint32_t on)
+{
+    const uint64_t ld     = (uint64_t)l.ld * size_of(l.type),
+                   stride = (uint64_t)l.stride * size_of(l.type);
+    const uint64_t all    = ld | (l.batch > 1 ? stride : 0) | on | 256;
+
+    return (uint32_t)(all & (0 - all));
+}
+
+uint32_t alignment(const void *p)
+{
+    const uint64_t all = (uintptr_t)p | 256;
+
+    return (uint32_t)(all & (0 - all));
+}
+
+/* what an algorithm was chosen for must be what it is used for: a number of all that, the bias only
+ * by its alignment */
+uint64_t number_of(const struct desc &d, const struct layout *const l[4])
+{
+    const int64_t words[] = { d.ta, d.tb, d.epilogue, (int64_t)d.bias_type,
+                              d.epilogue == CUBLASLT_EPILOGUE_BIAS ? alignment(d.bias) : 0 };
+    uint64_t      h       = 1;
+
+    for (int64_t w : words)
+        h = (h ^ (uint64_t)w) * 0x9e3779b97f4a7c15u + 1;
+    for (int i = 0; i < 4; i++)
+        for (int64_t w : { (int64_t)l[i]->type, l[i]->rows, l[i]->cols, l[i]->ld,
+                           l[i]->batch > 1 ? l[i]->stride : 0, (int64_t)l[i]->batch })
+            h = (h ^ (uint64_t)w) * 0x9e3779b97f4a7c15u + 1;
+    return h;
+}
+
+/* all that l describes lies in one allocation */
+bool there(const void *p, const struct layout &l)
+{
+    const int64_t last = (l.batch - 1) * l.stride + (l.cols - 1) * l.ld + l.rows;
+
+    return p && um_emu::on_card(p, (size_t)last * size_of(l.type));
+}
+
 /* op(x) of one item as floats, [rows][cols] */
 std::vector<float> dense(const void *x, const struct layout &l, cublasOperation_t t, int64_t item)
 {
@@ -271,11 +313,14 @@ extern "C" cublasStatus_t CUBLASWINAPI cublasLtMatmulAlgoGetHeuristic(
         const uint32_t need =
             l[i]->ld * (int64_t)size_of(l[i]->type) % 16 ? (uint32_t)size_of(l[i]->type) : 16;
 
-        if (p->align[i] < size_of(l[i]->type))
+        /* bfloat16's rows at odd addresses: no kernel has 2-byte accesses */
+        if (row_alignment(*l[i], p->align[i]) < 4)
             return CUBLAS_STATUS_NOT_SUPPORTED;
         r->algo.data[i] = p->align[i] < need ? p->align[i] : need;
     }
-    *found = 1;
+    r->algo.data[4] = number_of(*(struct desc *)d, l);
+    r->algo.data[5] = p->work;
+    *found          = 1;
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -283,27 +328,35 @@ extern "C" cublasStatus_t CUBLASWINAPI
 cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t d, const void *alpha, const void *A,
                cublasLtMatrixLayout_t a, const void *B, cublasLtMatrixLayout_t b, const void *beta,
                const void *C, cublasLtMatrixLayout_t c, void *D, cublasLtMatrixLayout_t y,
-               const cublasLtMatmulAlgo_t *algo, void *, size_t, cudaStream_t stream)
+               const cublasLtMatmulAlgo_t *algo, void *work, size_t size, cudaStream_t stream)
 {
-    const void    *at[] = { A, B, C, D };
-    struct product p    = { *(struct desc *)d,
-                            *layout_of(a),
-                            *layout_of(b),
-                            *layout_of(c),
-                            *layout_of(y),
-                            A,
-                            B,
-                            C,
-                            D,
-                            *(const float *)alpha,
-                            *(const float *)beta };
+    const struct layout *const l[4] = { layout_of(a), layout_of(b), layout_of(c), layout_of(y) };
+    const void                *at[] = { A, B, C, D };
+    struct product             p    = { *(struct desc *)d,
+                                        *layout_of(a),
+                                        *layout_of(b),
+                                        *layout_of(c),
+                                        *layout_of(y),
+                                        A,
+                                        B,
+                                        C,
+                                        D,
+                                        *(const float *)alpha,
+                                        *(const float *)beta };
 
     if (!supported(p.d, p.a, p.b, p.c, p.y) ||
         (p.d.epilogue == CUBLASLT_EPILOGUE_BIAS && !p.d.bias))
         return CUBLAS_STATUS_NOT_SUPPORTED;
-    for (int i = 0; algo && i < 4; i++)
-        if ((uintptr_t)at[i] % algo->data[i] != 0)
+    if (!algo || algo->data[4] != number_of(p.d, l) || size < algo->data[5] ||
+        (size && ((uintptr_t)work % 256 != 0 || !um_emu::on_card(work, size))))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    for (int i = 0; i < 4; i++)
+        if ((uintptr_t)at[i] % algo->data[i] != 0 ||
+            ((i != 2 || p.beta != 0) && !there(at[i], *l[i])))
             return CUBLAS_STATUS_INVALID_VALUE;
+    if (p.d.epilogue == CUBLASLT_EPILOGUE_BIAS &&
+        !um_emu::on_card(p.d.bias, (size_t)p.y.rows * size_of(p.y.type)))
+        return CUBLAS_STATUS_INVALID_VALUE;
     return um_emu::enqueue(stream, [=] { multiply(p); }) == cudaSuccess
                ? CUBLAS_STATUS_SUCCESS
                : CUBLAS_STATUS_EXECUTION_FAILED;

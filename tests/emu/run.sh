@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # run.sh - the CUDA plug-in on the emulated GPU: what tests/gpu/run.sh asks of a card, and the tools
-# usage: BUILD=build tests/emu/run.sh [ops|model|tools]...   without a word: all three
+# usage: BUILD=build tests/emu/run.sh [ops|cudnn|model|tools]...   without a word: all
 #
 #   ops    the operation table against ref, each judgement twice, in three orders of a block's threads
+#   cudnn  convolutions by the emulator's cuDNN, with it refusing every plan, and every convolution
 #   model  the golden models, losses and twenty steps of training
 #   tools  tests/emu/*.bats
 #
@@ -16,7 +17,8 @@ BUILD=${BUILD:-build}
 case $BUILD in /*) ;; *) BUILD=$PWD/$BUILD ;; esac
 export BUILD PATH="$BUILD:$PATH" LD_LIBRARY_PATH="$BUILD/emu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" LC_ALL=C.UTF-8
 verbs=("$@")
-[ ${#verbs[@]} -gt 0 ] || verbs=(ops model tools)
+[ ${#verbs[@]} -gt 0 ] || verbs=(ops cudnn model tools)
+export UM_CUDNN=0 # a real one beside the toolkit has no card here
 log=$BUILD/emu/check.log
 : >"$log" || exit 1
 
@@ -37,6 +39,13 @@ run() {
 ops() {
     for order in forward reverse 1; do
         UM_EMU_ORDER=$order run "ops, $order" "$BUILD/gpu/ops" -j "$(nproc)" -t 600 cuda
+    done
+}
+
+cudnn() {
+    for refuse in nothing plan run; do
+        UM_CUDNN=$BUILD/emu/libcudart.so UM_EMU_CUDNN=$refuse \
+            run "cudnn, refused: $refuse" "$BUILD/gpu/ops" -j "$(nproc)" -t 600 -m conv_ cuda
     done
 }
 
