@@ -152,10 +152,6 @@ void run_thread()
 #endif
     (*block.thread)();
     block.threads[(size_t)block.now].at = ENDED;
-#if defined(__SANITIZE_ADDRESS__)
-    /* this frame and the next are left for ever: the stack's next thread must not find them */
-    ASAN_UNPOISON_MEMORY_REGION(block.threads[(size_t)block.now].stack + STACK - 4096, 4096);
-#endif
     to_scheduler(true);
     abort(); /* nobody comes back to one that has ended */
 }
@@ -234,6 +230,10 @@ bool round_of(size_t first, size_t last)
             begin(f);
         to_fiber(f);
         if (f.at == ENDED) {
+#if defined(__SANITIZE_ADDRESS__)
+            /* frames that nobody returns to: the stack's next thread must not find them */
+            ASAN_UNPOISON_MEMORY_REGION(f.stack + STACK - 4096, 4096);
+#endif
             stacks.push_back(f.stack);
             f.stack = nullptr;
         }
