@@ -180,10 +180,12 @@ static int64_t tiles_length(const struct ot_case *c, int64_t b)
     return !(c->dim[4] & LENGTHS) || n > T ? T : n;
 }
 
-/* of each sample every fifth key, and the whole first tile if there is another */
+/* of each sample every fifth key, and if there are others the whole first tile, or sixteenth */
 static bool tiles_hidden(const struct ot_case *c, int64_t b, int64_t u)
 {
-    return (c->dim[4] & HIDDEN) && (u % 5 == 1 || (u < 64 && tiles_length(c, b) > 64));
+    const int64_t n = tiles_length(c, b), first = n > 64 ? 64 : n > 16 ? 16 : 0;
+
+    return (c->dim[4] & HIDDEN) && (u % 5 == 1 || u < first);
 }
 
 /* p moved to the next 16 bytes; a gap is never shorter than that */
@@ -322,7 +324,7 @@ static int tiles_mean(const struct ot_case *c)
     .letters = "BTAdx",                                                                            \
     .shape   = { { 1, 63, 2, 8, DROP },   { 2, 64, 1, 24, 0 },     { 1, 65, 2, 64, 0 },            \
                  { 1, 130, 1, 80, DROP }, { 1, 197, 2, 64, DROP }, { 1, 65, 1, 128, DROP },        \
-                 { 1, 112, 1, 32, DROP }, { 1, 35, 1, 200, DROP } }
+                 { 1, 112, 1, 32, DROP }, { 1, 35, 1, 200, DROP }, { 1, 24, 2, 32, DROP } }
 #define HOLES                                                                                      \
     .letters = "BTAdx", .shape = { { 1, 197, 1, 64, HIDDEN },                                      \
                                    { 5, 130, 1, 64, LENGTHS },                                     \
@@ -331,7 +333,8 @@ static int tiles_mean(const struct ot_case *c)
                                    { 2, 81, 1, 96, HIDDEN | DROP },                                \
                                    { 5, 66, 1, 128, LENGTHS | HIDDEN },                            \
                                    { 5, 90, 1, 5, LENGTHS | HIDDEN | DROP },                       \
-                                   { 1, 40, 2, 136, HIDDEN } }
+                                   { 1, 40, 2, 136, HIDDEN },                                      \
+                                   { 2, 24, 2, 64, HIDDEN } }
 #define TILES_FWD(WHICH, NAME)                                                                     \
     {                                                                                              \
         .name = "attention_fwd, " NAME, .run = tiles_fwd, .prepare = tiles_spoil, WHICH,           \
