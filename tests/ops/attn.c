@@ -308,14 +308,15 @@ static int tiles_bwd(const struct ot_case *c)
     return tiles_with(c, tiles_back);
 }
 
-static int tiles_cls(const struct ot_case *c, const struct um_attn *a)
+/* of two queries: a sample may have none or one */
+static int tiles_two(const struct ot_case *c, const struct um_attn *a)
 {
-    return c->k->attention_mean(c->dev, c->a[T_DQKV], c->a[T_LSE], a, 1, 0.25f);
+    return c->k->attention_mean(c->dev, c->a[T_DQKV], c->a[T_LSE], a, 2, 0.25f);
 }
 
 static int tiles_mean(const struct ot_case *c)
 {
-    return tiles_with(c, tiles_cls);
+    return tiles_with(c, tiles_two);
 }
 
 /* around tiles of 64, and channels of a head that are padded or are not; then the same with keys
@@ -363,7 +364,7 @@ static int tiles_mean(const struct ot_case *c)
             IN(OT_ACT, "2BTAd"),                                                                   \
             IN(OT_ACT, "2BTAd"),                                                                   \
             IN(OT_FLOAT, "BAT"),                                                                   \
-            ACC(OT_FLOAT, "BT")                                                                    \
+            ACC(OT_FLOAT, "2BT")                                                                   \
         }                                                                                          \
     }
 
