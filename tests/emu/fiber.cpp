@@ -169,6 +169,10 @@ void begin(fiber &f)
     }
     f.stack = stacks.back();
     stacks.pop_back();
+#if defined(__SANITIZE_ADDRESS__)
+    /* the last thread there left two frames for ever, run_thread's and to_scheduler's */
+    ASAN_UNPOISON_MEMORY_REGION(f.stack + STACK - 4096, 4096);
+#endif
 #if defined(__x86_64__)
     void **top = (void **)(f.stack + STACK - 64);
 
