@@ -234,10 +234,6 @@ bool round_of(size_t first, size_t last)
             begin(f);
         to_fiber(f);
         if (f.at == ENDED) {
-#if defined(__SANITIZE_ADDRESS__)
-            /* frames that nobody returns to: the stack's next thread must not find them */
-            ASAN_UNPOISON_MEMORY_REGION(f.stack + STACK - 4096, 4096);
-#endif
             stacks.push_back(f.stack);
             f.stack = nullptr;
         }
