@@ -206,7 +206,10 @@ void run_close(struct run *r)
 
 size_t run_peak(const struct run *r)
 {
-    return r->step ? um_step_peak(r->step) : um_nn_peak(r->nn);
+    struct um_memory m = { 0 };
+
+    ok(um_dev_kernels(r->dev)->memory(r->dev, &m));
+    return m.peak;
 }
 
 /* the vector at [CLS] */

@@ -67,7 +67,8 @@ UM_RESULT_USED int run_median(struct run *r, int runs, double *seconds);
 UM_RESULT_USED int run_on(struct run *r, struct um_dev *dev, const struct work *w);
 void               run_close(struct run *r);
 
-/* run_peak - bytes of activations and their gradients that it needed at most so far */
+/* run_peak - bytes of its device's memory that were allocated at most so far: weights, their
+ * gradients and moments, activations, workspace */
 size_t run_peak(const struct run *r);
 
 /* A product of the work: op(A) [m,k] by op(B) [k,n], `times` times */

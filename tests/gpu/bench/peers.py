@@ -7,7 +7,7 @@ usage: UM_BENCH_DEVICE=cuda peers.py GPU/STEPS SECONDS [PATTERN]     needs torch
 Each work is run by gpu/steps and by PyTorch eager in turn, then, once all works were, by gpu/steps and
 torch.compile in turn, ROUNDS times each (fewer where a run is long). Both upload their batch in each
 run, PyTorch from pinned memory, and wait for the card before and after. Reports are padded to one length
-in PyTorch. Medians; peak: torch.cuda.max_memory_allocated. What does not fit or does not compile is said
+in PyTorch. Medians; memory: what each allocated at most, torch.cuda.max_memory_allocated there. What does not fit or does not compile is said
 and left out; nothing is begun that SECONDS leaves no time for.
 """
 import gc
@@ -115,8 +115,10 @@ def compare(steps, i, name, work, kind):
         once = dict(variants(*work))[kind]()
         once()
         mine, theirs = measure(ours, i, once)
-        peak = torch.cuda.max_memory_allocated() / 2 ** 30 if CUDA else 0
-        print(row, f"{mine * 1e3:9.2f} {theirs * 1e3:9.2f} {theirs / mine:6.2f} {peak:8.2f}", flush=True)
+        held = ours.ask(i, "peak") / 2 ** 30
+        peak = torch.cuda.max_memory_allocated() / 2 ** 30 if CUDA else float("nan")
+        print(row, f"{mine * 1e3:9.2f} {theirs * 1e3:9.2f} {theirs / mine:6.2f} {held:8.2f} {peak:8.2f} {held / peak:6.2f}",
+              flush=True)
     except Exception as e:  # out of memory, a compiler that fails: the others go on
         print(row, "failed:", f"{type(e).__name__}: {e}".splitlines()[0][:100], flush=True)
     ours.p.stdin.close()
@@ -127,8 +129,8 @@ def main():
     pattern = sys.argv[3] if len(sys.argv) > 3 else ""
     steps = [sys.argv[1], "-d", DEVICE.type]
     ceilings()
-    print(f"{'work':22s} {'batch':>5s} {'peer':22s} {'ours ms':>9s} {'peer ms':>9s} {'ratio':>6s} {'peak GiB':>8s}",
-          flush=True)
+    print(f"{'work':22s} {'batch':>5s} {'peer':22s} {'ours ms':>9s} {'peer ms':>9s} {'ratio':>6s} "
+          f"{'ours GiB':>8s} {'peer GiB':>8s} {'ratio':>6s}", flush=True)
     works = subprocess.run([*steps, "-l"], capture_output=True, text=True, check=True).stdout
     works = [line.split("\t") for line in works.splitlines()]
     works = [(i, name, [preset, what, int(batch), int(slices), text == "1"])

@@ -6,7 +6,7 @@
  *            goes; none is begun after -t seconds
  *   -l       the works, a line each: name, preset, what, batch, slices, of reports
  *   -i       reads lines "WORK open" and answers the batch that fits the memory; "WORK ours"
- *            and answers seconds; "WORK close"
+ *            and answers seconds; "WORK peak" and answers bytes of the device; "WORK close"
  *
  * On any device but cuda: the same with small networks and batches, to try this program. A batch
  * that does not fit is halved. FLOP are counted from the products that the work is made of
@@ -187,6 +187,8 @@ static void serve(struct bench *b)
         } else if (strcmp(what, "ours") == 0 && r.w) {
             ok(run_once(&r, &t));
             (void)printf("%.6g\n", t);
+        } else if (strcmp(what, "peak") == 0 && r.w) {
+            (void)printf("%zu\n", run_peak(&r));
         } else {
             if (r.w)
                 run_close(&r);
