@@ -7,8 +7,8 @@ usage: UM_BENCH_DEVICE=cuda peers.py GPU/STEPS SECONDS [PATTERN]     needs torch
 Each work is run by gpu/steps and by PyTorch eager in turn, then, once all works were, by gpu/steps and
 torch.compile in turn, ROUNDS times each (fewer where a run is long). Both upload their batch in each
 run, PyTorch from pinned memory, and wait for the card before and after. Reports are padded to one length
-in PyTorch. Medians; memory: what each allocated at most, torch.cuda.max_memory_allocated there. What does not fit or does not compile is said
-and left out; nothing is begun that SECONDS leaves no time for.
+in PyTorch. Medians; memory: what each allocated at most, torch.cuda.max_memory_allocated there. What does
+not fit or does not compile is said and left out; nothing is begun that SECONDS leaves no time for.
 """
 import gc
 import os
