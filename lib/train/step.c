@@ -7,16 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/late.h"
 #include "train/means.h"
-
-/* a loss of a batch, or of a part of it, which the device hands out at its next sync */
-struct late {
-    struct late *next;
-    double      *sum; /* where it is added, */
-    double       share;
-    float        x;
-    int          batch;
-};
 
 struct um_step {
     struct um_step_opts o;
@@ -28,13 +20,11 @@ struct um_step {
     struct um_means    *means;  /* NULL without self-distillation */
     struct um_reduce   *reduce; /* NULL for one rank */
     struct um_losses    sum;    /* of the batches so far */
-    struct late        *first, **last;
-    double             *health; /* device: the squares of all losses of this process, summed */
+    struct um_late     *late;   /* those of this process that are still on the device */
     int64_t             step, epoch;
-    int                 batch, bad; /* of the step: the one in hand; whose loss is not finite, -1 */
+    int                 batch; /* of the step: the one in hand */
     bool                closed;
     struct um_arena    *arena; /* decisions of a batch */
-    struct um_arena    *notes; /* of a step: what is late */
 };
 
 /* ---- setting up ---- */
@@ -52,8 +42,7 @@ void um_step_free(struct um_step *s)
     if (!s)
         return;
     um_step_leave(s);
-    if (s->health)
-        um_dev_kernels(s->o.m->ps->dev)->free(s->o.m->ps->dev, s->health);
+    um_late_free(s->late);
     um_nn_free(s->looker.nn);
     um_nn_free(s->nn);
     um_nn_free(s->reader);
@@ -61,7 +50,6 @@ void um_step_free(struct um_step *s)
     um_contrast_free(s->contrast);
     um_means_free(s->means);
     um_arena_free(s->arena);
-    um_arena_free(s->notes);
     free(s);
 }
 
@@ -72,15 +60,6 @@ static int make_means(struct um_step *s)
     if (s->o.m->cfg.prototypes < 1 || !s->o.teacher || !s->o.centres)
         return um_fail(UM_EMISSING, "self-distillation without a head, a teacher or centres");
     return um_means_new(&s->means, s->o.m->ps->dev, s->o.m->cfg.prototypes);
-}
-
-static int make_memory(struct um_step *s)
-{
-    struct um_dev *dev = s->o.m->ps->dev;
-
-    UM_TRY(um_arena_new(&s->arena));
-    UM_TRY(um_arena_new(&s->notes));
-    return um_dev_kernels(dev)->alloc(dev, sizeof *s->health, (void **)&s->health);
 }
 
 /* projections and theta have the gradient of the whole batch on every rank */
@@ -127,7 +106,8 @@ int um_step_new(struct um_step **out, const struct um_step_opts *o)
     s->looker = (struct um_looker){
         .m = o->m, .teacher = o->teacher, .method = o->method, .seed = o->seed
     };
-    if ((st = make_memory(s)) < 0 || (st = um_nn_new(&s->nn, dev, &nn)) < 0 ||
+    if ((st = um_arena_new(&s->arena)) < 0 || (st = um_late_new(&s->late, dev)) < 0 ||
+        (st = um_nn_new(&s->nn, dev, &nn)) < 0 ||
         (st = um_nn_new(&s->looker.nn, dev, &plain)) < 0 ||
         (o->method->freeze_text && (st = um_nn_new(&s->reader, dev, &plain)) < 0) ||
         (st = um_nn_new(&s->keeper, dev, &plain)) < 0 ||
@@ -265,17 +245,7 @@ static int distil(struct um_step *s, struct pass *x, struct um_var *const y[UM_V
 /* x [1] counts `share` in *sum, and must be finite */
 static int later(struct um_step *s, const struct um_var *x, double *sum, double share)
 {
-    struct um_dev           *dev = s->o.m->ps->dev;
-    const struct um_kernels *k   = um_dev_kernels(dev);
-    struct late             *l   = um_alloc(s->notes, sizeof *l);
-
-    if (!l)
-        return UM_ENOMEM;
-    *l       = (struct late){ .sum = sum, .share = share, .batch = s->batch };
-    *s->last = l;
-    s->last  = &l->next;
-    UM_TRY(k->sumsq(dev, s->health, x->data, &(struct um_span){ 0, 1, 1, 0 }, 1));
-    return k->fetch(dev, &l->x, x->data, sizeof l->x);
+    return um_late_add(s->late, x, sum, share, s->batch);
 }
 
 static int note(struct um_step *s, const struct pass *x, double share)
@@ -285,9 +255,10 @@ static int note(struct um_step *s, const struct pass *x, double share)
     return x->pcl ? later(s, x->pcl, &s->sum.pcl, share) : UM_OK;
 }
 
-static int finite(const struct um_losses *l)
+static int finite(void *losses)
 {
-    const double x = l->vl + l->icl + l->pcl;
+    const struct um_losses *l = losses;
+    const double            x = l->vl + l->icl + l->pcl;
 
     if (!isfinite(x))
         return um_fail(UM_ENONFINITE, "the loss is %g (vl %g, icl %g, pcl %g)", x, l->vl, l->icl,
@@ -295,25 +266,10 @@ static int finite(const struct um_losses *l)
     return UM_OK;
 }
 
-/* After a sync of the device: what was late is added, batch after batch. The first that makes it
- * not finite is to blame, and what comes after it does not count. */
+/* after a sync of the device */
 static int settle(struct um_step *s)
 {
-    struct late *l = s->first;
-
-    while (l) {
-        const int batch = l->batch;
-        int       st;
-
-        for (; l && l->batch == batch; l = l->next)
-            *l->sum += l->share * (double)l->x;
-        if ((st = finite(&s->sum)) < 0) {
-            s->bad = batch;
-            return st;
-        }
-    }
-    s->first = NULL;
-    s->last  = &s->first;
+    UM_TRY(um_late_settle(s->late, finite, &s->sum));
     if (s->means)
         um_means_settle(s->means);
     return UM_OK;
@@ -533,24 +489,16 @@ static int reduce(struct um_step *s)
 
 int um_step_begin(struct um_step *s, int64_t step, int64_t epoch)
 {
-    struct um_dev *dev = s->o.m->ps->dev;
-
     if (s->reduce)
         UM_TRY(um_reduce_drop(s->reduce));
-    if (s->first) /* a step that was given up: the device would write to what is used again */
-        UM_TRY(um_dev_kernels(dev)->sync(dev));
     s->step   = step;
     s->epoch  = epoch;
     s->sum    = (struct um_losses){ 0 };
     s->batch  = -1;
-    s->bad    = -1;
     s->closed = false;
-    s->first  = NULL;
-    s->last   = &s->first;
-    um_arena_reset(s->notes);
     if (s->means)
         um_means_begin(s->means);
-    UM_TRY(um_dev_kernels(dev)->zero(dev, s->health, sizeof *s->health));
+    UM_TRY(um_late_begin(s->late));
     return um_params_zero_grad(s->o.m->ps);
 }
 
@@ -560,7 +508,7 @@ static int earlier(struct um_step *s, int st)
     char text[UM_ERRMSG_MAX];
 
     (void)snprintf(text, sizeof text, "%s", um_errmsg());
-    if (s->bad < 0 && um_ranks_size(s->o.ranks) == 1) {
+    if (um_late_bad(s->late) < 0 && um_ranks_size(s->o.ranks) == 1) {
         UM_TRY(um_dev_kernels(s->o.m->ps->dev)->sync(s->o.m->ps->dev));
         UM_TRY(settle(s));
         um_seterrmsg(text);
@@ -594,12 +542,14 @@ int um_step_close(struct um_step *s)
 
 const double *um_step_health(const struct um_step *s)
 {
-    return um_ranks_size(s->o.ranks) > 1 ? NULL : s->health;
+    return um_ranks_size(s->o.ranks) > 1 ? NULL : um_late_health(s->late);
 }
 
 int um_step_blame(const struct um_step *s)
 {
-    return s->bad >= 0 ? s->bad : s->batch;
+    const int bad = um_late_bad(s->late);
+
+    return bad >= 0 ? bad : s->batch;
 }
 
 int um_step_end(struct um_step *s, struct um_losses *out)
