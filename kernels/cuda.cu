@@ -98,13 +98,23 @@ int um_cuda_launched(const char *what)
     return um_cuda_check(cudaGetLastError(), what);
 }
 
+/* the GPU that this thread works on, as far as the plug-in has set it; -1: it has not */
+static thread_local int current = -1;
+
+static cudaError_t set_device(int ordinal)
+{
+    const cudaError_t e = ordinal == current ? cudaSuccess : cudaSetDevice(ordinal);
+
+    if (e == cudaSuccess)
+        current = ordinal;
+    return e;
+}
+
 cudaStream_t um_cuda_stream(struct um_dev *dev)
 {
-    static thread_local int current = -1;
-    const struct um_cuda   *c       = um_cuda_of(dev);
+    const struct um_cuda *c = um_cuda_of(dev);
 
-    if (current != c->ordinal && cudaSetDevice(c->ordinal) == cudaSuccess)
-        current = c->ordinal;
+    (void)set_device(c->ordinal);
     return c->stream;
 }
 
@@ -163,7 +173,7 @@ static int start(struct um_cuda *c, int ordinal)
 {
     struct cudaDeviceProp prop;
 
-    UM_TRY(um_cuda_check(cudaSetDevice(ordinal), "cannot use the GPU"));
+    UM_TRY(um_cuda_check(set_device(ordinal), "cannot use the GPU"));
     UM_TRY(um_cuda_check(cudaGetDeviceProperties(&prop, ordinal), "cannot ask the GPU"));
     c->ordinal = ordinal;
     UM_TRY(um_cuda_check(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "stream"));

@@ -375,7 +375,7 @@ static int forward_by(struct um_dev *dev, void *o, float *lse, const struct um_a
     unsigned     blocks = 0;
 
     UM_TRY(um_attn_blocks(a, R, &blocks));
-    UM_TRY(um_attn_allow(forward<T, D, M>, bytes));
+    UM_TRY(um_attn_allow(dev, forward<T, D, M>, bytes));
     forward<T, D, M><<<blocks, THREADS, bytes, um_cuda_stream(dev)>>>(
         (T *)o, lse, um_attn_view_of<T>(a, R), um_cuda_of(dev)->flag);
     return um_cuda_launched("attention_fwd");
@@ -389,7 +389,7 @@ static int backward_by(struct um_dev *dev, const struct um_attn_grad *g, const s
     unsigned     blocks = 0;
 
     UM_TRY(um_attn_blocks(a, R, &blocks));
-    UM_TRY(um_attn_allow(backward<T, D, M, KEYS>, bytes));
+    UM_TRY(um_attn_allow(dev, backward<T, D, M, KEYS>, bytes));
     backward<T, D, M, KEYS>
         <<<blocks, THREADS, bytes, um_cuda_stream(dev)>>>(*g, um_attn_view_of<T>(a, R));
     return um_cuda_launched("attention_bwd");

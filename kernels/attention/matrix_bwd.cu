@@ -289,7 +289,7 @@ static int backward_by(struct um_dev *dev, const struct um_attn_grad *g, const s
     unsigned blocks = 0;
 
     UM_TRY(um_attn_blocks(a, 16 * WARPS, &blocks));
-    UM_TRY(um_attn_allow(backward<D, N, KEYS>, bytes));
+    UM_TRY(um_attn_allow(dev, backward<D, N, KEYS>, bytes));
     backward<D, N, KEYS>
         <<<blocks, THREADS, bytes, um_cuda_stream(dev)>>>(*g, um_attn_view_of<bf16>(a, 16 * WARPS));
     return um_cuda_launched("attention_bwd");

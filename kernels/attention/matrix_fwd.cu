@@ -214,7 +214,7 @@ static int forward_by(struct um_dev *dev, void *o, float *lse, const struct um_a
     unsigned     blocks = 0;
 
     UM_TRY(um_attn_blocks(a, 16 * M * WARPS, &blocks));
-    UM_TRY(um_attn_allow(forward<D, M>, bytes));
+    UM_TRY(um_attn_allow(dev, forward<D, M>, bytes));
     forward<D, M><<<blocks, THREADS, bytes, um_cuda_stream(dev)>>>(
         (bf16 *)o, lse, um_attn_view_of<bf16>(a, 16 * M * WARPS), um_cuda_of(dev)->flag);
     return um_cuda_launched("attention_fwd");

@@ -138,11 +138,13 @@ static __device__ uint32_t um_attn_kept(const struct um_attn_view<T> &a, uint64_
     return (uint32_t)(word >> skip);
 }
 
-/* lets a kernel use so much dynamic shared memory: more than 48 KiB is not given unasked */
-template <typename F> static int um_attn_allow(F *kernel, size_t bytes)
+/* lets a kernel use so much dynamic shared memory on this device: more than 48 KiB is not given
+ * unasked, and each device is asked for itself */
+template <typename F> static int um_attn_allow(struct um_dev *dev, F *kernel, size_t bytes)
 {
     if (bytes <= 48 * 1024)
         return UM_OK;
+    (void)um_cuda_stream(dev);
     return um_cuda_check(cudaFuncSetAttribute((const void *)kernel,
                                               cudaFuncAttributeMaxDynamicSharedMemorySize,
                                               (int)bytes),

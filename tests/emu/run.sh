@@ -38,7 +38,7 @@ run() {
 
 ops() {
     for order in forward reverse 1; do
-        UM_EMU_ORDER=$order run "ops, $order" "$BUILD/gpu/ops" -j "$(nproc)" -t 600 cuda
+        UM_EMU_DEVICES=2 UM_EMU_ORDER=$order run "ops, $order" "$BUILD/gpu/ops" -j "$(nproc)" -t 600 cuda
     done
 }
 

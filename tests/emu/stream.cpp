@@ -28,7 +28,8 @@ struct CUstream_st {
     std::deque<std::function<void()>> queue;
     uint64_t                          put = 0, done = 0; /* how many ever */
     bool                              running = false;
-    cudaGraph_t                       graph   = nullptr; /* capturing into it */
+    int                               card    = um_emu::device(); /* whose it is */
+    cudaGraph_t                       graph   = nullptr;          /* capturing into it */
 };
 
 struct CUevent_st {
@@ -114,6 +115,10 @@ void launch(dim3 grid, dim3 size, size_t shared, cudaStream_t stream, std::funct
     if (n < 1 || n > 1024 || size.z > 64 || grid.x < 1 || grid.y < 1 || grid.z < 1 ||
         grid.x > 0x7fffffff || grid.y > 65535 || grid.z > 65535) {
         (void)failed(cudaErrorInvalidConfiguration);
+        return;
+    }
+    if (stream && stream->card != device()) {
+        (void)failed(cudaErrorInvalidResourceHandle);
         return;
     }
     if (shared > SHARED || (shared > PLAIN && !large_shared_asked(shared))) {

@@ -148,6 +148,39 @@ static bool late_errors(struct um_dev *dev, char *said, size_t size)
     return good && there_and_back(dev, 64, said, size);
 }
 
+/* x + x of ones, in the device's own memory */
+static bool doubled(struct um_dev *dev, char *said, size_t size)
+{
+    const struct um_kernels *k       = um_dev_kernels(dev);
+    const float              ones[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+    float                    y[8]    = { 0 };
+    void                    *x       = copy_of(dev, ones, sizeof ones);
+    const bool good = x && k->add(dev, UM_F32, x, x, x, 8) >= 0 && k->download(dev, y, x, 32) >= 0;
+
+    k->free(dev, x);
+    return good && y[0] == 2 && y[7] == 2
+               ? true
+               : bad(said, size, "%s: %g, %s", um_dev_name(dev), (double)y[7], um_errmsg());
+}
+
+/* one thread works on two GPUs in turn, where there are two */
+static bool two_gpus(struct um_dev *dev, char *said, size_t size)
+{
+    struct um_dev *other;
+    int            n;
+
+    if (um_dev_gpus("cuda", &n) < 0 || n < 2)
+        return true;
+    if (!doubled(dev, said, size))
+        return false;
+    if (um_dev_open(&other, "cuda:1", NULL) < 0)
+        return bad(said, size, "a second GPU: %s", um_errmsg());
+    const bool good =
+        doubled(dev, said, size) && doubled(other, said, size) && doubled(dev, said, size);
+    um_dev_close(other);
+    return good && doubled(dev, said, size);
+}
+
 /* a type that is none of an activation */
 static bool types(struct um_dev *dev, char *said, size_t size)
 {
@@ -160,8 +193,10 @@ static bool types(struct um_dev *dev, char *said, size_t size)
     return st == UM_EDTYPE ? true : bad(said, size, "add of int32: status %d", st);
 }
 
-const struct gpu_case gpu_cases[] = {
-    { "memory: up, zeroed, down", copies },        { "memory: more than there is", too_much },
-    { "errors that a kernel meets", late_errors }, { "types that are refused", types },
-    { "attention and NaN", gpu_attention },        { NULL, NULL }
-};
+const struct gpu_case gpu_cases[] = { { "memory: up, zeroed, down", copies },
+                                      { "memory: more than there is", too_much },
+                                      { "errors that a kernel meets", late_errors },
+                                      { "types that are refused", types },
+                                      { "attention and NaN", gpu_attention },
+                                      { "two GPUs of one thread", two_gpus },
+                                      { NULL, NULL } };
