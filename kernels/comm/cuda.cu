@@ -232,6 +232,7 @@ int um_cuda_comm_wait(struct um_dev *dev)
     if (!me || !me->late)
         return UM_OK;
     while ((e = cudaEventQuery(me->summed)) == cudaErrorNotReady) {
+        (void)cudaGetLastError(); /* that it is not ready is no launch's error */
         UM_TRY(ask(me));
         (void)sched_yield();
     }

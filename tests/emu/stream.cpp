@@ -226,9 +226,14 @@ extern "C" cudaError_t CUDARTAPI cudaEventSynchronize(cudaEvent_t e)
     return cudaSuccess;
 }
 
+/* what is still to run is not ready yet, and is the next time */
 extern "C" cudaError_t CUDARTAPI cudaEventQuery(cudaEvent_t e)
 {
-    return cudaEventSynchronize(e);
+    const guard g(lock);
+    const bool  ready = !e->stream || e->stream->done >= e->at;
+
+    const cudaError_t st = cudaEventSynchronize(e);
+    return st == cudaSuccess && !ready ? failed(cudaErrorNotReady) : st;
 }
 
 extern "C" cudaError_t CUDARTAPI cudaEventElapsedTime(float *ms, cudaEvent_t, cudaEvent_t)
