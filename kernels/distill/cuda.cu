@@ -396,7 +396,7 @@ extern "C" int um_cuda_distill_bwd(struct um_dev *dev, void *dx, const float *gl
 }
 
 /* one block: a few values a thread */
-static __global__ void entropy_of(double *h, const float *q, int64_t n)
+static __global__ void __launch_bounds__(1024) entropy_of(double *h, const float *q, int64_t n)
 {
     __shared__ double part[1024];
     double            a = 0;

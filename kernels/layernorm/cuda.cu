@@ -291,8 +291,8 @@ static __global__ void grad_params(float *part, const Y *dy, const X *x, const f
 }
 
 /* dgamma, dbeta += the parts [parts][2][c]: part p by thread row p % SIDE, then those in order */
-static __global__ void add_parts(float *dgamma, float *dbeta, const float *part, int64_t parts,
-                                 int64_t c)
+static __global__ void __launch_bounds__(32 * SIDE)
+    add_parts(float *dgamma, float *dbeta, const float *part, int64_t parts, int64_t c)
 {
     __shared__ float s[SIDE][32];
     const int64_t    j = (int64_t)blockIdx.x * 32 + threadIdx.x;

@@ -213,7 +213,9 @@ static __global__ void read_along(struct strided p, struct rows_out o, bool whol
 
 /* any rows: neighbouring threads at neighbouring rows; the block's rows of threads take every so
  * manyth column each, and are merged in order */
-template <bool SOFT> static __global__ void read_across(struct strided p, struct rows_out o)
+template <bool SOFT>
+static __global__ void __launch_bounds__(32 * SLICES)
+    read_across(struct strided p, struct rows_out o)
 {
     __shared__ struct state part[SLICES * 32];
     const int64_t           i    = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
@@ -397,7 +399,7 @@ static __global__ void sum_along(float *all, struct strided q)
 }
 
 /* as read_across */
-static __global__ void sum_across(float *all, struct strided q)
+static __global__ void __launch_bounds__(32 * SLICES) sum_across(float *all, struct strided q)
 {
     __shared__ float part[SLICES * 32];
     const int64_t    i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;

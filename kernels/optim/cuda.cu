@@ -232,8 +232,9 @@ extern "C" int um_cuda_sumsq(struct um_dev *dev, double *sum, const float *x,
 
 /* One block. The sum of all is added in the order of the spans, as the definition adds it, so that
  * the host finds the same length: from shared memory, a few cycles each. */
-static __global__ void clip_all(float *factor, const double *sum, const double *also, int64_t spans,
-                                bool all, double most)
+static __global__ void __launch_bounds__(SUM)
+    clip_all(float *factor, const double *sum, const double *also, int64_t spans, bool all,
+             double most)
 {
     __shared__ double part[SUM];
     __shared__ double whole;

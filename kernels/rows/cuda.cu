@@ -280,7 +280,7 @@ static __global__ void count_lots(uint32_t *counts, struct order o, int64_t n, i
 }
 
 /* a[i] = the sum of those before it, i < n, by one block: a thread has a run of them */
-static __global__ void sums_before(uint32_t *a, int64_t n)
+static __global__ void __launch_bounds__(1024) sums_before(uint32_t *a, int64_t n)
 {
     __shared__ uint32_t of_warp[32];
     const int64_t       run = (n + blockDim.x - 1) / blockDim.x, from = threadIdx.x * run;
