@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "kernels/conv/cuda_int.h"
+#include "kernels/sum_cuda.h"
 #include "kernels/vec_cuda.h"
 
 extern "C" {
@@ -417,18 +418,6 @@ static __global__ void __launch_bounds__(THREADS)
         part[(int64_t)blockIdx.y * c + blockIdx.x] = both[0];
 }
 
-static __global__ void add_channels(float *db, const double *part, int64_t chunks, int64_t c)
-{
-    UM_EACH(1, j, c)
-    {
-        double s = 0;
-
-        for (int64_t p = 0; p < chunks; p++)
-            s += part[p * c + j];
-        db[j] += (float)s;
-    }
-}
-
 extern "C" int um_cuda_conv_bias(struct um_dev *dev, enum um_dtype dt, float *db, const void *dy,
                                  int64_t n, int64_t c, int64_t s)
 {
@@ -449,6 +438,6 @@ extern "C" int um_cuda_conv_bias(struct um_dev *dev, enum um_dtype dt, float *db
                                   (channel_parts<V>
                                    <<<dim3((unsigned)c, (unsigned)chunks), THREADS, 0, stream>>>(
                                        part, (const T *)dy, n, c, s, pieces))));
-    add_channels<<<um_cuda_grid(dev, c, THREADS), THREADS, 0, stream>>>(db, part, chunks, c);
+    um_add_parts<<<um_part_grid(c), um_part_block(), 0, stream>>>(db, part, chunks, c);
     return um_cuda_launched("conv_bias");
 }
