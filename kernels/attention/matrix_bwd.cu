@@ -139,7 +139,7 @@ static __device__ inline void gradients(float (&s)[1][N / 8][4], float (&dp)[1][
             const float lse   = KEYS ? of.lse[col] : mine[i / 2].lse;
             const float delta = KEYS ? of.delta[col] : mine[i / 2].delta;
             const bool  on = wanted >> col & 1, left = kept >> (4 * c + i) & 1;
-            const float p = exp2f(fmaf(s[0][c][i], scale, -lse));
+            const float p = um_exp2(fmaf(s[0][c][i], scale, -lse));
 
             s[0][c][i]  = on ? p * ((left ? dp[0][c][i] * keep : 0) - delta) : 0;
             dp[0][c][i] = on && left ? p : 0;

@@ -62,6 +62,12 @@ static __device__ inline void leave_out(float (&s)[M][N / 8][4], uint64_t keys)
                     s[m][c][i] = -INFINITY;
 }
 
+/* 2^x in one instruction; with wide heads, whose registers are full, by what spills none */
+template <int M> static __device__ inline float power(float x)
+{
+    return M == 1 ? exp2f(x) : um_exp2(x);
+}
+
 /* scores of rows 16 m + 8 r + lane_row() become weights relative to the greatest so far */
 template <int D, int M, int N>
 static __device__ inline void weigh(struct online<D, M> &w, float (&s)[M][N / 8][4], int m, int r,
@@ -76,12 +82,12 @@ static __device__ inline void weigh(struct online<D, M> &w, float (&s)[M][N / 8]
     max = fmaxf(max, __shfl_xor_sync(0xffffffffu, max, 2));
     /* no score yet: 0 is taken away, not -inf, so that exp(-inf) is 0 */
     const float base = max == -INFINITY ? 0 : max * scale;
-    const float fade = exp2f(fmaf(w.max[m][r], scale, -base));
+    const float fade = power<M>(fmaf(w.max[m][r], scale, -base));
 #pragma unroll
     for (int c = 0; c < N / 8; c++)
 #pragma unroll
         for (int i = 2 * r; i < 2 * r + 2; i++) {
-            s[m][c][i] = exp2f(fmaf(s[m][c][i], scale, -base));
+            s[m][c][i] = power<M>(fmaf(s[m][c][i], scale, -base));
             total += s[m][c][i];
         }
 #pragma unroll
