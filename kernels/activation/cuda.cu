@@ -1,5 +1,6 @@
 /* cuda.cu - activations: 16 bytes a thread and access, each array read and written once */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/normal_cuda.h"
 #include "kernels/vec_cuda.h"
 
 extern "C" {
@@ -19,38 +20,6 @@ template <typename T> static __device__ float sigmoid(float x)
     return 1 / (1 + expf(-x));
 }
 
-/* *e = e^(-x^2/2), and Phi(-|x|) by it: the quotient of the two is a polynomial, fitted to 7e-6 of
- * its value for |x| < 13, beyond which nothing is left of *e, of t = 1/(1 + 0.3 |x|) */
-static __device__ float tail(float x, float *e)
-{
-    const float t = __fdividef(1, 1 + 0.3f * fabsf(x));
-    float       p = -0.07792993511f;
-
-    p  = p * t + 0.2185453427f;
-    p  = p * t - 0.01982240565f;
-    p  = p * t + 0.1457513525f;
-    p  = p * t + 0.1133475434f;
-    p  = p * t + 0.1201115349f;
-    *e = __expf(-0.5f * x * x);
-    return *e * (p * t);
-}
-
-/* Phi(x), and its slope */
-template <typename T> static __device__ float normal(float x, float *slope)
-{
-    float e, q;
-
-    if constexpr (rough<T>) {
-        q = tail(x, &e);
-        q = x < 0 ? q : 1 - q;
-    } else {
-        e = expf(-0.5f * x * x);
-        q = normcdff(x);
-    }
-    *slope = 0.39894228040143268f * e;
-    return q;
-}
-
 /* twice the argument of GELU's tanh: (1 + tanh(a/2))/2 = sigmoid(a) */
 static __device__ float tanh_arg(float x)
 {
@@ -63,7 +32,7 @@ template <typename T> static __device__ float value(enum um_act act, float x, fl
 
     switch (act) {
     case UM_ACT_NONE: break;
-    case UM_ACT_GELU: return x * normal<T>(x, &unused);
+    case UM_ACT_GELU: return x * um_normal<T>(x, &unused);
     case UM_ACT_GELU_TANH: return x * sigmoid<T>(tanh_arg(x));
     case UM_ACT_RELU: return x < 0 ? 0 : x; /* NaN stays NaN */
     case UM_ACT_LEAKY_RELU: return x < 0 ? slope * x : x;
@@ -76,7 +45,7 @@ template <typename T> static __device__ float value(enum um_act act, float x, fl
 template <typename T> static __device__ float gelu_slope(float x)
 {
     float       slope;
-    const float phi = normal<T>(x, &slope);
+    const float phi = um_normal<T>(x, &slope);
 
     return phi + x * slope;
 }
