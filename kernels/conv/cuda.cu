@@ -4,8 +4,8 @@
  * For some samples at a time, col [cin k, places out] holds what each output reads. Then
  *     y = w col,   dcol = w^T y and each place of x sums its own of dcol,   dw += y col^T
  * w being [cout, cin k]. Samples are taken in order and a thread owns an element it sums, so that a
- * run has the same bits as the last one. Places are counted in 32 bits where they can be: of a
- * kernel that finds each by divisions, most of the work is those.
+ * run has the same bits as the last one. Places are counted in 32 bits where they can be, and
+ * divided by products: of a kernel that finds each by divisions, most of the work is those.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "kernels/conv/cuda_int.h"
@@ -39,10 +39,55 @@ static const int64_t ROOM = (int64_t)1 << 28; /* bytes of col, unless one sample
 #define EACH(k, n)                                                                                 \
     for (I k = (I)blockIdx.x * blockDim.x + threadIdx.x; k < (n); k += (I)(gridDim.x * blockDim.x))
 
+/* what numbers from 0 on are divided by: those of 32 bits, below 2^30, by a product and a shift,
+ * exactly: by = floor(2^shift / d) + 1, and 2^shift is at least 2^30 d */
+template <typename I> struct divisor {
+    I d;
+};
+
+template <> struct divisor<int32_t> {
+    int32_t  d, shift;
+    uint32_t by;
+};
+
+static void set_divisor(struct divisor<int64_t> *v, int64_t d)
+{
+    v->d = d;
+}
+
+static void set_divisor(struct divisor<int32_t> *v, int64_t d)
+{
+    v->d     = (int32_t)d;
+    v->shift = 30;
+    while (((int64_t)1 << (v->shift - 30)) < d)
+        v->shift++;
+    v->by = d > 0 ? (uint32_t)(((uint64_t)1 << v->shift) / (uint64_t)d + 1) : 0;
+}
+
+static __device__ inline int64_t over(int64_t n, struct divisor<int64_t> v)
+{
+    return n / v.d;
+}
+
+static __device__ inline int32_t over(int32_t n, struct divisor<int32_t> v)
+{
+    return (int32_t)((uint64_t)(uint32_t)n * v.by >> v.shift);
+}
+
+/* *n becomes its quotient; the rest */
+template <typename I> static __device__ inline I digit(I *n, struct divisor<I> v)
+{
+    const I q = over(*n, v), rest = *n - q * v.d;
+
+    *n = q;
+    return rest;
+}
+
 /* what the kernels need to know, by value */
 template <typename I> struct shape {
-    I in[3], k[3], stride[3], pad[3], out[3];
-    I cin, cout, S, P, K, taps; /* S, P: places in and out; K: rows of col */
+    I                 in[3], k[3], pad[3], out[3];
+    I                 cin, cout, S, P, K, taps; /* S, P: places in and out; K: rows of col */
+    struct divisor<I> by_in[3], by_k[3], by_stride[3], by_out[3], by_cin;
 };
 
 template <typename I> static struct shape<I> shape_of(const struct um_conv *c) {
@@ -50,12 +95,16 @@ template <typename I> static struct shape<I> shape_of(const struct um_conv *c) {
     };
 
     for (int i = 0; i < 3; i++) {
-        s.in[i]     = (I)c->in[i];
-        s.k[i]      = (I)c->k[i];
-        s.stride[i] = (I)c->stride[i];
-        s.pad[i]    = (I)c->pad[i];
-        s.out[i]    = (I)um_conv_out(c, i);
+        s.in[i]  = (I)c->in[i];
+        s.k[i]   = (I)c->k[i];
+        s.pad[i] = (I)c->pad[i];
+        s.out[i] = (I)um_conv_out(c, i);
+        set_divisor(&s.by_in[i], c->in[i]);
+        set_divisor(&s.by_k[i], c->k[i]);
+        set_divisor(&s.by_stride[i], c->stride[i]);
+        set_divisor(&s.by_out[i], um_conv_out(c, i));
     }
+    set_divisor(&s.by_cin, c->cin);
     s.cin  = (I)c->cin;
     s.cout = (I)c->cout;
     s.taps = s.k[0] * s.k[1] * s.k[2];
@@ -71,12 +120,13 @@ static __global__ void spread(T *col, const T *x, struct shape<I> s, I total)
 {
     EACH(e, total)
     {
-        const I p = e % s.P, r = e / s.P; /* r: of [n,cin,taps] */
-        const I t = r % s.taps, map = r / s.taps;
-        const I p1 = p / s.out[2], t1 = t / s.k[2];
-        const I a0 = p1 / s.out[1] * s.stride[0] + t1 / s.k[1] - s.pad[0];
-        const I a1 = p1 % s.out[1] * s.stride[1] + t1 % s.k[1] - s.pad[1];
-        const I a2 = p % s.out[2] * s.stride[2] + t % s.k[2] - s.pad[2];
+        I       at = e; /* of [n,cin,taps,P] */
+        const I p2 = digit(&at, s.by_out[2]), p1 = digit(&at, s.by_out[1]);
+        const I p0 = digit(&at, s.by_out[0]), t2 = digit(&at, s.by_k[2]);
+        const I t1 = digit(&at, s.by_k[1]), t0 = digit(&at, s.by_k[0]), map = at;
+        const I a0 = p0 * s.by_stride[0].d + t0 - s.pad[0];
+        const I a1 = p1 * s.by_stride[1].d + t1 - s.pad[1];
+        const I a2 = p2 * s.by_stride[2].d + t2 - s.pad[2];
 
         if (a0 >= 0 && a0 < s.in[0] && a1 >= 0 && a1 < s.in[1] && a2 >= 0 && a2 < s.in[2])
             col[e] = x[map * s.S + (a0 * s.in[1] + a1) * s.in[2] + a2];
@@ -91,25 +141,27 @@ static __global__ void fold(T *x, const float *dcol, const float *bias, struct s
 {
     EACH(e, total)
     {
-        const I q = e % s.S, map = e / s.S; /* of [n,cin] */
-        const I q1 = q / s.in[2], b2 = q % s.in[2] + s.pad[2];
-        const I b0 = q1 / s.in[1] + s.pad[0], b1 = q1 % s.in[1] + s.pad[1];
+        I       at = e; /* of [n,cin,S] */
+        const I b2 = digit(&at, s.by_in[2]) + s.pad[2], b1 = digit(&at, s.by_in[1]) + s.pad[1];
+        const I b0 = digit(&at, s.by_in[0]) + s.pad[0], map = at;
         float   sum = 0;
         I       t   = 0;
 
         for (I t0 = 0; t0 < s.k[0]; t0++)
             for (I t1 = 0; t1 < s.k[1]; t1++)
                 for (I t2 = 0; t2 < s.k[2]; t2++, t++) {
-                    const I a0 = b0 - t0, a1 = b1 - t1, a2 = b2 - t2;
-                    const I p0 = a0 / s.stride[0], p1 = a1 / s.stride[1], p2 = a2 / s.stride[2];
+                    const bool in = b0 >= t0 && b1 >= t1 && b2 >= t2;
+                    I          p0 = in ? b0 - t0 : 0, p1 = in ? b1 - t1 : 0;
+                    I          p2 = in ? b2 - t2 : 0;
+                    const bool on = digit(&p0, s.by_stride[0]) + digit(&p1, s.by_stride[1]) +
+                                        digit(&p2, s.by_stride[2]) ==
+                                    0;
 
-                    if (a0 >= 0 && a1 >= 0 && a2 >= 0 && p0 * s.stride[0] == a0 &&
-                        p1 * s.stride[1] == a1 && p2 * s.stride[2] == a2 && p0 < s.out[0] &&
-                        p1 < s.out[1] && p2 < s.out[2])
+                    if (in && on && p0 < s.out[0] && p1 < s.out[1] && p2 < s.out[2])
                         sum +=
                             dcol[(map * s.taps + t) * s.P + (p0 * s.out[1] + p1) * s.out[2] + p2];
                 }
-        um_st(x, e, sum + (bias ? bias[map % s.cin] : 0));
+        um_st(x, e, sum + (bias ? bias[map - over(map, s.by_cin) * s.cin] : 0));
     }
 }
 
