@@ -172,8 +172,9 @@ static __global__ void add_bias(T *y, const float *acc, const float *bias, int64
 {
     UM_EACH(V, e, total)
     {
-        const float b = bias[e / P % c];
-        float       v[V];
+        const int64_t map = um_quot(e, P);
+        const float   b   = bias[map - um_quot(map, c) * c];
+        float         v[V];
 
         um_ldv<V>(v, acc + e);
 #pragma unroll

@@ -25,6 +25,7 @@
 
 #include "kernels/linear/cuda_int.h"
 #include "kernels/plans.h"
+#include "kernels/sum_cuda.h"
 #include "kernels/vec_cuda.h"
 
 extern "C" {
@@ -279,8 +280,9 @@ static __global__ void fill(T *y, const float *bias, int64_t c, int64_t P, int64
 {
     UM_EACH(V, e, total)
     {
-        const float b = bias[e / P % c];
-        float       v[V];
+        const int64_t map = um_quot(e, P);
+        const float   b   = bias[map - um_quot(map, c) * c];
+        float         v[V];
 
 #pragma unroll
         for (int k = 0; k < V; k++)
