@@ -109,6 +109,13 @@ static void unknown_instruction_sets_are_refused(void **state)
     assert_int_equal(unsetenv("UM_ISA"), 0);
 }
 
+/* nothing is staged where memory is the host's, and sums over processes go through lib/ranks */
+static bool empty_on_hosts(size_t at)
+{
+    return at == offsetof(struct um_kernels, stage) || at == offsetof(struct um_kernels, pin) ||
+           at == offsetof(struct um_kernels, unpin) || at >= offsetof(struct um_kernels, comm_id);
+}
+
 static void every_entry_is_filled(void **state)
 {
     static const char *const names[] = { "ref", "cpu" };
@@ -122,10 +129,10 @@ static void every_entry_is_filled(void **state)
             void *entry;
 
             memcpy(&entry, (const char *)k + at, sizeof entry);
-            if (at < offsetof(struct um_kernels, comm_id))
-                assert_non_null(entry);
-            else /* sums over processes go through lib/ranks */
+            if (empty_on_hosts(at))
                 assert_null(entry);
+            else
+                assert_non_null(entry);
         }
         um_dev_close(dev);
     }
