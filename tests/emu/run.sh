@@ -28,7 +28,7 @@ run() {
     shift
     "$@" >"$out" 2>&1 </dev/null
     rc=$?
-    sed -n "s|^\(\(not \)\{0,1\}ok [0-9]* - \)|\1$name: |p; /^ *#/p" "$out" >>"$log"
+    sed -nE "s|^((not )?ok [0-9]*) (- )?|\1 - $name: |p; /^ *#/p" "$out" >>"$log"
     if [ "$rc" != 0 ] && ! grep -q '^not ok' "$out" || ! grep -qE '^(not )?ok' "$out"; then
         echo "not ok 0 - $name: status $rc: $(tail -n 1 "$out")" >>"$log"
     fi
