@@ -188,12 +188,49 @@ static void a_device_that_is_too_small_says_so(void **state)
     close_rig(&r);
 }
 
+/* what is held is what was asked for, in whole units: a limit means the same in every run */
+static void the_host_s_blocks_are_counted_exactly(void **state)
+{
+    static const size_t n[]  = { 0, 1, 64, 65, (2 << 20) - 1, 2 << 20, (2 << 20) + 1, 5 << 20 };
+    static const size_t is[] = { 64, 64, 64, 128, 2 << 20, 2 << 20, 4 << 20, 6 << 20 };
+    enum { N = sizeof n / sizeof n[0] };
+    struct um_memory m;
+    struct um_dev   *dev;
+    size_t           before;
+    void            *p[N], *none;
+
+    (void)state;
+    OK(um_dev_open(&dev, "ref", NULL));
+    const struct um_kernels *k = um_dev_kernels(dev);
+    OK(k->memory(dev, &m));
+    before = m.now;
+    for (int i = 0; i < N; i++) {
+        const size_t now = m.now;
+
+        OK(k->alloc(dev, n[i], &p[i]));
+        OK(k->memory(dev, &m));
+        assert_true((uintptr_t)p[i] % 64 == 0 && m.now - now == is[i]);
+        memset(p[i], 1, is[i]);
+    }
+    dev->memory.total = m.now + (4 << 20); /* of a block of whole huge pages more would be needed */
+    assert_int_equal(k->alloc(dev, (4 << 20) + 1, &none), UM_ENOMEM);
+    assert_non_null(strstr(um_errmsg(), "6291456 bytes wanted, 4194304 free of "));
+    assert_int_equal(k->alloc(dev, SIZE_MAX, &none), UM_ENOMEM);
+    assert_null(none);
+    for (int i = 0; i < N; i++)
+        k->free(dev, p[i]);
+    OK(k->memory(dev, &m));
+    assert_true(m.now == before);
+    um_dev_close(dev);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_first_step_wastes_little),
         cmocka_unit_test(other_shapes_settle_down),
         cmocka_unit_test(a_device_that_is_too_small_says_so),
+        cmocka_unit_test(the_host_s_blocks_are_counted_exactly),
     };
 
     return cmocka_run_group_tests_name("nn_memory", tests, NULL, NULL);
