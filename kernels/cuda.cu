@@ -206,8 +206,8 @@ extern "C" UM_API int um_cuda_open(struct um_dev **dev, int ordinal, unsigned ab
     *dev = NULL;
     UM_TRY(um_cuda_count(&count, abi));
     if (ordinal < 0 || ordinal >= count)
-        return um_fail(UM_EUNSUPPORTED, "cuda:%d: there are %d GPUs, counted from 0", ordinal,
-                       count);
+        return um_fail(UM_EUNSUPPORTED, "cuda:%d: %d GPU%s here, counted from 0", ordinal, count,
+                       count == 1 ? "" : "s");
     fill_table();
     c = (struct um_cuda *)calloc(1, sizeof *c);
     if (!c)

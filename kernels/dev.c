@@ -166,23 +166,29 @@ int um_dev_scratch(struct um_dev *dev, int worker, size_t n, void **p)
 }
 
 /* UM_MEMORY: bytes of memory beyond which a host backend says that there is none, as a card does */
-static size_t memory_limit(void)
+static int memory_limit(size_t *limit)
 {
     const char *text = getenv("UM_MEMORY");
+    char       *end  = NULL;
 
-    return text ? (size_t)strtoull(text, NULL, 10) : 0;
+    *limit = text ? (size_t)strtoull(text, &end, 10) : 0;
+    if (text && (text[strspn(text, "0123456789")] || end == text))
+        return um_fail(UM_EUNSUPPORTED, "UM_MEMORY=%.32s: expected a number of bytes", text);
+    return UM_OK;
 }
 
 static int open_host(struct um_dev **dev, const struct um_kernels *k, const char *isa,
                      struct um_pool *pool)
 {
-    struct um_dev *d = calloc(1, sizeof *d);
+    struct um_dev *d;
+    size_t         limit;
 
-    if (!d)
+    UM_TRY(memory_limit(&limit));
+    if (!(d = calloc(1, sizeof *d)))
         return um_fail(UM_ENOMEM, "out of memory");
     d->kernels      = k;
     d->pool         = pool;
-    d->memory.total = memory_limit();
+    d->memory.total = limit;
     d->workers      = um_pool_size(pool);
     d->kind         = k->name;
     d->scratch      = calloc((size_t)d->workers + 1, sizeof *d->scratch);

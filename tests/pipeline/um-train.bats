@@ -442,6 +442,9 @@ higher --lr may help)" ]
     [[ $output == *' free of 8000000; of '*'MiB held, weights are '*', activations '* ]]
     [[ $output == *'--accumulate above 1, --checkpoint-activations, --precision bf16, a smaller --batch' ]]
     cmp r/ckpt-000007.safetensors before
+    for limit in '' 8M 2e9 -5; do
+        UM_MEMORY=$limit fails "UM_MEMORY=$limit: expected a number of bytes" tiny r --resume pairs.umt
+    done
     UM_MEMORY=20000000 tiny r --resume pairs.umt
     same whole r
 }
