@@ -337,7 +337,8 @@ static int train(struct um_data *d, struct um_dev *dev, struct um_pool *pool, st
     return st;
 }
 
-/* a device whose memory does not suffice: the options that ask for less of it */
+/* a device whose memory does not suffice: the options that ask for less of it, and which of them
+ * the next --resume would take */
 static int advise(struct um_dev *dev, int st)
 {
     struct um_memory m = { 0 };
@@ -348,10 +349,13 @@ static int advise(struct um_dev *dev, int st)
         um_seterrmsg(text);
         return st;
     }
-    return um_fail(st, "%s: less is needed with --accumulate above %lld%s%s, a smaller --batch",
-                   text, (long long)cfg.o.parts,
-                   cfg.o.recompute ? "" : ", --checkpoint-activations",
-                   cfg.o.precision == UM_BF16 ? "" : ", --precision bf16");
+    return um_fail(
+        st, "%s: less is needed with --accumulate above %lld%s%s, a smaller --batch%s", text,
+        (long long)cfg.o.parts, cfg.o.recompute ? "" : ", --checkpoint-activations",
+        cfg.o.precision == UM_BF16 ? "" : ", --precision bf16",
+        !cfg.o.resume     ? ""
+        : cfg.o.recompute ? ", none of which a run that has begun takes"
+                          : "; a run that has begun takes --checkpoint-activations alone");
 }
 
 static int run(char **files)

@@ -440,7 +440,11 @@ higher --lr may help)" ]
     export UM_MEMORY=8000000 # enough for the weights, and for a part of the first step
     fails 'bytes wanted' tiny r --resume pairs.umt
     [[ $output == *' free of 8000000; of '*'MiB held, weights are '*', activations '* ]]
-    [[ $output == *'--accumulate above 1, --checkpoint-activations, --precision bf16, a smaller --batch' ]]
+    [[ $output == *'--accumulate above 1, --checkpoint-activations, --precision bf16, a smaller --batch; a run that has begun takes --checkpoint-activations alone' ]]
+    fails 'a smaller --batch, none of which a run that has begun takes' env UM_MEMORY=4000000 \
+        um-train -q --preset tiny --epochs 3 --batch 8 --lr 1e-3 -o r --resume --checkpoint-activations pairs.umt
+    fails 'a smaller --batch' tiny anew pairs.umt
+    [[ $output == *'a smaller --batch' ]]
     cmp r/ckpt-000007.safetensors before
     for limit in '' 8M 2e9 -5; do
         UM_MEMORY=$limit fails "UM_MEMORY=$limit: expected a number of bytes" tiny r --resume pairs.umt
