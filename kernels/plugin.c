@@ -31,7 +31,7 @@ static int find(const char *name, void *fn)
 
 int um_plugin_open(struct um_dev **dev, int ordinal)
 {
-    um_plugin_open_fn *start;
+    um_plugin_open_fn *start = NULL;
 
     *dev = NULL;
     UM_TRY(find("um_cuda_open", &start));
@@ -40,7 +40,7 @@ int um_plugin_open(struct um_dev **dev, int ordinal)
 
 int um_plugin_count(int *n)
 {
-    um_plugin_count_fn *count;
+    um_plugin_count_fn *count = NULL;
 
     *n = 0;
     UM_TRY(find("um_cuda_count", &count));
