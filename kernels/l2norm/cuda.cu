@@ -20,7 +20,8 @@ static __global__ void unit_held(T *y, float *norm, const T *x, int64_t n, int64
 #pragma unroll
         for (int e = 0; e < V; e++)
             s += v[k][e] * v[k][e];
-    s = fmaxf(sqrtf(um_warp_sum(s)), eps);
+    s = sqrtf(um_warp_sum(s));
+    s = s < eps ? eps : s; /* NaN stays NaN */
 #pragma unroll
     for (int k = 0; k < K; k++)
 #pragma unroll
@@ -46,7 +47,8 @@ static __global__ void unit_any(T *y, float *norm, const T *x, int64_t n, int64_
         for (int e = 0; e < V; e++)
             s += v[e] * v[e];
     }
-    s = fmaxf(sqrtf(um_warp_sum(s)), eps);
+    s = sqrtf(um_warp_sum(s));
+    s = s < eps ? eps : s; /* NaN stays NaN */
 #pragma unroll 4
     for (int64_t j = threadIdx.x * V; j < c; j += 32 * V) {
         um_ldv<V>(v, x + i * c + j);

@@ -16,7 +16,8 @@ int um_ref_l2norm_fwd(struct um_dev *dev, enum um_dtype dt, void *y, float *norm
 
         for (int64_t j = 0; j < c; j++)
             s += um_load(x, dt, i * c + j) * um_load(x, dt, i * c + j);
-        norm[i] = (float)fmax(sqrt(s), (double)eps);
+        s       = sqrt(s);
+        norm[i] = (float)(s < (double)eps ? (double)eps : s); /* NaN stays NaN */
         for (int64_t j = 0; j < c; j++)
             um_store(y, dt, i * c + j, um_load(x, dt, i * c + j) / (double)norm[i]);
     }

@@ -16,6 +16,8 @@ struct gpu_case {
 
 /* attention.c: NaN in keys that are left out, and in what counts */
 bool gpu_attention(struct um_dev *dev, char *said, size_t size);
+/* nan.c: NaN in what other operations read */
+bool gpu_nan(struct um_dev *dev, char *said, size_t size);
 
 extern const struct gpu_case gpu_cases[]; /* ended by one without a name */
 

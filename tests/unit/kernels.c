@@ -274,9 +274,8 @@ static void impossible_losses_and_updates_are_refused(void **state)
 }
 
 /* one NaN must not be lost on the way to the loss */
-static void nan_goes_through(void **state)
+static void nan_goes_through_one(struct um_dev *dev)
 {
-    struct um_dev           *dev   = open_cpu(NULL);
     const struct um_kernels *k     = um_dev_kernels(dev);
     float                    x[40] = { 0 }, y[40], m[1], r[1], lse[4], loss = 0;
     const int32_t            target = 0;
@@ -293,7 +292,6 @@ static void nan_goes_through(void **state)
                                         .k   = x,
                                         .v   = x };
 
-    (void)state;
     x[3] = NAN;
     assert_int_equal(k->layernorm_fwd(dev, y, UM_F32, m, r, x, UM_F32, x + 8, x + 8, 1, 8, 1e-5f),
                      UM_OK);
@@ -304,9 +302,21 @@ static void nan_goes_through(void **state)
     assert_true(isnan(y[3]));
     assert_int_equal(k->xent_fwd(dev, &loss, lse, x, 8, 1, &target, 1, 8, 1), UM_OK);
     assert_true(isnan(loss));
+    assert_int_equal(k->l2norm_fwd(dev, UM_F32, y, r, x, 1, 8, 1e-6f), UM_OK);
+    assert_true(isnan(y[0]) && isnan(r[0]));
     assert_int_equal(k->attention_fwd(dev, y, lse, &a), UM_OK);
     assert_true(isnan(y[0]) && isnan(lse[0]));
     um_dev_close(dev);
+}
+
+static void nan_goes_through(void **state)
+{
+    struct um_dev *ref;
+
+    (void)state;
+    nan_goes_through_one(open_cpu(NULL));
+    assert_int_equal(um_dev_open(&ref, "ref", NULL), UM_OK);
+    nan_goes_through_one(ref);
 }
 
 /* p = 0.1 of a million: within five standard deviations, and the rest scaled */
