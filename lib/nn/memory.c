@@ -152,7 +152,8 @@ static void rewind_to(struct um_nn *nn, struct nn_chunk *m, size_t used, uint64_
         const size_t left = c == m ? used : 0;
 
         if (c != except && (c->large ? c->taken > serial : after || c == m)) {
-            poison(c->data + left, c->used - left);
+            if (c->used > left) /* less: what is kept came from another piece */
+                poison(c->data + left, c->used - left);
             c->used  = left;
             c->taken = 0;
         }

@@ -107,6 +107,49 @@ static int pass(struct rig *r, int64_t n, float *loss)
     return um_nn_backward(r->nn, y);
 }
 
+/* twice the first of x's columns, by way of something that is larger than what is left of a piece
+ */
+static struct um_var *small_of_large(struct um_nn *nn, const void *arg, struct um_var *x)
+{
+    struct um_var *twice = um_add(nn, x, x);
+
+    (void)arg;
+    return um_slice_tokens(nn, twice, 0, 4);
+}
+
+/* what a block keeps moves from another piece to the end of what was there before, which the piece
+ * in hand then holds: what comes next lies behind it */
+static void a_result_moves_to_another_piece(void **state)
+{
+    enum { T = 200, W = 250 }; /* 200 KB: five are most of a first piece */
+    struct rig     r;
+    struct um_var *x[5], *y, *z;
+    float         *host = calloc(T * W, sizeof *host), sum[4 * W], seen[4 * W];
+
+    (void)state;
+    assert_non_null(host);
+    open_rig(&r, false);
+    for (int round = 0; round < 3; round++) {
+        OK(um_nn_begin(r.nn, false, false, 1, 1));
+        for (int i = 0; i < 5; i++) {
+            for (int k = 0; k < T * W; k++)
+                host[k] = (float)(k % 97 + i);
+            x[i] = um_nn_input(r.nn, UM_F32, 3, (int64_t[]){ 1, T, W }, host);
+        }
+        y = um_nn_block(r.nn, small_of_large, NULL, x[4]);
+        z = um_add(r.nn, y, y);
+        OK(um_nn_status(r.nn));
+        OK(um_nn_read(r.nn, y, seen));
+        OK(um_nn_read(r.nn, z, sum));
+        for (int k = 0; k < 4 * W; k++) {
+            assert_true(seen[k] == 2 * (float)(k % 97 + 4));
+            assert_true(sum[k] == 2 * seen[k]);
+        }
+    }
+    free(host);
+    close_rig(&r);
+}
+
 static size_t peak(const struct rig *r)
 {
     struct um_memory m;
@@ -228,6 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_first_step_wastes_little),
+        cmocka_unit_test(a_result_moves_to_another_piece),
         cmocka_unit_test(other_shapes_settle_down),
         cmocka_unit_test(a_device_that_is_too_small_says_so),
         cmocka_unit_test(the_host_s_blocks_are_counted_exactly),
