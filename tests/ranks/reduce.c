@@ -311,7 +311,7 @@ static bool cuda;
 
 static int both(const struct um_method *o, struct way w)
 {
-    struct two t  = { NULL };
+    struct two t  = { 0 };
     const int  st = cuda ? gpus(&t, o, &w) : hosts(&t, o, &w);
 
     forget(&t.device);
@@ -326,7 +326,7 @@ static int without(void)
     const struct um_method o = UM_METHOD_INIT;
     const struct way       w = { .parts = 1, .batches = 2 };
     struct um_dev         *dev;
-    struct left            x = { NULL };
+    struct left            x = { 0 };
     int                    st;
 
     UM_TRY(um_dev_open(&dev, "cpu", NULL));
