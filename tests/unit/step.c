@@ -452,8 +452,33 @@ static void reference_and_fast_agree(void **state)
 
 /* ---- a loss that is not finite ---- */
 
-/* an X-ray batch and a volume batch, one of them with a pixel that is no number; the update is
- * issued before anybody looks */
+/* an X-ray batch and a volume batch, one of them with a pixel that is no number */
+static int two_batches(struct um_step *s, const struct um_model *m, int bad)
+{
+    int st = UM_OK;
+
+    for (int mod = UM_2D; mod <= UM_3D && st >= 0; mod++) {
+        struct pairs p;
+
+        make_pairs(&p, &m->cfg, (enum um_modality)mod);
+        if (mod == bad)
+            p.x[77] = NAN;
+        st = um_step_add(s, &p.b);
+        free(p.x);
+        free(p.x2);
+    }
+    return st;
+}
+
+static void never_updated(const struct um_adamw *optim, const struct um_params *ps)
+{
+    for (int64_t i = 0; i < ps->total; i++)
+        assert_true(optim->m[i] == 0 && optim->u[i] == 0);
+    for (int i = 0; i < ps->n; i++)
+        assert_int_equal(optim->updates[i], 0);
+}
+
+/* two batches, one not finite; the update is issued before anybody looks */
 static void not_finite(struct um_dev *dev, int bad, int64_t parts)
 {
     struct um_method           o    = UM_METHOD_INIT;
@@ -465,7 +490,7 @@ static void not_finite(struct um_dev *dev, int bad, int64_t parts)
     struct um_adamw           *optim;
     struct um_losses           l;
     struct um_step            *s;
-    int                        st = UM_OK;
+    int                        st;
 
     o.keep.random = true, o.select = UM_SELECT_NONE; /* attention would tell at once */
     OK(um_model_teacher(&teacher, m));
@@ -481,16 +506,7 @@ static void not_finite(struct um_dev *dev, int bad, int64_t parts)
                                                .parts     = parts,
                                                .most      = N }));
     OK(um_step_begin(s, 3, 1));
-    for (int mod = UM_2D; mod <= UM_3D && st >= 0; mod++) {
-        struct pairs p;
-
-        make_pairs(&p, &m->cfg, (enum um_modality)mod);
-        if (mod == bad)
-            p.x[77] = NAN;
-        st = um_step_add(s, &p.b);
-        free(p.x);
-        free(p.x2);
-    }
+    st = two_batches(s, m, bad);
     for (int i = 0; i < m->ps->n; i++) /* what training leaves as it is, batch norm does not */
         if (m->ps->list[i].buffer)
             memset(m->ps->value + m->ps->list[i].offset, 0,
@@ -507,10 +523,7 @@ static void not_finite(struct um_dev *dev, int bad, int64_t parts)
     assert_non_null(strstr(um_errmsg(), "the loss is "));
     assert_int_equal(um_step_blame(s), bad);
     assert_memory_equal(was, m->ps->value, size);
-    for (int64_t i = 0; i < m->ps->total; i++)
-        assert_true(optim->m[i] == 0 && optim->u[i] == 0);
-    for (int i = 0; i < m->ps->n; i++)
-        assert_int_equal(optim->updates[i], 0);
+    never_updated(optim, m->ps);
     um_step_free(s);
     um_adamw_free(optim);
     um_params_free(centres);
