@@ -20,8 +20,9 @@ enum { BUF = 1 << 16, OPEN_MAX_KNOWN = 1024 };
 struct um_outfile {
     int    fd;
     bool   close_fd;
-    char  *path, *temp; /* NULL: written in place */
-    int    slot;        /* of temp in the list below; -1: not in it */
+    char  *path;          /* as the caller gave it: what messages name; NULL: a standard stream */
+    char  *target, *temp; /* links followed; NULL: written in place */
+    int    slot;          /* of temp in the list below; -1: not in it */
     size_t n;
     char   buf[BUF];
 };
@@ -135,15 +136,17 @@ static int open_target(struct um_outfile *f, const char *path)
 {
     struct stat sb;
 
-    if (!(f->path = follow(path)))
-        return um_fail_errno("%s", path);
-    if (stat(f->path, &sb) == 0 && !S_ISREG(sb.st_mode)) {
+    if (!(f->path = strdup(path)))
+        return um_fail(UM_ENOMEM, "out of memory");
+    if (stat(path, &sb) == 0 && !S_ISREG(sb.st_mode)) {
         if (S_ISDIR(sb.st_mode))
             return um_fail(UM_EIO, "%s: a directory, not a file", path);
-        f->fd = open(f->path, O_WRONLY | O_CLOEXEC);
+        f->fd = open(path, O_WRONLY | O_CLOEXEC);
         return f->fd < 0 ? um_fail_errno("%s", path) : UM_OK;
     }
-    if (asprintf(&f->temp, "%s.XXXXXX", f->path) < 0) {
+    if (!(f->target = follow(path)))
+        return um_fail_errno("%s", path);
+    if (asprintf(&f->temp, "%s.XXXXXX", f->target) < 0) {
         f->temp = NULL;
         return um_fail(UM_ENOMEM, "out of memory");
     }
@@ -167,6 +170,7 @@ static void outfile_free(struct um_outfile *f)
     if (f->close_fd && f->fd >= 0)
         (void)close(f->fd);
     temp_free(f);
+    free(f->target);
     free(f->path);
     free(f);
 }
@@ -203,6 +207,14 @@ int um_outfile_wrap(struct um_outfile **out, int fd)
     return UM_OK;
 }
 
+/* what a call that failed says; errno says why */
+static int fail_errno(const struct um_outfile *f)
+{
+    return um_fail_errno("%s", f->path                  ? f->path
+                               : f->fd == STDERR_FILENO ? "standard error"
+                                                        : "standard output");
+}
+
 static int write_all(struct um_outfile *f, const char *p, size_t n)
 {
     while (n > 0) {
@@ -211,9 +223,7 @@ static int write_all(struct um_outfile *f, const char *p, size_t n)
         if (w < 0 && errno == EINTR)
             continue;
         if (w < 0)
-            return um_fail_errno("%s", f->path                  ? f->path
-                                       : f->fd == STDERR_FILENO ? "standard error"
-                                                                : "standard output");
+            return fail_errno(f);
         p += w;
         n -= (size_t)w;
     }
@@ -269,14 +279,14 @@ int um_outfile_close(struct um_outfile *f, int st, int sync)
         st                = flushed < 0 ? flushed : st;
     }
     if (st >= 0 && sync && f->temp && fsync(f->fd) != 0)
-        st = um_fail_errno("%s", f->path);
+        st = fail_errno(f);
     if (f->close_fd) {
         if (close(f->fd) != 0 && st >= 0)
-            st = um_fail_errno("%s", f->path);
+            st = fail_errno(f);
         f->fd = -1;
     }
-    if (f->temp && st >= 0 && rename(f->temp, f->path) != 0)
-        st = um_fail_errno("%s", f->path);
+    if (f->temp && st >= 0 && rename(f->temp, f->target) != 0)
+        st = fail_errno(f);
     if (f->temp && st < 0)
         (void)unlink(f->temp);
     outfile_free(f);
