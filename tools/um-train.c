@@ -384,8 +384,7 @@ static int run(char **files)
 
 int main(int argc, char **argv)
 {
-    (void)signal(SIGPIPE, SIG_IGN); /* losing the terminal must not lose the run, */
-    (void)signal(SIGXFSZ, SIG_IGN); /* and a file that may not grow is said by its name */
+    (void)signal(SIGPIPE, SIG_IGN); /* losing the terminal must not lose the run */
     const int st   = run(um_args(&tool, argc, argv));
     const int code = um_exit(&tool, um_ranks_blame(cfg.o.ranks, st));
 

@@ -17,7 +17,8 @@ void um_cli_line(const char *name, const char *text);
 /* the same lock and the same clearing for the progress line itself: text NULL clears it */
 void um_cli_status_line(const char *text);
 
-/* temporary files removed when a signal ends the process; descriptors 0..2 are open */
+/* temporary files removed when a signal ends the process; descriptors 0..2 are open; a limit on the
+ * size of files is an error, not a signal */
 void um_cli_signals(void);
 
 #endif

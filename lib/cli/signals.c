@@ -29,6 +29,7 @@ void um_cli_signals(void)
     static const int sig[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
 
     fill_descriptors();
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error that names it */
     for (size_t i = 0; i < sizeof sig / sizeof sig[0]; i++) {
         struct sigaction sa = { 0 };
 

@@ -235,6 +235,20 @@ keys() { py keys "$1" | tr '\n' ' '; }
     [ "$status" = 2 ]
 }
 
+@test "a file that may not grow is named as it was given, there already or not" {
+    mkdir there
+    echo whole >there/old.umt
+    ln -s there/old.umt link.umt
+    for file in new.umt there/old.umt link.umt there/../link.umt; do
+        run bash -c 'ulimit -f 4; exec um-cat a.umt -o "$1"' - "$file"
+        [ "$status" = 1 ]
+        [ "$output" = "um-cat: $file: File too large" ]
+    done
+    [ "$(cat link.umt)" = whole ]
+    [ "$(ls there)" = old.umt ]
+    [ ! -e new.umt ]
+}
+
 @test "a full disk, a closed pipe, a FIFO" {
     run bash -c 'um-cat a.umt >/dev/full'
     [ "$status" = 1 ]
@@ -248,6 +262,8 @@ keys() { py keys "$1" | tr '\n' ' '; }
     cat pipe >got.umt
     wait $!
     py same got.umt 0 12
+    um-cat a.umt -o /dev/stdout | cat >out.umt # a link to a pipe
+    cmp got.umt out.umt
 }
 
 @test "a file of keys may end its lines in any way" {
