@@ -123,27 +123,29 @@ curves() {
     [ "$status" = 1 ]
     [ "$(grep -c 'a batch of 16 X-rays does not divide into 3 ranks x 1 part' <<<"$stderr")" = 1 ]
     unset OMPI_MCA_orte_execute_quiet PRTE_MCA_prte_execute_quiet # mpirun says which it was
-    endless dead
-    pkill -9 -n -f -- '--checkpoint-every 2 -o dead' # the youngest: a rank, not mpirun
+    endless "dead.$$" # no other test on this machine has that name
+    pkill -9 -n -f -- "--checkpoint-every 2 -o dead.$$" # the youngest: a rank, not mpirun
     status=0
     wait "$pid" || status=$?
     cat out
     [ "$status" != 0 ]
     grep -q 'rank [01] .*exited on signal 9' out
-    whole_checkpoint dead
+    whole_checkpoint "dead.$$"
 }
 
 @test "a disk that is full ends the run, by its rank, and leaves the last checkpoint whole" {
     command -v prlimit >/dev/null || skip "no prlimit"
-    endless full
-    for p in $(pgrep -f -- '^um-train .*--checkpoint-every 2 -o full'); do prlimit --pid "$p" --fsize=4096; done
+    endless "full.$$"
+    for p in $(pgrep -f -- "^um-train .*--checkpoint-every 2 -o full.$$"); do
+        prlimit --pid "$p" --fsize=4096 || true # rank 0 may have ended already, and the other with it
+    done
     status=0
     wait "$pid" || status=$?
     cat out
     [ "$status" = 1 ]
-    [ "$(grep -c '^um-train: rank 0 of 2: full/.*: File too large$' out)" = 1 ]
+    [ "$(grep -c "^um-train: rank 0 of 2: full\.$$/.*: File too large\$" out)" = 1 ]
     [ "$(grep -c '^um-train: ' out)" = 1 ]
-    whole_checkpoint full
+    whole_checkpoint "full.$$"
 }
 
 @test "input that is bad on one rank names the rank, on all it is said once" {
