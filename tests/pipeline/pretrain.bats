@@ -74,6 +74,22 @@ fake() { # NAME BODY
     [ "$(cat scontrol.log)" = 'requeue 4711' ]
 }
 
+@test "SIGUSR1 to the shell, and um-train has ended before the shell looks: queued again, each time" {
+    fake um-train 'trap "kill \$!; exit 75" USR1
+        echo ready >ready
+        sleep 60 &
+        wait'
+    for _ in $(seq 20); do
+        rm -f ready
+        "$job" -o run train.umt 2>>err &
+        pid=$!
+        while [ ! -s ready ]; do sleep 0.01; done
+        kill -USR1 "$pid"
+        wait "$pid"
+    done
+    [ "$(wc -l <scontrol.log)" = 20 ]
+}
+
 @test "SIGUSR1 that um-train lives through: the job goes on to its end" {
     fake um-train 'trap "echo asked >asked" USR1
         echo ready >ready
