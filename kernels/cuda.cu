@@ -6,7 +6,7 @@
  */
 #include "kernels/cuda.h"
 
-#include "kernels/conv/cuda_int.h"
+#include "kernels/cudnn.h"
 #include "kernels/plans.h"
 
 #include <stdio.h>

@@ -34,7 +34,7 @@ struct um_cuda {
     struct um_cuda_spans *spans;    /* the optimiser's, on the device: kernels/optim */
     struct um_cuda_comm  *comm;     /* the group it is in, NULL: none: kernels/comm */
     struct um_plans      *products; /* cuBLASLt's plans: linear/plan.cu, made when first wanted */
-    struct um_cudnn      *cudnn;    /* cuDNN and its plans: conv/cudnn.cu, alike */
+    struct um_cudnn      *cudnn;    /* cuDNN and its plans: cudnn.cu, alike */
 };
 
 static inline struct um_cuda *um_cuda_of(struct um_dev *dev)

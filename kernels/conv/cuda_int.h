@@ -14,7 +14,5 @@ enum um_cudnn_what { UM_CUDNN_FWD, UM_CUDNN_DATA, UM_CUDNN_WEIGHTS };
 UM_RESULT_USED int um_cudnn_conv(struct um_dev *dev, enum um_cudnn_what what,
                                  const struct um_conv *c, void *y, void *x, float *w,
                                  const float *bias, bool *done);
-/* um_cudnn_close - at the device's end */
-void um_cudnn_close(struct um_cuda *c);
 
 #endif

@@ -1,9 +1,8 @@
-/* cudnn.cu - convolutions by cuDNN, loaded when the first one is asked for
+/* cudnn.cu - convolutions by cuDNN
  *
- * A program runs where there is no cuDNN, so it is not linked: libcudnn.so.9 is opened at run time,
- * or the file that UM_CUDNN names (0: none). The algorithms are fixed, products of patches made on
- * the way, which are deterministic: never timed, so a run has the same bits as the last one. Float
- * is float: no TF32. Each shape is described once and kept by the device.
+ * The algorithms are fixed, products of patches made on the way, which are deterministic: never
+ * timed, so a run has the same bits as the last one. Float is float: no TF32. Each shape is
+ * described once and kept by the device.
  *
  * The gradient of bfloat16's weights is not cuDNN's: it would be rounded to bfloat16 before it is
  * added to the float one. A bias is what the result holds before the convolution is added to it: in
@@ -12,19 +11,11 @@
  */
 #include "kernels/conv/cuda_int.h"
 
-#if defined __has_include
-#if __has_include(<cudnn.h>)
-#include <cudnn.h>
-#endif
-#endif
+#include "kernels/cudnn.h"
 
-#if defined CUDNN_MAJOR && CUDNN_MAJOR == 9
-
-#include <dlfcn.h>
-#include <stdlib.h>
+#if UM_HAVE_CUDNN
 
 #include "kernels/linear/cuda_int.h"
-#include "kernels/plans.h"
 #include "kernels/sum_cuda.h"
 #include "kernels/vec_cuda.h"
 
@@ -33,10 +24,6 @@ extern "C" {
 }
 
 #define CALLS(X)                                                                                   \
-    X(cudnnGetVersion)                                                                             \
-    X(cudnnCreate)                                                                                 \
-    X(cudnnDestroy)                                                                                \
-    X(cudnnSetStream)                                                                              \
     X(cudnnCreateTensorDescriptor)                                                                 \
     X(cudnnSetTensorNdDescriptor)                                                                  \
     X(cudnnDestroyTensorDescriptor)                                                                \
@@ -61,11 +48,6 @@ static struct {
 #undef MEMBER
 } api;
 
-struct um_cudnn {
-    cudnnHandle_t    handle; /* NULL: there is none */
-    struct um_plans *plans;
-};
-
 struct key {
     int64_t n, cin, cout, in[3], k[3], stride[3], pad[3];
     int32_t dt, what;
@@ -86,29 +68,21 @@ static const cudnnConvolutionFwdAlgo_t       FWD = CUDNN_CONVOLUTION_FWD_ALGO_IM
 static const cudnnConvolutionBwdDataAlgo_t   DATA    = CUDNN_CONVOLUTION_BWD_DATA_ALGO_1;
 static const cudnnConvolutionBwdFilterAlgo_t WEIGHTS = CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1;
 
-/* once for the process: what is opened stays open, for the library's own threads and exit handlers
- * do not take its end well */
+/* once for the process: whether the library has all of them */
 static bool load(void)
 {
     static bool tried, loaded;
-    const char *name = getenv("UM_CUDNN");
-    void       *lib;
 
     if (tried)
         return loaded;
     tried = true;
-    if (name && strcmp(name, "0") == 0)
-        return false;
-    if (!(lib = dlopen(name && *name ? name : "libcudnn.so.9", RTLD_NOW | RTLD_LOCAL)))
-        return false;
 #define FIND(f)                                                                                    \
-    *(void **)&api.f##_ = dlsym(lib, #f);                                                          \
+    *(void **)&api.f##_ = um_cudnn_find(#f);                                                       \
     if (!api.f##_)                                                                                 \
         return false;
     CALLS(FIND)
 #undef FIND
-    loaded = api.cudnnGetVersion_() / 10000 == CUDNN_MAJOR;
-    return loaded;
+    return loaded = true;
 }
 
 static void drop(void *plan)
@@ -125,38 +99,13 @@ static void drop(void *plan)
         (void)api.cudnnDestroyConvolutionDescriptor_(p->conv);
 }
 
-void um_cudnn_close(struct um_cuda *c)
+/* the device's cuDNN with a table for convolutions; NULL: out of memory */
+static struct um_cudnn *open_conv(struct um_dev *dev)
 {
-    if (!c->cudnn)
-        return;
-    um_plans_free(c->cudnn->plans);
-    if (c->cudnn->handle)
-        (void)api.cudnnDestroy_(c->cudnn->handle);
-    free(c->cudnn);
-    c->cudnn = NULL;
-}
+    struct um_cudnn *d = um_cudnn_open(dev);
 
-/* the device's cuDNN, with handle NULL where there is none; NULL: out of memory */
-static struct um_cudnn *open_cudnn(struct um_dev *dev)
-{
-    const cudaStream_t stream = um_cuda_stream(dev);
-    struct um_cuda    *c      = um_cuda_of(dev);
-    struct um_cudnn   *d      = c->cudnn;
-
-    if (d)
-        return d;
-    if (!(d = (struct um_cudnn *)calloc(1, sizeof *d)) ||
-        !(d->plans = um_plans_new(sizeof(struct key), drop))) {
-        free(d);
+    if (d && !d->conv && !(d->conv = um_plans_new(sizeof(struct key), drop)))
         return NULL;
-    }
-    c->cudnn = d;
-    if (load() && api.cudnnCreate_(&d->handle) != CUDNN_STATUS_SUCCESS)
-        d->handle = NULL;
-    if (d->handle && api.cudnnSetStream_(d->handle, stream) != CUDNN_STATUS_SUCCESS) {
-        (void)api.cudnnDestroy_(d->handle);
-        d->handle = NULL;
-    }
     return d;
 }
 
@@ -260,7 +209,7 @@ static bool workspace(cudnnHandle_t h, struct plan *p)
 static struct plan *plan_of(struct um_cudnn *d, enum um_cudnn_what what, const struct um_conv *c)
 {
     const struct key k = key_of(what, c);
-    struct plan     *p = (struct plan *)um_plans_find(d->plans, &k);
+    struct plan     *p = (struct plan *)um_plans_find(d->conv, &k);
 
     if (p)
         return p;
@@ -268,7 +217,7 @@ static struct plan *plan_of(struct um_cudnn *d, enum um_cudnn_what what, const s
         return NULL;
     p->key   = k;
     p->found = describe(p, c) && workspace(d->handle, p);
-    um_plans_keep(d->plans, p);
+    um_plans_keep(d->conv, p);
     return p;
 }
 
@@ -342,7 +291,7 @@ int um_cudnn_conv(struct um_dev *dev, enum um_cudnn_what what, const struct um_c
 {
     const bool       rounds = c->dt == UM_BF16;
     const int64_t    nw     = c->cout * c->cin * um_volume(c->k);
-    struct um_cudnn *d      = open_cudnn(dev);
+    struct um_cudnn *d      = open_conv(dev);
     struct plan     *p;
     char            *work;
     void            *weights = w;
@@ -350,7 +299,7 @@ int um_cudnn_conv(struct um_dev *dev, enum um_cudnn_what what, const struct um_c
     *done = false;
     if (!d)
         return um_fail(UM_ENOMEM, "out of memory");
-    if (!d->handle || (rounds && what == UM_CUDNN_WEIGHTS) || !suits(c, y, x, w))
+    if (!d->handle || !load() || (rounds && what == UM_CUDNN_WEIGHTS) || !suits(c, y, x, w))
         return UM_OK;
     if (!(p = plan_of(d, what, c)))
         return um_fail(UM_ENOMEM, "out of memory");
@@ -379,11 +328,6 @@ int um_cudnn_conv(struct um_dev *dev, enum um_cudnn_what what, const struct um_c
     (void)dev, (void)what, (void)c, (void)y, (void)x, (void)w, (void)bias;
     *done = false;
     return UM_OK;
-}
-
-void um_cudnn_close(struct um_cuda *c)
-{
-    (void)c;
 }
 
 #endif
