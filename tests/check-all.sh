@@ -3,10 +3,10 @@
 # check-all.sh - everything there is to check, one tally at the end
 # usage: BUILD=build tests/check-all.sh
 #
-# `make check`, both compilers, format, clang-tidy, shellcheck, the CUDA compile and its kernels on an
-# emulated GPU, an installed copy, valgrind, and `make check` again under the address,
-# undefined-behaviour and thread sanitizers. Each check is one test; a run of the tests adds all of
-# them. UM_CHECKED=1: take the tally of the run of `make check` that just ended.
+# `make check`, both compilers, format, clang-tidy, shellcheck, the CUDA compile, in the forms of a
+# machine with a GPU too, its kernels on an emulated GPU, an installed copy, valgrind, and `make check`
+# again under the address, undefined-behaviour and thread sanitizers. Each check is one test; a run of
+# the tests adds all of them. UM_CHECKED=1: take the tally of the run of `make check` that just ended.
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
@@ -73,6 +73,19 @@ valgrind_units() {
     return $bad
 }
 
+# as a machine with a GPU builds (tests/gpu/run.sh), with none of um's libraries and with all but oneDNN; the
+# plug-in's objects are those of `check cuda`, which know of neither
+gpu_forms() {
+    local form at target=gpu-ops
+    for form in libs cpu; do
+        at=$PWD/$logs/without-$form
+        mkdir -p "$at" && (cd "$BUILD" && find kernels -name '*.cu.o' -exec cp -p --parents -t "$at" {} +) || return 1
+        "${make[@]}" BUILD="$logs/without-$form" WITHOUT=$form $target || return 1
+        "$at/gpu/ops" -m gelu ref || return 1
+        target=gpu
+    done
+}
+
 # a copy installed elsewhere runs without the build tree, and a program finds the library by um.pc
 installed() {
     local root=$PWD/$logs/root
@@ -106,6 +119,7 @@ check gcc "${make[@]}" CC=gcc CXX=g++ CFLAGS=-O3 BUILD="$BUILD/all/gcc" lib tool
 check clang "${make[@]}" CC=clang CXX=clang++ BUILD="$BUILD/all/clang" lib tools units
 if [ -n "$("${make[@]}" -s nvcc)" ]; then
     check cuda "${make[@]}" BUILD="$BUILD" cuda gpu cuda-report
+    check gpu-forms gpu_forms
     check emulator "${make[@]}" BUILD="$BUILD" emu
     tests emulated "$BUILD/emu" env BUILD="$BUILD" tests/emu/run.sh
 else
