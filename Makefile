@@ -171,7 +171,7 @@ EMU_O    := $(EMU_CPP:%.cpp=$(BUILD)/%.o)
 EMU_CU_O := $(CUDA_CU:%.cu=$(BUILD)/emu/%.o)
 EMU_CXX   = $(CXX) -std=c++17 -O2 -fPIC -ffp-contract=fast -Wall -Wextra -Wno-attributes $(if $(WERROR),-Werror) $(if $(SAN),$(SANFLAGS),-fsanitize=alignment -fno-sanitize-recover=alignment) \
   -Ilib -I. -isystem $(dir $(NVCC))../include -DUM_VERSION='"$(VERSION)"' -DUM_PLUGIN_ABI=$(ABI)u -MMD -MP
-emu: $(if $(NVCC),$(BUILD)/emu/libum-cuda.so $(BUILD)/emu/libnccl.so.2)
+emu: $(if $(NVCC),$(BUILD)/emu/libum-cuda.so $(BUILD)/emu/libnccl.so.2 $(BUILD)/emu/plans $(BUILD)/emu/driver/libcuda.so.1)
 $(BUILD)/tests/emu/%.o: tests/emu/%.cpp
 	@mkdir -p $(@D)
 	$(call say,EMU,$<)$(EMU_CXX) -c -o $@ $<
@@ -184,6 +184,11 @@ $(BUILD)/emu/libcudart.so: $(EMU_O)
 	$(call say,LINK,$@)$(CXX) $(LINK) -shared -Wl,-soname,$(@F) -o $@ $^
 $(BUILD)/emu/libnccl.so.2: $(BUILD)/tests/emu/nccl/nccl.o $(BUILD)/emu/libcudart.so
 	$(call say,LINK,$@)$(CXX) $(LINK) -shared -Wl,-z,defs,-rpath,'$$ORIGIN' -o $@ $^ -lrt -fsanitize=alignment
+$(BUILD)/emu/plans: $(BUILD)/tests/emu/plans/plans.o
+	$(call say,LINK,$@)$(CXX) $(LINK) -o $@ $< -ldl -fsanitize=alignment
+$(BUILD)/emu/driver/libcuda.so.1: tests/emu/plans/driver.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(CSTD) $(WARN) -O2 -fPIC -fvisibility=hidden -shared -Wl,-soname,$(@F) -o $@ $<
 $(BUILD)/emu/libum-cuda.so: $(EMU_CU_O) $(BUILD)/emu/libcudart.so $(BUILD)/libum.so
 	$(call say,LINK,$@)$(CXX) $(LINK) -shared -Wl,-z,defs,-rpath,'$$ORIGIN' -o $@ $(EMU_CU_O) $(BUILD)/emu/libcudart.so -L$(BUILD) -lum -fsanitize=alignment
 

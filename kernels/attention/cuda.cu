@@ -1,7 +1,7 @@
 /* cuda.cu - attention on a GPU: what each operation runs on, and the attention of some rows
  *
- * matrix.h takes bf16 whose rows lie on 16 bytes, float.cu the rest; both work tile by tile with
- * the scores on chip, so T x T is never stored.
+ * matrix.h takes bf16 whose rows lie on 16 bytes, or cuDNN where it is asked for (cudnn.cu),
+ * float.cu the rest; all work tile by tile with the scores on chip, so T x T is never stored.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "kernels/attention/place.h"
@@ -26,30 +26,38 @@ static bool fits(const struct um_attn *a)
 extern "C" int um_cuda_attention_fwd(struct um_dev *dev, void *o, float *lse,
                                      const struct um_attn *a)
 {
+    bool done;
+
     UM_TRY(check(a));
     if (a->B * a->A * a->T == 0)
         return UM_OK;
-    if (fits(a) && um_attn_fits(o, a->ldo))
-        return um_attn_matrix_fwd(dev, o, lse, a);
-    return um_attn_float_fwd(dev, o, lse, a);
+    if (!fits(a) || !um_attn_fits(o, a->ldo))
+        return um_attn_float_fwd(dev, o, lse, a);
+    UM_TRY(um_attn_cudnn_fwd(dev, o, lse, a, &done));
+    return done ? UM_OK : um_attn_matrix_fwd(dev, o, lse, a);
 }
 
 extern "C" int um_cuda_attention_bwd(struct um_dev *dev, void *dq, void *dk, void *dv,
                                      const void *dout, const void *o, const float *lse,
                                      const struct um_attn *a)
 {
-    struct um_attn_grad g = { dq, dk, dv, dout, o, lse, NULL };
+    struct um_attn_grad g      = { dq, dk, dv, dout, o, lse, NULL };
+    const bool          matrix = fits(a) && um_attn_fits(dq, a->ldq) && um_attn_fits(dk, a->ldk) &&
+                        um_attn_fits(dv, a->ldv) && um_attn_fits(dout, a->ldo) &&
+                        um_attn_fits(o, a->ldo);
+    bool done = false;
 
     UM_TRY(check(a));
     if (a->B * a->A * a->T == 0)
         return UM_OK;
+    if (matrix)
+        UM_TRY(um_attn_cudnn_bwd(dev, &g, a, &done));
+    if (done)
+        return UM_OK;
     g.delta = (float *)um_cuda_work(dev, (size_t)(a->B * a->A * a->T) * sizeof *g.delta);
     if (!g.delta)
         return UM_ENOMEM;
-    if (fits(a) && um_attn_fits(dq, a->ldq) && um_attn_fits(dk, a->ldk) &&
-        um_attn_fits(dv, a->ldv) && um_attn_fits(dout, a->ldo) && um_attn_fits(o, a->ldo))
-        return um_attn_matrix_bwd(dev, &g, a);
-    return um_attn_float_bwd(dev, &g, a);
+    return matrix ? um_attn_matrix_bwd(dev, &g, a) : um_attn_float_bwd(dev, &g, a);
 }
 
 /* ---- the mean over heads of the first queries' probabilities ---- */

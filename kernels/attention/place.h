@@ -167,6 +167,11 @@ struct um_attn_grad {
 
 int um_attn_matrix_fwd(struct um_dev *dev, void *o, float *lse, const struct um_attn *a);
 int um_attn_matrix_bwd(struct um_dev *dev, const struct um_attn_grad *g, const struct um_attn *a);
+/* the same by cuDNN, cudnn.cu. *done false: not done, and nothing of worth written */
+UM_RESULT_USED int um_attn_cudnn_fwd(struct um_dev *dev, void *o, float *lse,
+                                     const struct um_attn *a, bool *done);
+UM_RESULT_USED int um_attn_cudnn_bwd(struct um_dev *dev, const struct um_attn_grad *g,
+                                     const struct um_attn *a, bool *done);
 /* and those for everything else, float.cu */
 int um_attn_float_fwd(struct um_dev *dev, void *o, float *lse, const struct um_attn *a);
 int um_attn_float_bwd(struct um_dev *dev, const struct um_attn_grad *g, const struct um_attn *a);

@@ -4,7 +4,8 @@
 # usage: BUILD=build tests/emu/run.sh [ops|cudnn|model|tools]...   without a word: all
 #
 #   ops    the operation table against ref, each judgement twice, in three orders of a block's threads
-#   cudnn  convolutions by the emulator's cuDNN, with it refusing every plan, and every convolution
+#   cudnn  convolutions and attention by the emulator's cuDNN, with it refusing every plan, and every run; the
+#          plans of a real cuDNN (UM_CUDNN), which needs no card for them
 #   model  the golden models, losses and twenty steps of training
 #   tools  tests/emu/*.bats
 #
@@ -18,6 +19,7 @@ case $BUILD in /*) ;; *) BUILD=$PWD/$BUILD ;; esac
 export BUILD PATH="$BUILD:$PATH" LD_LIBRARY_PATH="$BUILD/emu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" LC_ALL=C.UTF-8
 verbs=("$@")
 [ ${#verbs[@]} -gt 0 ] || verbs=(ops cudnn model tools)
+real=${UM_CUDNN:-}
 export UM_CUDNN=0 # a real one beside the toolkit has no card here
 log=$BUILD/emu/check.log
 : >"$log" || exit 1
@@ -42,11 +44,36 @@ ops() {
     done
 }
 
+# dnn REFUSED NAME [VAR=VALUE]...: the operations NAME by the emulator's cuDNN
+dnn() {
+    local refused=$1 name=$2
+    shift 2
+    rm -f "$BUILD/emu/runs"
+    run "$name, refused: $refused" env UM_CUDNN="$BUILD/emu/libcudart.so" UM_EMU_CUDNN="$refused" \
+        UM_EMU_CUDNN_LOG="$BUILD/emu/runs" "$@" "$BUILD/gpu/ops" -j "$(nproc)" -t 600 -m "$name" cuda
+}
+
+# ran yes|no WHAT: did the emulator's cuDNN do attention just now, both ways?
+ran() {
+    local fwd bwd how='not ok'
+    fwd=$(grep -cs attention_fwd "$BUILD/emu/runs") bwd=$(grep -cs attention_bwd "$BUILD/emu/runs")
+    if [ "$1" = yes ]; then
+        [ "${fwd:-0}" -gt 0 ] && [ "${bwd:-0}" -gt 0 ] && how=ok
+    else
+        [ -e "$BUILD/emu/runs" ] || how=ok
+    fi
+    echo "$how 0 - attention, $2: cuDNN's ${fwd:-0} times forward, ${bwd:-0} backward" | tee -a "$log"
+}
+
 cudnn() {
     for refuse in nothing plan run; do
-        UM_CUDNN=$BUILD/emu/libcudart.so UM_EMU_CUDNN=$refuse \
-            run "cudnn, refused: $refuse" "$BUILD/gpu/ops" -j "$(nproc)" -t 600 -m conv_ cuda
+        dnn "$refuse" conv_
+        dnn "$refuse" attention UM_CUDNN_ATTENTION=1
+        ran "$([ "$refuse" = nothing ] && echo yes || echo no)" "refused: $refuse"
     done
+    dnn nothing "attention_fwd, whole"
+    ran no "not asked for"
+    UM_CUDNN=$real run "plans of a real cuDNN" "$BUILD/emu/plans" "$BUILD/emu/driver"
 }
 
 model() {

@@ -336,6 +336,12 @@ static int tiles_mean(const struct ot_case *c)
                                    { 5, 90, 1, 5, LENGTHS | HIDDEN | DROP },                       \
                                    { 1, 40, 2, 136, HIDDEN },                                      \
                                    { 2, 24, 2, 64, HIDDEN } }
+/* nothing dropped and nothing left out: what a GPU's library may do too */
+#define WHOLE                                                                                      \
+    .letters = "BTAdx", .shape = {                                                                 \
+        { 1, 197, 2, 64, 0 }, { 2, 50, 3, 32, 0 }, { 1, 130, 1, 80, 0 }, { 2, 81, 1, 96, 0 },      \
+        { 1, 65, 1, 128, 0 }, { 3, 2, 2, 16, 0 },  { 2, 1, 2, 64, 0 },   { 4, 17, 3, 8, 0 }        \
+    }
 #define TILES_FWD(WHICH, NAME)                                                                     \
     {                                                                                              \
         .name = "attention_fwd, " NAME, .run = tiles_fwd, .prepare = tiles_spoil, WHICH,           \
@@ -432,8 +438,10 @@ const struct ot_row ot_attn[] = {
                     FWD(OT_FLOAT, "BAT") } },
     TILES_FWD(TILES, "tiles"),
     TILES_FWD(HOLES, "holes"),
+    TILES_FWD(WHOLE, "whole"),
     TILES_BWD(TILES, "tiles"),
     TILES_BWD(HOLES, "holes"),
+    TILES_BWD(WHOLE, "whole"),
     TILES_MEAN(TILES, "tiles"),
     TILES_MEAN(HOLES, "holes"),
     { .name = NULL }
