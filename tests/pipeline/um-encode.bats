@@ -49,7 +49,7 @@ fails() { # MESSAGE command...: exit 1, one line with it, nothing under the fina
 }
 
 @test "an image in bytes is cropped at its centre, one in floats is used as it is" {
-    encode -o out.umt "$S/cropped.umt"
+    encode --batch 1 -o out.umt "$S/cropped.umt" # with AVX2 a row's place in the batch is seen in the last bits
     model equal out.umt p3/s1 floats cls
     model equal out.umt p3/s1 floats embedding
 }
