@@ -93,11 +93,6 @@ int um_cuda_check(cudaError_t e, const char *what)
                             : um_fail(UM_EUNSUPPORTED, "cuda: %s: %s", what, cudaGetErrorString(e));
 }
 
-int um_cuda_launched(const char *what)
-{
-    return um_cuda_check(cudaGetLastError(), what);
-}
-
 /* the GPU that this thread works on, as far as the plug-in has set it; -1: it has not */
 static thread_local int current = -1;
 
@@ -110,21 +105,25 @@ static cudaError_t set_device(int ordinal)
     return e;
 }
 
+int um_cuda_use(struct um_dev *dev)
+{
+    return um_cuda_check(set_device(um_cuda_of(dev)->ordinal), "cannot use the GPU");
+}
+
 cudaStream_t um_cuda_stream(struct um_dev *dev)
 {
-    const struct um_cuda *c = um_cuda_of(dev);
+    struct um_cuda *c = um_cuda_of(dev);
 
-    (void)set_device(c->ordinal);
+    (void)um_cuda_use(dev);
+    (void)um_cuda_submit(dev); /* a failure is kept for who asks next */
     return c->stream;
 }
 
 static void *grown(struct um_dev *dev, size_t n, void **block, size_t *size)
 {
-    struct um_cuda *c = um_cuda_of(dev);
-
     if (n > *size) {
         /* earlier work may still be using the old block */
-        if (um_cuda_check(cudaStreamSynchronize(c->stream), "workspace") < 0)
+        if (um_cuda_check(cudaStreamSynchronize(um_cuda_stream(dev)), "workspace") < 0)
             return NULL;
         um_cuda_free(dev, *block);
         *block = NULL;
@@ -151,8 +150,8 @@ static void close_device(struct um_dev *dev)
     struct um_cuda *c = um_cuda_of(dev);
 
     um_cuda_comm_close(dev); /* first: the stream may wait for a sum that never comes */
-    if (c->stream)
-        (void)cudaStreamSynchronize(c->stream);
+    if (c->stream && c->queue)
+        (void)cudaStreamSynchronize(um_cuda_stream(dev));
     if (c->moves) {
         um_cuda_spans_close(c);
         um_cuda_free(dev, c->work);
@@ -160,6 +159,7 @@ static void close_device(struct um_dev *dev)
     }
     um_cuda_moves_close(c);
     (void)cudaFree(c->flag);
+    um_queue_close(c);
     um_plans_free(c->products);
     um_cudnn_close(c);
     if (c->lt)
@@ -177,6 +177,7 @@ static int start(struct um_cuda *c, int ordinal)
     UM_TRY(um_cuda_check(cudaGetDeviceProperties(&prop, ordinal), "cannot ask the GPU"));
     c->ordinal = ordinal;
     UM_TRY(um_cuda_check(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "stream"));
+    UM_TRY(um_queue_open(c));
     UM_TRY(um_cuda_moves_open(c));
     UM_TRY(um_cuda_check(cudaMalloc((void **)&c->flag, sizeof *c->flag), "no memory"));
     UM_TRY(um_cuda_check(cudaMemsetAsync(c->flag, 0, sizeof *c->flag, c->stream), "no memory"));

@@ -1,10 +1,8 @@
-/* cuda.h - what the CUDA files of all families share: the stream, launch checks, loads and
- * reductions
+/* cuda.h - what the CUDA files of all families share: the device, its stream, loads and reductions
  *
- * Only .cu files include it. Every kernel runs on the device's one stream; nothing here waits for
- * it. No float atomics anywhere: sums have a fixed order, so a run has the same bits as the last
- * one.
- * SPDX-License-Identifier: Apache-2.0
+ * Only .cu files include it. Every kernel runs on the device's one stream, through its queue
+ * (kernels/queue.h); nothing here waits for it. No float atomics anywhere: sums have a fixed order,
+ * so a run has the same bits as the last one. SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_CUDA_H
 #define UM_KERNELS_CUDA_H
@@ -18,10 +16,13 @@ extern "C" {
 #include "kernels/backend.h"
 }
 
+#include "kernels/queue.h"
+
 /* a device of the plug-in; `dev` comes first, so that a pointer to one is a pointer to the other */
 struct um_cuda {
     struct um_dev    dev;
-    cudaStream_t     stream;
+    cudaStream_t     stream; /* um_cuda_stream */
+    struct um_queue *queue;  /* what is asked of it */
     cublasLtHandle_t lt;
     int              sms;  /* multiprocessors: what a grid should keep busy */
     void            *work; /* scratch of one operation, grown on demand */
@@ -33,6 +34,7 @@ struct um_cuda {
     struct um_cuda_moves *moves;    /* copies and what is allocated: kernels/memory */
     struct um_cuda_spans *spans;    /* the optimiser's, on the device: kernels/optim */
     struct um_cuda_comm  *comm;     /* the group it is in, NULL: none: kernels/comm */
+    uint64_t              planned;  /* plans of products so far */
     struct um_plans      *products; /* cuBLASLt's plans: linear/plan.cu, made when first wanted */
     struct um_cudnn      *cudnn;    /* cuDNN and its plans: cudnn.cu, alike */
 };
@@ -46,12 +48,13 @@ static inline struct um_cuda *um_cuda_of(struct um_dev *dev)
 void *um_cuda_work(struct um_dev *dev, size_t n);
 /* the same for an operation that calls others: valid until its own next call */
 void *um_cuda_room(struct um_dev *dev, size_t n);
-/* UM_OK, or the launch's error with `what` in the message */
-int um_cuda_launched(const char *what);
-int um_cuda_check(cudaError_t e, const char *what);
+int   um_cuda_check(cudaError_t e, const char *what);
 
-/* the device's stream, which every launch asks for: the calling thread then works on its GPU,
- * whichever thread opened it */
+/* the calling thread works on the device's GPU, whichever thread opened it: for calls that ask the
+ * current one */
+int um_cuda_use(struct um_dev *dev);
+
+/* the same, and the device's stream for a direct call: what is in the queue has gone there */
 cudaStream_t um_cuda_stream(struct um_dev *dev);
 
 /* with the device, after its stream; closing takes a device that was not opened to the end */

@@ -150,6 +150,12 @@ struct um_memory {
     size_t wanted;      /* by the last alloc that failed for want of it; 0: none did */
 };
 
+/* what a device that captures work in graphs has been asked for: kernels, copies, library calls;
+ * those that a graph repeated; graphs captured */
+struct um_repeats {
+    uint64_t asked, repeated, captured;
+};
+
 /* floats from .. from+n-1 of the parameters' block, and what the optimiser does to them */
 struct um_span {
     int64_t from, n;
@@ -222,6 +228,7 @@ struct um_kernels {
     int (*stage)(struct um_dev *dev, void *dst, const void *host, size_t n);
     int (*pin)(struct um_dev *dev, void *host, size_t n);
     void (*unpin)(struct um_dev *dev, void *host);
+    int (*repeats)(struct um_dev *dev, struct um_repeats *r); /* NULL where nothing is captured */
     int (*zero)(struct um_dev *dev, void *p, size_t n);
     int (*sync)(struct um_dev *dev); /* all work issued so far is done; reports late errors */
 

@@ -52,7 +52,7 @@ static inline int64_t um_cuda_part(int64_t n, int64_t blocks, int64_t least)
 
 enum { UM_PART_COLS = 32, UM_PART_ROWS = 16 };
 
-/* launch: um_add_parts<<<um_part_grid(c), um_part_block(), 0, stream>>>(out, part, parts, c) */
+/* launch: um_launch(dev, um_add_parts, um_part_grid(c), um_part_block(), 0, out, part, parts, c) */
 static inline unsigned um_part_grid(int64_t c)
 {
     return um_cuda_blocks(c, UM_PART_COLS);

@@ -16,7 +16,7 @@
  *         }
  *     }
  *     UM_CUDA_VEC(um_aligned(y, a), um_vec<T>::N,
- *                 (add_all<V, T><<<um_cuda_grid(dev, n, V * 256), 256, 0, stream>>>(y, a, n)));
+ *                 (um_launch(dev, add_all<V, T>, um_cuda_grid(dev, n, V * 256), 256, 0, y, a, n)));
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_VEC_CUDA_H

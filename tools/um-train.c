@@ -316,6 +316,7 @@ static int train(struct um_data *d, struct um_dev *dev, struct um_pool *pool, st
 {
     const struct um_pretrain_hooks hooks = { .told = told_step, .stop = stop, .warn = warn };
     struct um_memory               mem;
+    struct um_repeats              r = { 0 };
     int                            st;
 
     UM_TRY(um_ranks_agree(cfg.o.ranks, prepare(d, dev, pool, m)));
@@ -334,6 +335,11 @@ static int train(struct um_data *d, struct um_dev *dev, struct um_pool *pool, st
     if (st >= 0 && um_dev_kernels(dev)->memory(dev, &mem) >= 0 && mem.total > 0)
         um_note(&tool, "at most %.0f MiB of the device's %.0f were allocated",
                 (double)mem.peak / 1048576, (double)mem.total / 1048576);
+    if (st >= 0 && um_dev_kernels(dev)->repeats && um_dev_kernels(dev)->repeats(dev, &r) >= 0 &&
+        r.asked > 0)
+        um_note(&tool, "%.1f %% of %llu kernels and copies ran in %llu captured graphs",
+                100 * (double)r.repeated / (double)r.asked, (unsigned long long)r.asked,
+                (unsigned long long)r.captured);
     return st;
 }
 

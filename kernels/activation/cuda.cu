@@ -136,9 +136,8 @@ static void forward(struct um_dev *dev, enum um_act act, float slope, T *y, cons
 {
     UM_CUDA_VEC(
         um_aligned(y, x), um_vec<T>::N,
-        WITH_ACT(act, (forward_all<V, A, T>
-                       <<<um_cuda_grid(dev, n, V * THREADS), THREADS, 0, um_cuda_stream(dev)>>>(
-                           y, x, n, slope))));
+        WITH_ACT(act, (um_launch(dev, forward_all<V, A, T>, um_cuda_grid(dev, n, V * THREADS),
+                                 THREADS, 0, y, x, n, slope))));
 }
 
 template <typename T>
@@ -147,9 +146,8 @@ static void backward(struct um_dev *dev, enum um_act act, float slope, T *dx, co
 {
     UM_CUDA_VEC(
         um_aligned(dx, dy, x), um_vec<T>::N,
-        WITH_ACT(act, (backward_all<V, A, T>
-                       <<<um_cuda_grid(dev, n, V * THREADS), THREADS, 0, um_cuda_stream(dev)>>>(
-                           dx, dy, x, n, slope))));
+        WITH_ACT(act, (um_launch(dev, backward_all<V, A, T>, um_cuda_grid(dev, n, V * THREADS),
+                                 THREADS, 0, dx, dy, x, n, slope))));
 }
 
 extern "C" int um_cuda_act_fwd(struct um_dev *dev, enum um_act act, float slope, enum um_dtype dt,
@@ -158,7 +156,7 @@ extern "C" int um_cuda_act_fwd(struct um_dev *dev, enum um_act act, float slope,
     if (n == 0)
         return UM_OK;
     UM_CUDA_TYPED(dt, forward(dev, act, slope, (T *)y, (const T *)x, n));
-    return um_cuda_launched("act_fwd");
+    return um_cuda_launched(dev, "act_fwd");
 }
 
 extern "C" int um_cuda_act_bwd(struct um_dev *dev, enum um_act act, float slope, enum um_dtype dt,
@@ -167,5 +165,5 @@ extern "C" int um_cuda_act_bwd(struct um_dev *dev, enum um_act act, float slope,
     if (n == 0)
         return UM_OK;
     UM_CUDA_TYPED(dt, backward(dev, act, slope, (T *)dx, (const T *)dy, (const T *)x, n));
-    return um_cuda_launched("act_bwd");
+    return um_cuda_launched(dev, "act_bwd");
 }

@@ -151,9 +151,9 @@ static int mean_by(struct um_dev *dev, float *w, const float *lse, const struct 
     if (a->T > 0x3fffffff || tile > 0x7fffffff / (a->B * rows))
         return um_fail(UM_ERANGE, "cuda: attention_mean of %lld rows over %lld tokens",
                        (long long)(a->B * rows), (long long)a->T);
-    mean_rows<T><<<(unsigned)(a->B * rows * tile), THREADS, 0, um_cuda_stream(dev)>>>(
-        w, lse, v, (int)rows, scale, wide);
-    return um_cuda_launched("attention_mean");
+    um_launch(dev, mean_rows<T>, (unsigned)(a->B * rows * tile), THREADS, 0, w, lse, v, (int)rows,
+              scale, wide);
+    return um_cuda_launched(dev, "attention_mean");
 }
 
 extern "C" int um_cuda_attention_mean(struct um_dev *dev, float *w, const float *lse,

@@ -376,9 +376,9 @@ static int forward_by(struct um_dev *dev, void *o, float *lse, const struct um_a
 
     UM_TRY(um_attn_blocks(a, R, &blocks));
     UM_TRY(um_attn_allow(dev, forward<T, D, M>, bytes));
-    forward<T, D, M><<<blocks, THREADS, bytes, um_cuda_stream(dev)>>>(
-        (T *)o, lse, um_attn_view_of<T>(a, R), um_cuda_of(dev)->flag);
-    return um_cuda_launched("attention_fwd");
+    um_launch(dev, forward<T, D, M>, blocks, THREADS, bytes, (T *)o, lse, um_attn_view_of<T>(a, R),
+              um_cuda_of(dev)->flag);
+    return um_cuda_launched(dev, "attention_fwd");
 }
 
 template <typename T, int D, int M, bool KEYS>
@@ -390,9 +390,8 @@ static int backward_by(struct um_dev *dev, const struct um_attn_grad *g, const s
 
     UM_TRY(um_attn_blocks(a, R, &blocks));
     UM_TRY(um_attn_allow(dev, backward<T, D, M, KEYS>, bytes));
-    backward<T, D, M, KEYS>
-        <<<blocks, THREADS, bytes, um_cuda_stream(dev)>>>(*g, um_attn_view_of<T>(a, R));
-    return um_cuda_launched("attention_bwd");
+    um_launch(dev, backward<T, D, M, KEYS>, blocks, THREADS, bytes, *g, um_attn_view_of<T>(a, R));
+    return um_cuda_launched(dev, "attention_bwd");
 }
 
 /* tiles as large as keep shared memory under 99 KiB, what every GPU has that these kernels are

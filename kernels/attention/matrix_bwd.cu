@@ -290,9 +290,9 @@ static int backward_by(struct um_dev *dev, const struct um_attn_grad *g, const s
 
     UM_TRY(um_attn_blocks(a, 16 * WARPS, &blocks));
     UM_TRY(um_attn_allow(dev, backward<D, N, KEYS>, bytes));
-    backward<D, N, KEYS>
-        <<<blocks, THREADS, bytes, um_cuda_stream(dev)>>>(*g, um_attn_view_of<bf16>(a, 16 * WARPS));
-    return um_cuda_launched("attention_bwd");
+    um_launch(dev, backward<D, N, KEYS>, blocks, THREADS, bytes, *g,
+              um_attn_view_of<bf16>(a, 16 * WARPS));
+    return um_cuda_launched(dev, "attention_bwd");
 }
 
 /* dq first: it makes delta */

@@ -221,9 +221,9 @@ static int forward_by(struct um_dev *dev, void *o, float *lse, const struct um_a
 
     UM_TRY(um_attn_blocks(a, 16 * M * WARPS, &blocks));
     UM_TRY(um_attn_allow(dev, forward<D, M>, bytes));
-    forward<D, M><<<blocks, THREADS, bytes, um_cuda_stream(dev)>>>(
-        (bf16 *)o, lse, um_attn_view_of<bf16>(a, 16 * M * WARPS), um_cuda_of(dev)->flag);
-    return um_cuda_launched("attention_fwd");
+    um_launch(dev, forward<D, M>, blocks, THREADS, bytes, (bf16 *)o, lse,
+              um_attn_view_of<bf16>(a, 16 * M * WARPS), um_cuda_of(dev)->flag);
+    return um_cuda_launched(dev, "attention_fwd");
 }
 
 /* 32 rows a warp where registers allow and there are enough of them: each fragment of a tile then

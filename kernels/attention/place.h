@@ -144,7 +144,7 @@ template <typename F> static int um_attn_allow(struct um_dev *dev, F *kernel, si
 {
     if (bytes <= 48 * 1024)
         return UM_OK;
-    (void)um_cuda_stream(dev);
+    UM_TRY(um_cuda_use(dev));
     return um_cuda_check(cudaFuncSetAttribute((const void *)kernel,
                                               cudaFuncAttributeMaxDynamicSharedMemorySize,
                                               (int)bytes),

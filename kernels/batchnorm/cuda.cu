@@ -238,7 +238,6 @@ template <int V, typename T>
 static int forward(struct um_dev *dev, T *y, float *mean, float *rstd, float *var, const T *x,
                    const float *gamma, const float *beta, int64_t n, int64_t c, float eps)
 {
-    cudaStream_t  q = um_cuda_stream(dev);
     struct affine f = { mean, NULL, rstd, NULL, gamma, beta, eps };
     int64_t       parts;
     double       *part;
@@ -246,28 +245,29 @@ static int forward(struct um_dev *dev, T *y, float *mean, float *rstd, float *va
 
     UM_TRY(room(dev, n, c, &parts, &part, &low));
     f.low = low;
-    moments<V, T><<<sum_grid(n, c, V), dim3(COLS, DOWN), 0, q>>>(part, x, n, c, part_rows(n, c));
-    statistics<T><<<um_part_grid(c), um_part_block(), 0, q>>>(mean, low, rstd, var, x, part, parts,
-                                                              n, c, eps);
-    apply<V, T><<<row_grid(n, c, V), ALONG, 0, q>>>(y, x, f, n, c);
-    return um_cuda_launched("batchnorm_fwd");
+    um_launch(dev, moments<V, T>, sum_grid(n, c, V), dim3(COLS, DOWN), 0, part, x, n, c,
+              part_rows(n, c));
+    um_launch(dev, statistics<T>, um_part_grid(c), um_part_block(), 0, mean, low, rstd, var, x,
+              part, parts, n, c, eps);
+    um_launch(dev, apply<V, T>, row_grid(n, c, V), ALONG, 0, y, x, f, n, c);
+    return um_cuda_launched(dev, "batchnorm_fwd");
 }
 
 template <int V, typename T>
 static int backward(struct um_dev *dev, T *dx, float *dgamma, float *dbeta, const T *dy, const T *x,
                     struct affine f, int64_t n, int64_t c)
 {
-    cudaStream_t q = um_cuda_stream(dev);
-    int64_t      parts;
-    double      *part;
-    float       *by;
+    int64_t parts;
+    double *part;
+    float  *by;
 
     UM_TRY(room(dev, n, c, &parts, &part, &by));
-    grad_sums<V, T><<<sum_grid(n, c, V), dim3(COLS, DOWN), 0, q>>>(part, dy, x, f.mean, f.rstd, n,
-                                                                   c, part_rows(n, c));
-    grad_params<<<um_part_grid(c), um_part_block(), 0, q>>>(by, dgamma, dbeta, part, parts, n, c);
-    grad_rows<V, T><<<row_grid(n, c, V), ALONG, 0, q>>>(dx, dy, x, by, f, n, c);
-    return um_cuda_launched("batchnorm_bwd");
+    um_launch(dev, grad_sums<V, T>, sum_grid(n, c, V), dim3(COLS, DOWN), 0, part, dy, x, f.mean,
+              f.rstd, n, c, part_rows(n, c));
+    um_launch(dev, grad_params, um_part_grid(c), um_part_block(), 0, by, dgamma, dbeta, part, parts,
+              n, c);
+    um_launch(dev, grad_rows<V, T>, row_grid(n, c, V), ALONG, 0, dx, dy, x, by, f, n, c);
+    return um_cuda_launched(dev, "batchnorm_bwd");
 }
 
 extern "C" int um_cuda_batchnorm_fwd(struct um_dev *dev, enum um_dtype dt, void *y, float *mean,
@@ -290,11 +290,10 @@ extern "C" int um_cuda_batchnorm_eval(struct um_dev *dev, enum um_dtype dt, void
 
     if (n == 0 || c == 0)
         return UM_OK;
-    UM_CUDA_TYPED(dt,
-                  UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, c, y, x), um_vec<T>::N,
-                              (apply<V, T><<<row_grid(n, c, V), ALONG, 0, um_cuda_stream(dev)>>>(
-                                  (T *)y, (const T *)x, f, n, c))));
-    return um_cuda_launched("batchnorm_eval");
+    UM_CUDA_TYPED(dt, UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, c, y, x), um_vec<T>::N,
+                                  (um_launch(dev, apply<V, T>, row_grid(n, c, V), ALONG, 0, (T *)y,
+                                             (const T *)x, f, n, c))));
+    return um_cuda_launched(dev, "batchnorm_eval");
 }
 
 extern "C" int um_cuda_batchnorm_bwd(struct um_dev *dev, enum um_dtype dt, void *dx, float *dgamma,
@@ -333,8 +332,8 @@ extern "C" int um_cuda_lerp(struct um_dev *dev, float *run, const float *x, floa
 {
     if (n == 0)
         return UM_OK;
-    UM_CUDA_VEC(um_aligned(run, x), 4,
-                (lerp_all<V><<<um_cuda_grid(dev, n, V * 256), 256, 0, um_cuda_stream(dev)>>>(
-                    run, x, momentum, n)));
-    return um_cuda_launched("lerp");
+    UM_CUDA_VEC(
+        um_aligned(run, x), 4,
+        (um_launch(dev, lerp_all<V>, um_cuda_grid(dev, n, V * 256), 256, 0, run, x, momentum, n)));
+    return um_cuda_launched(dev, "lerp");
 }

@@ -199,7 +199,7 @@ extern "C" int um_cuda_comm_sum(struct um_dev *dev, float *x, int64_t n, float s
     if (scale == 1)
         return UM_OK;
     scale_values<<<um_cuda_blocks(n, 1024), 256, 0, me->stream>>>(x, n, scale);
-    return um_cuda_launched("sum over ranks");
+    return um_cuda_launched(dev, "sum over ranks");
 }
 
 static int ask(struct um_cuda_comm *me)

@@ -189,13 +189,11 @@ static int add_bias_to(struct um_dev *dev, const struct um_conv *c, void *y, con
 {
     const int64_t total = n * c->cout * P;
 
-    UM_CUDA_TYPED(
-        c->dt,
-        UM_CUDA_VEC(um_vec_rows(4, P, y, acc), 4,
-                    (add_bias<V>
-                     <<<um_cuda_grid(dev, total, V * THREADS), THREADS, 0, um_cuda_stream(dev)>>>(
-                         (T *)y, acc, bias, c->cout, P, total))));
-    return um_cuda_launched("bias of a convolution");
+    UM_CUDA_TYPED(c->dt,
+                  UM_CUDA_VEC(um_vec_rows(4, P, y, acc), 4,
+                              (um_launch(dev, add_bias<V, T>, um_cuda_grid(dev, total, V * THREADS),
+                                         THREADS, 0, (T *)y, acc, bias, c->cout, P, total))));
+    return um_cuda_launched(dev, "bias of a convolution");
 }
 
 /* dw [count] += part [n,count], in order */
@@ -233,10 +231,9 @@ static int spread_all(struct um_dev *dev, const struct um_conv *c, void *col, co
 
     COUNTED(reach(c, n),
             UM_CUDA_TYPED(c->dt,
-                          (spread<T, I>
-                           <<<um_cuda_grid(dev, total, THREADS), THREADS, 0, um_cuda_stream(dev)>>>(
-                               (T *)col, (const T *)x, shape_of<I>(c), (I)total))));
-    return um_cuda_launched("patches of a convolution");
+                          (um_launch(dev, spread<T, I>, um_cuda_grid(dev, total, THREADS), THREADS,
+                                     0, (T *)col, (const T *)x, shape_of<I>(c), (I)total))));
+    return um_cuda_launched(dev, "patches of a convolution");
 }
 
 static int fold_all(struct um_dev *dev, const struct um_conv *c, void *x, const float *dcol,
@@ -245,12 +242,11 @@ static int fold_all(struct um_dev *dev, const struct um_conv *c, void *x, const 
     const struct shape<int64_t> s     = shape_of<int64_t>(c);
     const int64_t               total = n * s.cin * s.S;
 
-    COUNTED(reach(c, n),
-            UM_CUDA_TYPED(
-                c->dt,
-                (fold<T, I><<<um_cuda_grid(dev, total, THREADS), THREADS, 0, um_cuda_stream(dev)>>>(
-                    (T *)x, dcol, bias, shape_of<I>(c), (I)total))));
-    return um_cuda_launched("sums of a convolution");
+    COUNTED(
+        reach(c, n),
+        UM_CUDA_TYPED(c->dt, (um_launch(dev, fold<T, I>, um_cuda_grid(dev, total, THREADS), THREADS,
+                                        0, (T *)x, dcol, bias, shape_of<I>(c), (I)total))));
+    return um_cuda_launched(dev, "sums of a convolution");
 }
 
 /* samples taken at once, each needing `bytes` */
@@ -429,10 +425,10 @@ extern "C" int um_cuda_conv_weights(struct um_dev *dev, float *dw, const void *y
         UM_TRY(spread_all(dev, c, room, at(x, c->dt, i * s.cin * s.S), n));
         UM_TRY(weights(dev, c, n, n > 1 ? part : dw, from, room, n > 1 ? 0 : 1));
         if (n > 1)
-            add_parts<<<um_cuda_grid(dev, count, THREADS), THREADS, 0, um_cuda_stream(dev)>>>(
-                dw, part, n, count);
+            um_launch(dev, add_parts, um_cuda_grid(dev, count, THREADS), THREADS, 0, dw, part, n,
+                      count);
     }
-    return um_cuda_launched("conv_weights");
+    return um_cuda_launched(dev, "conv_weights");
 }
 
 /* ---- the bias's gradient ---- */
@@ -475,11 +471,10 @@ extern "C" int um_cuda_conv_bias(struct um_dev *dev, enum um_dtype dt, float *db
                                  int64_t n, int64_t c, int64_t s)
 {
     /* pieces of a sample, then samples side by side: as the shape alone says */
-    const int64_t      want = s / CHUNK, pieces = want < 1 ? 1 : want > CHUNKS ? CHUNKS : want;
-    const int64_t      most   = CHUNKS / pieces;
-    const int64_t      chunks = pieces * (n < most ? n : most);
-    const cudaStream_t stream = um_cuda_stream(dev);
-    double            *part;
+    const int64_t want = s / CHUNK, pieces = want < 1 ? 1 : want > CHUNKS ? CHUNKS : want;
+    const int64_t most   = CHUNKS / pieces;
+    const int64_t chunks = pieces * (n < most ? n : most);
+    double       *part;
 
     if (n == 0 || c == 0)
         return UM_OK;
@@ -487,10 +482,11 @@ extern "C" int um_cuda_conv_bias(struct um_dev *dev, enum um_dtype dt, float *db
         return um_fail(UM_ERANGE, "cuda: conv_bias of %lld channels", (long long)c);
     if (!(part = (double *)um_cuda_work(dev, (size_t)(chunks * c) * sizeof *part)))
         return UM_ENOMEM;
-    UM_CUDA_TYPED(dt, UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, s, dy), um_vec<T>::N,
-                                  (channel_parts<V>
-                                   <<<dim3((unsigned)c, (unsigned)chunks), THREADS, 0, stream>>>(
-                                       part, (const T *)dy, n, c, s, pieces))));
-    um_add_parts<<<um_part_grid(c), um_part_block(), 0, stream>>>(db, part, chunks, c);
-    return um_cuda_launched("conv_bias");
+    UM_CUDA_TYPED(
+        dt, UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, s, dy), um_vec<T>::N,
+                        (um_launch(dev, channel_parts<V, T>, dim3((unsigned)c, (unsigned)chunks),
+                                   THREADS, 0, part, (const T *)dy, n, c, s, pieces))));
+    um_launch(dev, um_add_parts<float, double>, um_part_grid(c), um_part_block(), 0, db, part,
+              chunks, c);
+    return um_cuda_launched(dev, "conv_bias");
 }

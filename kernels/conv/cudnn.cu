@@ -245,12 +245,10 @@ static int fill_all(struct um_dev *dev, enum um_dtype dt, void *y, const float *
 {
     const int64_t total = n * c * P;
 
-    UM_CUDA_TYPED(
-        dt,
-        UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, P, y), um_vec<T>::N,
-                    (fill<V><<<um_cuda_grid(dev, total, V * 256), 256, 0, um_cuda_stream(dev)>>>(
-                        (T *)y, bias, c, P, total))));
-    return um_cuda_launched("bias of a convolution");
+    UM_CUDA_TYPED(dt, UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, P, y), um_vec<T>::N,
+                                  (um_launch(dev, fill<V, T>, um_cuda_grid(dev, total, V * 256),
+                                             256, 0, (T *)y, bias, c, P, total))));
+    return um_cuda_launched(dev, "bias of a convolution");
 }
 
 static bool run(cudnnHandle_t h, const struct plan *p, void *y, void *x, void *w, bool add,
@@ -316,6 +314,7 @@ int um_cudnn_conv(struct um_dev *dev, enum um_cudnn_what what, const struct um_c
         UM_TRY(what == UM_CUDNN_FWD
                    ? fill_all(dev, c->dt, y, bias, c->n, c->cout, places_out(c))
                    : fill_all(dev, c->dt, x, bias, c->n, c->cin, um_volume(c->in)));
+    (void)um_cuda_stream(dev); /* what it reads has been asked for */
     p->found = *done = run(d->handle, p, y, x, weights, bias || what == UM_CUDNN_WEIGHTS, work);
     return UM_OK;
 }

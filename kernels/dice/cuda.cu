@@ -215,20 +215,22 @@ extern "C" int um_cuda_dice_fwd(struct um_dev *dev, float *loss, double *sums,
     UM_TRY(um_check_dice("dice_fwd", d));
 
     const int64_t parts = (d->S + RUN - 1) / RUN, n = d->B * d->C * parts, G = groups_of(d);
-    cudaStream_t  q = um_cuda_stream(dev);
     double       *part;
 
+    if (n == 0 && G > 0)
+        um_ask_zero(dev, sums, 3 * (size_t)G * sizeof *sums);
     if (n == 0)
-        return um_cuda_check(cudaMemsetAsync(sums, 0, 3 * (size_t)G * sizeof *sums, q), "dice_fwd");
+        return um_cuda_launched(dev, "dice_fwd");
     if (d->B * parts > 0x7fffffff)
         return um_fail(UM_ERANGE, "cuda: dice of %lld samples of %lld places", (long long)d->B,
                        (long long)d->S);
     if (!(part = (double *)um_cuda_work(dev, (size_t)n * 3 * sizeof *part)))
         return UM_ENOMEM;
-    sums_of<<<(unsigned)(d->B * parts), BLOCK, 0, q>>>(part, *d, parts, um_cuda_of(dev)->flag);
-    add_parts<<<um_cuda_blocks(3 * G, WARPS), BLOCK, 0, q>>>(sums, part, *d, parts, G);
-    add_terms<<<1, BLOCK, 0, q>>>(loss, sums, *d, G);
-    return um_cuda_launched("dice_fwd");
+    um_launch(dev, sums_of, (unsigned)(d->B * parts), BLOCK, 0, part, *d, parts,
+              um_cuda_of(dev)->flag);
+    um_launch(dev, add_parts, um_cuda_blocks(3 * G, WARPS), BLOCK, 0, sums, part, *d, parts, G);
+    um_launch(dev, add_terms, 1, BLOCK, 0, loss, sums, *d, G);
+    return um_cuda_launched(dev, "dice_fwd");
 }
 
 extern "C" int um_cuda_dice_bwd(struct um_dev *dev, float *dx, const float *gloss,
@@ -237,15 +239,14 @@ extern "C" int um_cuda_dice_bwd(struct um_dev *dev, float *dx, const float *glos
     UM_TRY(um_check_dice("dice_bwd", d));
 
     const int64_t G = groups_of(d);
-    cudaStream_t  q = um_cuda_stream(dev);
     struct slope *of;
 
     if (d->B * d->S == 0)
         return UM_OK;
     if (!(of = (struct slope *)um_cuda_work(dev, (size_t)G * sizeof *of)))
         return UM_ENOMEM;
-    slopes<<<um_cuda_blocks(G, 64), 64, 0, q>>>(of, sums, *d, G);
-    gradient<<<um_cuda_blocks(d->B * d->S, BLOCK), BLOCK, 0, q>>>(dx, gloss, of, *d,
-                                                                  um_cuda_of(dev)->flag);
-    return um_cuda_launched("dice_bwd");
+    um_launch(dev, slopes, um_cuda_blocks(G, 64), 64, 0, of, sums, *d, G);
+    um_launch(dev, gradient, um_cuda_blocks(d->B * d->S, BLOCK), BLOCK, 0, dx, gloss, of, *d,
+              um_cuda_of(dev)->flag);
+    return um_cuda_launched(dev, "dice_bwd");
 }

@@ -324,10 +324,9 @@ static int mean_q(struct um_dev *dev, float *qmean, float *part, const float *ls
 
     if (!grid)
         return too_many("distill_fwd", d);
-    sum_q<V, T>
-        <<<grid, THREADS, 0, um_cuda_stream(dev)>>>(part, lse, *d, factors_of(d), rows, tiles);
-    um_add_parts<<<um_part_grid(d->c), um_part_block(), 0, um_cuda_stream(dev)>>>(qmean, part,
-                                                                                  parts, d->c);
+    um_launch(dev, sum_q<V, T>, grid, THREADS, 0, part, lse, *d, factors_of(d), rows, tiles);
+    um_launch(dev, um_add_parts<float, float>, um_part_grid(d->c), um_part_block(), 0, qmean, part,
+              parts, d->c);
     return UM_OK;
 }
 
@@ -347,9 +346,8 @@ extern "C" int um_cuda_distill_fwd(struct um_dev *dev, float *loss, float *lse, 
     const size_t   most =
         (size_t)(d->n * chunks * STATE > (qmean ? parts * d->c : 0) ? d->n * chunks * STATE
                                                                     : parts * d->c);
-    cudaStream_t q = um_cuda_stream(dev);
-    double      *terms;
-    float       *part;
+    double *terms;
+    float  *part;
 
     if (d->n == 0)
         return UM_OK;
@@ -361,14 +359,15 @@ extern "C" int um_cuda_distill_fwd(struct um_dev *dev, float *loss, float *lse, 
         return UM_ENOMEM;
     terms = (double *)(part + (most + 3) / 4 * 4);
     UM_CUDA_TYPED(d->dt, UM_CUDA_VEC(vectors(um_vec<T>::N, d), um_vec<T>::N,
-                                     (read_rows<V, T><<<grid, THREADS, 0, q>>>(
-                                         part, *d, factors_of(d), chunk, chunks))));
-    finish_rows<<<(unsigned)blocks, THREADS, 0, q>>>(terms, lse, part, *d, factors_of(d), chunks);
-    sum_terms<<<sure ? 2 : 1, THREADS, 0, q>>>(loss, sure, terms, blocks);
+                                     (um_launch(dev, read_rows<V, T>, grid, THREADS, 0, part, *d,
+                                                factors_of(d), chunk, chunks))));
+    um_launch(dev, finish_rows, (unsigned)blocks, THREADS, 0, terms, lse, part, *d, factors_of(d),
+              chunks);
+    um_launch(dev, sum_terms, sure ? 2 : 1, THREADS, 0, loss, sure, terms, blocks);
     if (qmean)
         UM_CUDA_TYPED(d->dt, UM_CUDA_VEC(vectors(um_vec<T>::N, d), um_vec<T>::N,
                                          UM_TRY((mean_q<V, T>(dev, qmean, part, lse, d, rows)))));
-    return um_cuda_launched("distill_fwd");
+    return um_cuda_launched(dev, "distill_fwd");
 }
 
 template <int V, typename T>
@@ -380,9 +379,8 @@ static int launch_gradient(struct um_dev *dev, T *dx, const float *gloss, const 
 
     if (!grid)
         return too_many("distill_bwd", d);
-    gradient<V, T>
-        <<<grid, THREADS, 0, um_cuda_stream(dev)>>>(dx, gloss, lse, *d, factors_of(d), tiles);
-    return um_cuda_launched("distill_bwd");
+    um_launch(dev, gradient<V, T>, grid, THREADS, 0, dx, gloss, lse, *d, factors_of(d), tiles);
+    return um_cuda_launched(dev, "distill_bwd");
 }
 
 extern "C" int um_cuda_distill_bwd(struct um_dev *dev, void *dx, const float *gloss,
@@ -415,6 +413,6 @@ static __global__ void __launch_bounds__(1024) entropy_of(double *h, const float
 
 extern "C" int um_cuda_entropy(struct um_dev *dev, double *h, const float *q, int64_t n)
 {
-    entropy_of<<<1, 1024, 0, um_cuda_stream(dev)>>>(h, q, n);
-    return um_cuda_launched("entropy");
+    um_launch(dev, entropy_of, 1, 1024, 0, h, q, n);
+    return um_cuda_launched(dev, "entropy");
 }

@@ -7,8 +7,8 @@
 enum { THREADS = 256 };
 
 /* a launch of `kernel` over n elements, V a thread */
-#define RUN(kernel, V, n)                                                                          \
-    kernel<<<um_cuda_grid(dev, n, (int64_t)(V)*THREADS), THREADS, 0, um_cuda_stream(dev)>>>
+#define RUN(kernel, V, n, ...)                                                                     \
+    um_launch(dev, kernel, um_cuda_grid(dev, n, (int64_t)(V)*THREADS), THREADS, 0, __VA_ARGS__)
 
 template <int V, typename T> static __global__ void add_all(T *y, const T *a, const T *b, int64_t n)
 {
@@ -32,8 +32,8 @@ extern "C" int um_cuda_add(struct um_dev *dev, enum um_dtype dt, void *y, const 
         return UM_OK;
     UM_CUDA_TYPED(dt,
                   UM_CUDA_VEC(um_aligned(y, a, b), um_vec<T>::N,
-                              (RUN((add_all<V, T>), V, n)((T *)y, (const T *)a, (const T *)b, n))));
-    return um_cuda_launched("add");
+                              (RUN((add_all<V, T>), V, n, (T *)y, (const T *)a, (const T *)b, n))));
+    return um_cuda_launched(dev, "add");
 }
 
 template <int V, typename Y, typename X>
@@ -50,7 +50,7 @@ static __global__ void cast_all(Y *y, const X *x, int64_t n)
 
 template <typename Y, typename X> static void cast(struct um_dev *dev, Y *y, const X *x, int64_t n)
 {
-    UM_CUDA_VEC(um_aligned(y, x), (um_vec<Y, X>::N), (RUN((cast_all<V, Y, X>), V, n)(y, x, n)));
+    UM_CUDA_VEC(um_aligned(y, x), (um_vec<Y, X>::N), (RUN((cast_all<V, Y, X>), V, n, y, x, n)));
 }
 
 extern "C" int um_cuda_cast(struct um_dev *dev, void *y, enum um_dtype dty, const void *x,
@@ -59,7 +59,7 @@ extern "C" int um_cuda_cast(struct um_dev *dev, void *y, enum um_dtype dty, cons
     if (n == 0)
         return UM_OK;
     UM_CUDA_TYPED(dty, typedef T Y; UM_CUDA_TYPED(dtx, (cast<Y, T>(dev, (Y *)y, (const T *)x, n))));
-    return um_cuda_launched("cast");
+    return um_cuda_launched(dev, "cast");
 }
 
 template <int V, typename T>
@@ -84,8 +84,8 @@ extern "C" int um_cuda_dropout(struct um_dev *dev, enum um_dtype dt, void *y, co
     if (n == 0)
         return UM_OK;
     UM_CUDA_TYPED(dt, UM_CUDA_VEC(um_aligned(y, x), um_vec<T>::N,
-                                  (RUN((drop_all<V, T>), V, n)((T *)y, (const T *)x, n, drop))));
-    return um_cuda_launched("dropout");
+                                  (RUN((drop_all<V, T>), V, n, (T *)y, (const T *)x, n, drop))));
+    return um_cuda_launched(dev, "dropout");
 }
 
 /* a grid row a sample; what is dropped is not read */
@@ -117,10 +117,10 @@ extern "C" int um_cuda_drop_path(struct um_dev *dev, enum um_dtype dt, void *y, 
     if (B * n == 0)
         return UM_OK;
     UM_CUDA_TYPED(dt, UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, n, y, x), um_vec<T>::N,
-                                  (drop_rows<V, T>
-                                   <<<dim3(um_cuda_grid(dev, n, V * THREADS * 4), high), THREADS, 0,
-                                      um_cuda_stream(dev)>>>((T *)y, (const T *)x, B, n, drop))));
-    return um_cuda_launched("drop_path");
+                                  (um_launch(dev, drop_rows<V, T>,
+                                             dim3(um_cuda_grid(dev, n, V * THREADS * 4), high),
+                                             THREADS, 0, (T *)y, (const T *)x, B, n, drop))));
+    return um_cuda_launched(dev, "drop_path");
 }
 
 /* expf's error would be every element's */
@@ -151,8 +151,8 @@ extern "C" int um_cuda_expscale_fwd(struct um_dev *dev, float *y, const float *x
 {
     if (n == 0)
         return UM_OK;
-    UM_CUDA_VEC(um_aligned(y, x), um_vec<float>::N, (RUN(expscale_all<V>, V, n)(y, x, theta, n)));
-    return um_cuda_launched("expscale_fwd");
+    UM_CUDA_VEC(um_aligned(y, x), um_vec<float>::N, (RUN(expscale_all<V>, V, n, y, x, theta, n)));
+    return um_cuda_launched(dev, "expscale_fwd");
 }
 
 enum { PART = 1 << 13 }; /* products a partial sum */
@@ -222,8 +222,8 @@ extern "C" int um_cuda_expscale_bwd(struct um_dev *dev, float *dx, float *dtheta
     if (!part)
         return UM_ENOMEM;
     UM_CUDA_VEC(um_aligned(dx, dy, x), um_vec<float>::N,
-                (expscale_parts<V><<<um_cuda_blocks(parts, 1), THREADS, 0, um_cuda_stream(dev)>>>(
-                    part, dx, dy, x, theta, n)));
-    expscale_theta<<<1, THREADS, 0, um_cuda_stream(dev)>>>(dtheta, part, theta, parts);
-    return um_cuda_launched("expscale_bwd");
+                (um_launch(dev, expscale_parts<V>, um_cuda_blocks(parts, 1), THREADS, 0, part, dx,
+                           dy, x, theta, n)));
+    um_launch(dev, expscale_theta, 1, THREADS, 0, dtheta, part, theta, parts);
+    return um_cuda_launched(dev, "expscale_bwd");
 }

@@ -124,17 +124,16 @@ static void forward(struct um_dev *dev, T *y, float *norm, const T *x, int64_t n
                     float eps)
 {
     constexpr int  N      = um_vec<T>::N;
-    cudaStream_t   stream = um_cuda_stream(dev);
     const unsigned blocks = um_cuda_blocks(n, WARPS);
     const dim3     block(32, WARPS);
     const bool     vec = um_vec_rows(N, c, y, x);
 
     if (vec && um_held<N, 64>(c, [&](auto k) {
             constexpr int K = decltype(k)::value;
-            unit_held<N, K, T><<<blocks, block, 0, stream>>>(y, norm, x, n, c, eps);
+            um_launch(dev, unit_held<N, K, T>, blocks, block, 0, y, norm, x, n, c, eps);
         }))
         return;
-    UM_CUDA_VEC(vec, N, (unit_any<V, T><<<blocks, block, 0, stream>>>(y, norm, x, n, c, eps)));
+    UM_CUDA_VEC(vec, N, (um_launch(dev, unit_any<V, T>, blocks, block, 0, y, norm, x, n, c, eps)));
 }
 
 template <typename T>
@@ -142,17 +141,17 @@ static void backward(struct um_dev *dev, T *dx, const T *dy, const T *y, const f
                      int64_t n, int64_t c, float eps)
 {
     constexpr int  N      = um_vec<T>::N;
-    cudaStream_t   stream = um_cuda_stream(dev);
     const unsigned blocks = um_cuda_blocks(n, WARPS);
     const dim3     block(32, WARPS);
     const bool     vec = um_vec_rows(N, c, dx, dy, y);
 
     if (vec && um_held<N, 32>(c, [&](auto k) {
             constexpr int K = decltype(k)::value;
-            grad_held<N, K, T><<<blocks, block, 0, stream>>>(dx, dy, y, norm, n, c, eps);
+            um_launch(dev, grad_held<N, K, T>, blocks, block, 0, dx, dy, y, norm, n, c, eps);
         }))
         return;
-    UM_CUDA_VEC(vec, N, (grad_any<V, T><<<blocks, block, 0, stream>>>(dx, dy, y, norm, n, c, eps)));
+    UM_CUDA_VEC(vec, N,
+                (um_launch(dev, grad_any<V, T>, blocks, block, 0, dx, dy, y, norm, n, c, eps)));
 }
 
 extern "C" int um_cuda_l2norm_fwd(struct um_dev *dev, enum um_dtype dt, void *y, float *norm,
@@ -161,7 +160,7 @@ extern "C" int um_cuda_l2norm_fwd(struct um_dev *dev, enum um_dtype dt, void *y,
     if (n == 0)
         return UM_OK;
     UM_CUDA_TYPED(dt, forward(dev, (T *)y, norm, (const T *)x, n, c, eps));
-    return um_cuda_launched("l2norm_fwd");
+    return um_cuda_launched(dev, "l2norm_fwd");
 }
 
 extern "C" int um_cuda_l2norm_bwd(struct um_dev *dev, enum um_dtype dt, void *dx, const void *dy,
@@ -170,5 +169,5 @@ extern "C" int um_cuda_l2norm_bwd(struct um_dev *dev, enum um_dtype dt, void *dx
     if (n == 0)
         return UM_OK;
     UM_CUDA_TYPED(dt, backward(dev, (T *)dx, (const T *)dy, (const T *)y, norm, n, c, eps));
-    return um_cuda_launched("l2norm_bwd");
+    return um_cuda_launched(dev, "l2norm_bwd");
 }

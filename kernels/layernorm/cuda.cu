@@ -329,20 +329,19 @@ template <typename Y, typename X>
 static void norm_run(struct um_dev *dev, const struct norm_args<Y, X> &p)
 {
     constexpr int  N      = um_vec<Y, X>::N;
-    cudaStream_t   stream = um_cuda_stream(dev);
     const unsigned blocks = um_cuda_blocks(p.n, WARPS);
     const dim3     block(32, WARPS);
     const bool     vec = um_vec_rows(N, p.c, p.y, p.x, p.gamma, p.beta);
 
     if (vec && um_held<N, 64>(p.c, [&](auto k) {
             constexpr int K = decltype(k)::value;
-            norm_held<N, K, Y, X><<<blocks, block, 0, stream>>>(p.y, p.mean, p.rstd, p.x, p.gamma,
-                                                                p.beta, p.n, p.c, p.eps);
+            um_launch(dev, norm_held<N, K, Y, X>, blocks, block, 0, p.y, p.mean, p.rstd, p.x,
+                      p.gamma, p.beta, p.n, p.c, p.eps);
         }))
         return;
     UM_CUDA_VEC(vec, N,
-                (norm_any<V, Y, X><<<blocks, block, 0, stream>>>(p.y, p.mean, p.rstd, p.x, p.gamma,
-                                                                 p.beta, p.n, p.c, p.eps)));
+                (um_launch(dev, norm_any<V, Y, X>, blocks, block, 0, p.y, p.mean, p.rstd, p.x,
+                           p.gamma, p.beta, p.n, p.c, p.eps)));
 }
 
 extern "C" int um_cuda_layernorm_fwd(struct um_dev *dev, void *y, enum um_dtype dty, float *mean,
@@ -355,7 +354,7 @@ extern "C" int um_cuda_layernorm_fwd(struct um_dev *dev, void *y, enum um_dtype 
     TYPED(dty, dtx,
           (norm_run(dev,
                     norm_args<Y, X>{ (Y *)y, mean, rstd, (const X *)x, gamma, beta, n, c, eps })));
-    return um_cuda_launched("layernorm_fwd");
+    return um_cuda_launched(dev, "layernorm_fwd");
 }
 
 template <typename Y, typename X> struct grad_args {
@@ -379,8 +378,8 @@ template <typename Y, typename X>
 static void grad_add(struct um_dev *dev, const struct grad_args<Y, X> &p, const float *part,
                      int64_t parts)
 {
-    add_parts<<<um_cuda_blocks(2 * p.c, 32), dim3(32, SIDE), 0, um_cuda_stream(dev)>>>(
-        p.dgamma, p.dbeta, part, parts, p.c);
+    um_launch(dev, add_parts, um_cuda_blocks(2 * p.c, 32), dim3(32, SIDE), 0, p.dgamma, p.dbeta,
+              part, parts, p.c);
 }
 
 /* a row in as few warps as hold it; as many blocks as three of BLOCK warps a multiprocessor */
@@ -395,9 +394,9 @@ static int grad_fits(struct um_dev *dev, const struct grad_args<Y, X> &p)
 
     if (!part)
         return UM_ENOMEM;
-    grad_held<um_vec<Y, X>::N, Y, X>
-        <<<(unsigned)parts, dim3(32 * (unsigned)warps, (unsigned)teams), 0, um_cuda_stream(dev)>>>(
-            p.dx, p.acc, part, p.dy, p.x, p.gamma, p.mean, p.rstd, p.n, p.c);
+    um_launch(dev, grad_held<um_vec<Y, X>::N, Y, X>, (unsigned)parts,
+              dim3(32 * (unsigned)warps, (unsigned)teams), 0, p.dx, p.acc, part, p.dy, p.x, p.gamma,
+              p.mean, p.rstd, p.n, p.c);
     grad_add(dev, p, part, parts);
     return UM_OK;
 }
@@ -406,20 +405,18 @@ static int grad_fits(struct um_dev *dev, const struct grad_args<Y, X> &p)
 template <typename Y, typename X>
 static int grad_any(struct um_dev *dev, const struct grad_args<Y, X> &p, bool vec)
 {
-    const int64_t rows   = p.n <= ROWS * 1024 ? (int64_t)ROWS : (p.n + 1023) / 1024;
-    const int64_t parts  = (p.n + rows - 1) / rows;
-    float        *part   = grad_parts(dev, p, parts);
-    cudaStream_t  stream = um_cuda_stream(dev);
+    const int64_t rows  = p.n <= ROWS * 1024 ? (int64_t)ROWS : (p.n + 1023) / 1024;
+    const int64_t parts = (p.n + rows - 1) / rows;
+    float        *part  = grad_parts(dev, p, parts);
 
     if (!part)
         return UM_ENOMEM;
-    grad_params<Y, X>
-        <<<dim3(um_cuda_blocks(p.c, 32), (unsigned)parts), dim3(32, HELD), 0, stream>>>(
-            part, p.dy, p.x, p.mean, p.rstd, p.n, p.c, rows);
+    um_launch(dev, grad_params<Y, X>, dim3(um_cuda_blocks(p.c, 32), (unsigned)parts),
+              dim3(32, HELD), 0, part, p.dy, p.x, p.mean, p.rstd, p.n, p.c, rows);
     grad_add(dev, p, part, parts);
     UM_CUDA_VEC(vec, (um_vec<Y, X>::N),
-                (grad_rows<V, Y, X><<<um_cuda_blocks(p.n, WARPS), dim3(32, WARPS), 0, stream>>>(
-                    p.dx, p.acc, p.dy, p.x, p.gamma, p.mean, p.rstd, p.n, p.c)));
+                (um_launch(dev, grad_rows<V, Y, X>, um_cuda_blocks(p.n, WARPS), dim3(32, WARPS), 0,
+                           p.dx, p.acc, p.dy, p.x, p.gamma, p.mean, p.rstd, p.n, p.c)));
     return UM_OK;
 }
 
@@ -441,5 +438,5 @@ extern "C" int um_cuda_layernorm_bwd(struct um_dev *dev, void *dx, enum um_dtype
     TYPED(dty, dtx,
           UM_TRY((grad_run(dev, grad_args<Y, X>{ (X *)dx, acc, dgamma, dbeta, (const Y *)dy,
                                                  (const X *)x, gamma, mean, rstd, n, c }))));
-    return um_cuda_launched("layernorm_bwd");
+    return um_cuda_launched(dev, "layernorm_bwd");
 }

@@ -81,22 +81,21 @@ static __global__ void __launch_bounds__(LANES *WARPS)
 extern "C" int um_cuda_bias_bwd(struct um_dev *dev, enum um_dtype dt, float *db, const void *dy,
                                 int64_t n, int64_t c, int64_t ld)
 {
-    const int64_t      even = (n + PARTS - 1) / PARTS, rows = even > LEAST ? even : LEAST;
-    const int64_t      parts = (n + rows - 1) / rows;
-    const dim3         block(LANES, WARPS);
-    const cudaStream_t s = um_cuda_stream(dev);
-    float             *part;
+    const int64_t even = (n + PARTS - 1) / PARTS, rows = even > LEAST ? even : LEAST;
+    const int64_t parts = (n + rows - 1) / rows;
+    const dim3    block(LANES, WARPS);
+    float        *part;
 
     if (n == 0 || c == 0)
         return UM_OK;
     part = (float *)um_cuda_work(dev, (size_t)(parts * c) * sizeof *part);
     if (!part)
         return UM_ENOMEM;
-    UM_CUDA_TYPED(
-        dt, UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, c, dy) && ld % um_vec<T>::N == 0, um_vec<T>::N,
-                        (column_parts<V, T>
-                         <<<dim3(um_cuda_blocks(c, LANES * V), (unsigned)parts), block, 0, s>>>(
-                             part, (const T *)dy, n, c, ld, rows))));
-    add_columns<<<um_cuda_blocks(c, LANES), block, 0, s>>>(db, part, parts, c);
-    return um_cuda_launched("bias_bwd");
+    UM_CUDA_TYPED(dt, UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, c, dy) && ld % um_vec<T>::N == 0,
+                                  um_vec<T>::N,
+                                  (um_launch(dev, column_parts<V, T>,
+                                             dim3(um_cuda_blocks(c, LANES * V), (unsigned)parts),
+                                             block, 0, part, (const T *)dy, n, c, ld, rows))));
+    um_launch(dev, add_columns, um_cuda_blocks(c, LANES), block, 0, db, part, parts, c);
+    return um_cuda_launched(dev, "bias_bwd");
 }

@@ -62,12 +62,12 @@ template <typename T> static int multiply_plainly(struct um_dev *dev, const stru
     const dim3     block(TILE, TILE);
 
     if (p->dtc == UM_F32)
-        plain_product<<<grid, block, 0, um_cuda_stream(dev)>>>((float *)p->c, (const T *)p->a,
-                                                               (const T *)p->b, *p, p->beta);
+        um_launch(dev, plain_product<T, float>, grid, block, 0, (float *)p->c, (const T *)p->a,
+                  (const T *)p->b, *p, p->beta);
     else
-        plain_product<<<grid, block, 0, um_cuda_stream(dev)>>>(
-            (__nv_bfloat16 *)p->c, (const T *)p->a, (const T *)p->b, *p, p->beta);
-    return um_cuda_launched("matmul");
+        um_launch(dev, plain_product<T, __nv_bfloat16>, grid, block, 0, (__nv_bfloat16 *)p->c,
+                  (const T *)p->a, (const T *)p->b, *p, p->beta);
+    return um_cuda_launched(dev, "matmul");
 }
 
 int um_plain_product(struct um_dev *dev, const struct um_matmul *p)

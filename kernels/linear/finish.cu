@@ -104,18 +104,18 @@ template <typename T, typename A>
 static int finish_typed(struct um_dev *dev, T *c, T *pre, const T *res, const A *acc,
                         const struct around *w)
 {
-    const int64_t      total = w->batch * w->m * w->n;
-    const bool         dense = w->ldc == w->n && (w->batch == 1 || w->sc == w->m * w->n);
-    const cudaStream_t s     = um_cuda_stream(dev);
-    constexpr int      N     = um_vec<T>::N;
+    const int64_t total = w->batch * w->m * w->n;
+    const bool    dense = w->ldc == w->n && (w->batch == 1 || w->sc == w->m * w->n);
+    constexpr int N     = um_vec<T>::N;
 
     if (!dense)
-        finish_rows<<<um_cuda_grid(dev, total, THREADS), THREADS, 0, s>>>(c, pre, res, acc, *w);
+        um_launch(dev, finish_rows<T, A>, um_cuda_grid(dev, total, THREADS), THREADS, 0, c, pre,
+                  res, acc, *w);
     else
         UM_CUDA_VEC(um_vec_rows(N, w->n, c, pre, res, acc, w->bias), N,
-                    (finish_dense<V><<<um_cuda_grid(dev, total, V * THREADS), THREADS, 0, s>>>(
-                        c, pre, res, acc, *w)));
-    return um_cuda_launched("matmul");
+                    (um_launch(dev, finish_dense<V, T, A>, um_cuda_grid(dev, total, V * THREADS),
+                               THREADS, 0, c, pre, res, acc, *w)));
+    return um_cuda_launched(dev, "matmul");
 }
 
 static struct around around_of(const struct um_matmul *p)
@@ -183,16 +183,16 @@ static __global__ void round_dense(__nv_bfloat16 *__restrict__ y, const float *_
 int um_round(struct um_dev *dev, void *y, const float *x, int64_t batch, int64_t rows, int64_t cols,
              int64_t ld, int64_t stride)
 {
-    const int64_t      total = batch * rows * cols;
-    const bool         dense = ld == cols && (batch == 1 || stride == rows * cols);
-    const cudaStream_t s     = um_cuda_stream(dev);
-    __nv_bfloat16     *to    = (__nv_bfloat16 *)y;
+    const int64_t  total = batch * rows * cols;
+    const bool     dense = ld == cols && (batch == 1 || stride == rows * cols);
+    __nv_bfloat16 *to    = (__nv_bfloat16 *)y;
 
     if (dense && um_aligned(x, y))
-        round_dense<<<um_cuda_grid(dev, total, 8 * THREADS), THREADS, 0, s>>>(to, x, total);
+        um_launch(dev, round_dense, um_cuda_grid(dev, total, 8 * THREADS), THREADS, 0, to, x,
+                  total);
     else
         UM_CUDA_VEC(um_vec_rows(4, cols, x, y) && ld % 4 == 0 && stride % 4 == 0, 4,
-                    (round_rows<V><<<um_cuda_grid(dev, total, V * THREADS), THREADS, 0, s>>>(
-                        to, x, total, rows, cols, ld, stride)));
-    return um_cuda_launched("matmul: rounding");
+                    (um_launch(dev, round_rows<V>, um_cuda_grid(dev, total, V * THREADS), THREADS,
+                               0, to, x, total, rows, cols, ld, stride)));
+    return um_cuda_launched(dev, "matmul: rounding");
 }

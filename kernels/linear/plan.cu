@@ -21,6 +21,7 @@ struct um_lt_plan {
     cublasLtMatmulDesc_t   desc;
     cublasLtMatrixLayout_t a, b, c;
     cublasLtMatmulAlgo_t   algo;
+    uint64_t               serial; /* never given twice, as its address may be */
     bool                   found;
 };
 
@@ -94,7 +95,8 @@ static int layout(cublasLtMatrixLayout_t *l, int32_t dt, int64_t rows, int64_t c
                     "batch stride");
 }
 
-static int set(struct um_lt_plan *l, cublasLtMatmulDescAttributes_t what, const void *v, size_t n)
+static int set(const struct um_lt_plan *l, cublasLtMatmulDescAttributes_t what, const void *v,
+               size_t n)
 {
     return lt_check(cublasLtMatmulDescSetAttribute(l->desc, what, v, n), "description");
 }
@@ -141,11 +143,9 @@ static int prefer_all(cublasLtMatmulPreference_t pref, const struct key *k)
 }
 
 /* the heuristic reads the alignment of the bias from its address */
-static int set_bias(struct um_lt_plan *l, const struct um_matmul *p)
+static int set_bias(const struct um_lt_plan *l, const void *bias)
 {
-    const void *bias = p->bias;
-
-    return p->bias ? set(l, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias) : UM_OK;
+    return bias ? set(l, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias) : UM_OK;
 }
 
 static int choose(struct um_cuda *c, struct um_lt_plan *l, const struct um_matmul *p)
@@ -155,7 +155,7 @@ static int choose(struct um_cuda *c, struct um_lt_plan *l, const struct um_matmu
     int                             found = 0, st;
 
     UM_TRY(describe(l));
-    UM_TRY(set_bias(l, p));
+    UM_TRY(set_bias(l, p->bias));
     UM_TRY(lt_check(cublasLtMatmulPreferenceCreate(&pref), "preference"));
     st = prefer_all(pref, &l->key);
     if (st == UM_OK &&
@@ -191,8 +191,12 @@ static int plan_new(struct um_cuda *c, const struct um_matmul *p, const struct k
 
     if (!l)
         return um_fail(UM_ENOMEM, "out of memory");
-    l->key = *k;
-    st     = choose(c, l, p);
+    l->key    = *k;
+    l->serial = ++c->planned;
+    /* The heuristic asks the current device; a table that is full is emptied, and what waits in the
+     * queue has its plans from there. */
+    (void)um_cuda_stream(&c->dev);
+    st = choose(c, l, p);
     if (st < 0) {
         drop(l);
         free(l);
@@ -210,25 +214,51 @@ int um_lt_plan(struct um_dev *dev, const struct um_matmul *p, const struct um_lt
     struct um_lt_plan *l;
 
     *plan = NULL;
-    (void)um_cuda_stream(dev); /* the heuristic asks about the current device */
     if (!c->products && !(c->products = um_plans_new(sizeof k, drop)))
         return um_fail(UM_ENOMEM, "out of memory");
     if (!(l = (struct um_lt_plan *)um_plans_find(c->products, &k)))
         UM_TRY(plan_new(c, p, &k, &l));
-    if (l->found) {
-        UM_TRY(set_bias(l, p));
+    if (l->found)
         *plan = l;
-    }
     return UM_OK;
+}
+
+/* a product as it is asked of the queue; serial: the plan's, for graphs to tell it by */
+struct call {
+    const struct um_lt_plan *plan;
+    uint64_t                 serial;
+    const void              *a, *b, *source, *bias;
+    void                    *c, *work;
+    float                    beta, hole;
+};
+
+static int run(struct um_cuda *c, const void *args)
+{
+    const struct call       *p   = (const struct call *)args;
+    const struct um_lt_plan *l   = p->plan;
+    const float              one = 1;
+
+    UM_TRY(set_bias(l, p->bias));
+    return lt_check(cublasLtMatmul(c->lt, l->desc, &one, p->b, l->b, p->a, l->a, &p->beta,
+                                   p->source, l->c, p->c, l->c, &l->algo, p->work, UM_LT_WORK,
+                                   c->stream),
+                    "launch");
 }
 
 int um_lt_run(struct um_dev *dev, const struct um_lt_plan *l, const struct um_matmul *p, void *work)
 {
-    const float     one = 1, beta = p->res ? 1 : p->beta;
-    struct um_cuda *c = um_cuda_of(dev);
+    struct call call;
 
-    return lt_check(cublasLtMatmul(c->lt, l->desc, &one, p->b, l->b, p->a, l->a, &beta, source(p),
-                                   l->c, p->c, l->c, &l->algo, work, UM_LT_WORK,
-                                   um_cuda_stream(dev)),
-                    "launch");
+    call.plan   = l;
+    call.serial = l->serial;
+    call.a      = p->a;
+    call.b      = p->b;
+    call.source = source(p);
+    call.bias   = p->bias;
+    call.c      = p->c;
+    call.work   = work;
+    call.beta   = p->res ? 1 : p->beta;
+    call.hole   = 0;
+    um_ask_call(dev, run, &call, sizeof call);
+    return um_cuda_launched(dev, "matmul");
 }

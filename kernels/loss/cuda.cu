@@ -61,14 +61,13 @@ static void add_terms(struct um_dev *dev, float *loss, double *sum, const float 
                       float scale)
 {
     const int64_t parts = parts_of(n);
-    cudaStream_t  q     = um_cuda_stream(dev);
 
     if (parts == 1) {
-        add_up<<<1, THREADS, 0, q>>>(loss, term, n, scale);
+        um_launch(dev, add_up<float>, 1, THREADS, 0, loss, term, n, scale);
         return;
     }
-    add_part<<<(unsigned)parts, THREADS, 0, q>>>(sum, term, n, part_of(n));
-    add_up<<<1, THREADS, 0, q>>>(loss, sum, parts, scale);
+    um_launch(dev, add_part, (unsigned)parts, THREADS, 0, sum, term, n, part_of(n));
+    um_launch(dev, add_up<double>, 1, THREADS, 0, loss, sum, parts, scale);
 }
 
 /* ---- cross entropy ---- */
@@ -271,14 +270,14 @@ template <bool SOFT> static int read_rows(struct um_dev *dev, struct strided p, 
     const int64_t  blocks = (p.n + rows - 1) / rows;
     const bool     vec    = um_vec_rows(4, p.rs, p.x, o.q) && p.c % 4 == 0;
     const unsigned grid   = (unsigned)blocks;
-    cudaStream_t   q      = um_cuda_stream(dev);
 
     if (blocks > 0x7fffffff)
         return um_fail(UM_ERANGE, "cuda: cross entropy of %lld rows", (long long)p.n);
     if (!along(p))
-        read_across<SOFT><<<grid, across_block(p.c), 0, q>>>(p, o);
+        um_launch(dev, read_across<SOFT>, grid, across_block(p.c), 0, p, o);
     else
-        UM_CUDA_VEC(vec, 4, (read_along<V, SOFT><<<grid, THREADS, 0, q>>>(p, o, whole_block(p))));
+        UM_CUDA_VEC(vec, 4,
+                    (um_launch(dev, read_along<V, SOFT>, grid, THREADS, 0, p, o, whole_block(p))));
     return UM_OK;
 }
 
@@ -297,7 +296,7 @@ static int xent(struct um_dev *dev, float *loss, float *lse, struct strided p,
     o.part = (float *)(sum + parts_of(p.n));
     UM_TRY(q ? read_rows<true>(dev, p, o) : read_rows<false>(dev, p, o));
     add_terms(dev, loss, sum, o.part, p.n, scale);
-    return um_cuda_launched("cross entropy");
+    return um_cuda_launched(dev, "cross entropy");
 }
 
 extern "C" int um_cuda_xent_fwd(struct um_dev *dev, float *loss, float *lse, const float *x,
@@ -366,10 +365,9 @@ static int xent_grad(struct um_dev *dev, struct grad g, struct strided p)
     const bool    vec = si == 1 && inner % 4 == 0 && um_vec_rows(4, so, p.x, g.q, g.dx);
 
     UM_CUDA_VEC(vec, 4,
-                (gradient<V>
-                 <<<um_cuda_grid(dev, p.n * p.c, V * THREADS), THREADS, 0, um_cuda_stream(dev)>>>(
-                     g, p, by_rows)));
-    return um_cuda_launched("gradient of cross entropy");
+                (um_launch(dev, gradient<V>, um_cuda_grid(dev, p.n * p.c, V * THREADS), THREADS, 0,
+                           g, p, by_rows)));
+    return um_cuda_launched(dev, "gradient of cross entropy");
 }
 
 extern "C" int um_cuda_xent_bwd(struct um_dev *dev, float *dx, const float *gloss, const float *x,
@@ -433,10 +431,10 @@ extern "C" int um_cuda_xent_soft_bwd(struct um_dev *dev, float *dx, const float 
     if (!(all = (float *)um_cuda_work(dev, (size_t)n * sizeof *all)))
         return UM_ENOMEM;
     if (along(w))
-        sum_along<<<um_cuda_blocks(n, WARPS), THREADS, 0, um_cuda_stream(dev)>>>(all, w);
+        um_launch(dev, sum_along, um_cuda_blocks(n, WARPS), THREADS, 0, all, w);
     else
-        sum_across<<<um_cuda_blocks(n, across_block(c).x), across_block(c), 0,
-                     um_cuda_stream(dev)>>>(all, w);
+        um_launch(dev, sum_across, um_cuda_blocks(n, across_block(c).x), across_block(c), 0, all,
+                  w);
     g.all = all;
     return xent_grad(dev, g, p);
 }
@@ -535,10 +533,10 @@ static int labels_fwd(struct um_dev *dev, float *loss, const float *x, const flo
     if (!(sum = (double *)um_cuda_work(dev, (size_t)parts * sizeof *sum)))
         return UM_ENOMEM;
     UM_CUDA_VEC(um_aligned(x, y), 4,
-                (sum_labels<V><<<(unsigned)parts, THREADS, 0, um_cuda_stream(dev)>>>(
-                    sum, x, y, n, part_of(n), f)));
-    add_up<<<1, THREADS, 0, um_cuda_stream(dev)>>>(loss, sum, parts, scale);
-    return um_cuda_launched("labels_fwd");
+                (um_launch(dev, sum_labels<V, F>, (unsigned)parts, THREADS, 0, sum, x, y, n,
+                           part_of(n), f)));
+    um_launch(dev, add_up<double>, 1, THREADS, 0, loss, sum, parts, scale);
+    return um_cuda_launched(dev, "labels_fwd");
 }
 
 template <typename F>
@@ -547,11 +545,10 @@ static int labels_bwd(struct um_dev *dev, float *dx, const float *gloss, const f
 {
     if (n == 0)
         return UM_OK;
-    UM_CUDA_VEC(
-        um_aligned(dx, x, y), 4,
-        (slope_labels<V><<<um_cuda_grid(dev, n, V * THREADS), THREADS, 0, um_cuda_stream(dev)>>>(
-            dx, gloss, x, y, n, scale, f)));
-    return um_cuda_launched("labels_bwd");
+    UM_CUDA_VEC(um_aligned(dx, x, y), 4,
+                (um_launch(dev, slope_labels<V, F>, um_cuda_grid(dev, n, V * THREADS), THREADS, 0,
+                           dx, gloss, x, y, n, scale, f)));
+    return um_cuda_launched(dev, "labels_bwd");
 }
 
 extern "C" int um_cuda_bce_fwd(struct um_dev *dev, float *loss, const float *x, const float *y,

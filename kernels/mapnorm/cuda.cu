@@ -269,7 +269,6 @@ static int forward(struct um_dev *dev, T *y, float *mean, float *rstd, float *va
 {
     const int64_t units = units_of(m), parts = m.n * m.c * m.chunks;
     const bool    warps   = warps_of(m);
-    cudaStream_t  q       = um_cuda_stream(dev);
     double       *part    = (double *)um_cuda_work(dev, (size_t)(2 * parts + units) * sizeof *part);
     float        *low     = (float *)(part + 2 * parts);
     const struct affine f = { mean, low, rstd, NULL, gamma, beta, eps };
@@ -278,11 +277,11 @@ static int forward(struct um_dev *dev, T *y, float *mean, float *rstd, float *va
         return UM_ENOMEM;
     if (!grid_of(m))
         return too_many(m);
-    moments<V, T><<<grid_of(m), THREADS, 0, q>>>(part, x, m, warps);
-    statistics<T><<<um_cuda_blocks(units, WARPS), THREADS, 0, q>>>(mean, low, rstd, var, x, part, m,
-                                                                   units, eps);
-    apply<V, T><<<grid_of(m), THREADS, 0, q>>>(y, x, f, m, warps);
-    return um_cuda_launched("mapnorm_fwd");
+    um_launch(dev, moments<V, T>, grid_of(m), THREADS, 0, part, x, m, warps);
+    um_launch(dev, statistics<T>, um_cuda_blocks(units, WARPS), THREADS, 0, mean, low, rstd, var, x,
+              part, m, units, eps);
+    um_launch(dev, apply<V, T>, grid_of(m), THREADS, 0, y, x, f, m, warps);
+    return um_cuda_launched(dev, "mapnorm_fwd");
 }
 
 template <int V, typename T>
@@ -291,7 +290,6 @@ static int backward(struct um_dev *dev, T *dx, float *dgamma, float *dbeta, cons
 {
     const int64_t units = units_of(m), parts = m.n * m.c * m.chunks;
     const bool    warps = warps_of(m);
-    cudaStream_t  q     = um_cuda_stream(dev);
     double *part = (double *)um_cuda_work(dev, (size_t)(2 * parts + 2 * units) * sizeof *part);
     double *sums = part + 2 * parts;
 
@@ -299,12 +297,13 @@ static int backward(struct um_dev *dev, T *dx, float *dgamma, float *dbeta, cons
         return UM_ENOMEM;
     if (!grid_of(m))
         return too_many(m);
-    grad_sums<V, T><<<grid_of(m), THREADS, 0, q>>>(part, dy, x, f, m, warps);
-    grad_units<<<um_cuda_blocks(units, WARPS), THREADS, 0, q>>>(sums, part, m, units);
+    um_launch(dev, grad_sums<V, T>, grid_of(m), THREADS, 0, part, dy, x, f, m, warps);
+    um_launch(dev, grad_units, um_cuda_blocks(units, WARPS), THREADS, 0, sums, part, m, units);
     if (f.gamma)
-        grad_params<<<um_cuda_blocks(m.c, 64), 64, 0, q>>>(dgamma, dbeta, sums, units, m.c);
-    gradient<V, T><<<grid_of(m), THREADS, 0, q>>>(dx, dy, x, sums, f, m, warps);
-    return um_cuda_launched("mapnorm_bwd");
+        um_launch(dev, grad_params, um_cuda_blocks(m.c, 64), 64, 0, dgamma, dbeta, sums, units,
+                  m.c);
+    um_launch(dev, gradient<V, T>, grid_of(m), THREADS, 0, dx, dy, x, sums, f, m, warps);
+    return um_cuda_launched(dev, "mapnorm_bwd");
 }
 
 extern "C" int um_cuda_mapnorm_fwd(struct um_dev *dev, enum um_dtype dt, bool batch, void *y,
@@ -334,9 +333,9 @@ extern "C" int um_cuda_mapnorm_eval(struct um_dev *dev, enum um_dtype dt, void *
     if (!grid_of(m))
         return too_many(m);
     UM_CUDA_TYPED(dt, UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, s, y, x), um_vec<T>::N,
-                                  (apply<V, T><<<grid_of(m), THREADS, 0, um_cuda_stream(dev)>>>(
-                                      (T *)y, (const T *)x, f, m, warps_of(m)))));
-    return um_cuda_launched("mapnorm_eval");
+                                  (um_launch(dev, apply<V, T>, grid_of(m), THREADS, 0, (T *)y,
+                                             (const T *)x, f, m, warps_of(m)))));
+    return um_cuda_launched(dev, "mapnorm_eval");
 }
 
 extern "C" int um_cuda_mapnorm_bwd(struct um_dev *dev, enum um_dtype dt, bool batch, void *dx,

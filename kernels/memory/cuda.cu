@@ -119,7 +119,7 @@ extern "C" int um_cuda_alloc(struct um_dev *dev, size_t n, void **p)
     size_t                free_bytes = 0, total = 0;
 
     *p = NULL;
-    (void)um_cuda_stream(dev);
+    UM_TRY(um_cuda_use(dev));
     const cudaError_t e = cudaMalloc(p, n ? n : 1);
 
     if (e == cudaSuccess) {
@@ -159,7 +159,7 @@ extern "C" int um_cuda_memory(struct um_dev *dev, struct um_memory *out)
 {
     const struct um_cuda_moves *m = um_cuda_of(dev)->moves;
 
-    (void)um_cuda_stream(dev);
+    UM_TRY(um_cuda_use(dev));
     out->now    = m->now;
     out->peak   = m->peak;
     out->wanted = m->wanted;
@@ -168,18 +168,21 @@ extern "C" int um_cuda_memory(struct um_dev *dev, struct um_memory *out)
 
 extern "C" int um_cuda_zero(struct um_dev *dev, void *p, size_t n)
 {
-    return n ? um_cuda_check(cudaMemsetAsync(p, 0, n, um_cuda_stream(dev)), "zero") : UM_OK;
+    if (n == 0)
+        return UM_OK;
+    um_ask_zero(dev, p, n);
+    return um_cuda_launched(dev, "zero");
 }
 
 /* ---- up ---- */
 
 /* the next piece, empty; waits for the copies from it, PIECES - 1 pieces ago */
-static int next_piece(struct um_cuda_moves *m, cudaStream_t stream)
+static int next_piece(struct um_dev *dev, struct um_cuda_moves *m)
 {
     struct piece *p = &m->piece[m->at];
 
     if (p->data && m->used > 0) {
-        UM_TRY(um_cuda_check(cudaEventRecord(p->done, stream), "upload"));
+        UM_TRY(um_cuda_check(cudaEventRecord(p->done, um_cuda_stream(dev)), "upload"));
         p->busy = true;
         m->at   = (m->at + 1) % PIECES;
         p       = &m->piece[m->at];
@@ -198,20 +201,18 @@ static int next_piece(struct um_cuda_moves *m, cudaStream_t stream)
 
 extern "C" int um_cuda_upload(struct um_dev *dev, void *dst, const void *host, size_t n)
 {
-    struct um_cuda_moves *m      = um_cuda_of(dev)->moves;
-    cudaStream_t          stream = um_cuda_stream(dev);
+    struct um_cuda_moves *m = um_cuda_of(dev)->moves;
 
     for (size_t i = 0, part; i < n; i += part) {
         if (!m->piece[m->at].data || m->used == PIECE)
-            UM_TRY(next_piece(m, stream));
+            UM_TRY(next_piece(dev, m));
         part     = n - i < PIECE - m->used ? n - i : PIECE - m->used;
         char *at = m->piece[m->at].data + m->used;
         memcpy(at, (const char *)host + i, part);
-        UM_TRY(um_cuda_check(
-            cudaMemcpyAsync((char *)dst + i, at, part, cudaMemcpyHostToDevice, stream), "upload"));
+        um_ask_copy(dev, (char *)dst + i, at, part, cudaMemcpyHostToDevice);
         m->used += (part + ALIGN - 1) / ALIGN * ALIGN;
     }
-    return UM_OK;
+    return um_cuda_launched(dev, "upload");
 }
 
 extern "C" int um_cuda_stage(struct um_dev *dev, void *dst, const void *host, size_t n)
@@ -229,7 +230,7 @@ extern "C" int um_cuda_stage(struct um_dev *dev, void *dst, const void *host, si
 
 extern "C" int um_cuda_pin(struct um_dev *dev, void *host, size_t n)
 {
-    (void)um_cuda_stream(dev);
+    UM_TRY(um_cuda_use(dev));
     const cudaError_t e = cudaHostRegister(host, n, cudaHostRegisterDefault);
 
     if (e != cudaSuccess)
@@ -239,7 +240,7 @@ extern "C" int um_cuda_pin(struct um_dev *dev, void *host, size_t n)
 
 extern "C" void um_cuda_unpin(struct um_dev *dev, void *host)
 {
-    (void)um_cuda_stream(dev);
+    (void)um_cuda_use(dev);
     if (cudaHostUnregister(host) != cudaSuccess)
         (void)cudaGetLastError(); /* it was not pinned */
 }
@@ -259,14 +260,12 @@ extern "C" int um_cuda_fetch(struct um_dev *dev, void *host, const void *src, si
     }
     if (m->landings == LANDINGS || n > LANDING - m->landed)
         UM_TRY(um_cuda_sync(dev));
-    UM_TRY(um_cuda_check(
-        cudaMemcpyAsync(m->land + m->landed, src, n, cudaMemcpyDeviceToHost, um_cuda_stream(dev)),
-        "fetch"));
+    um_ask_copy(dev, m->land + m->landed, src, n, cudaMemcpyDeviceToHost);
     m->landing[m->landings].host = host;
     m->landing[m->landings].from = m->landed;
     m->landing[m->landings++].n  = n;
     m->landed += (n + ALIGN - 1) / ALIGN * ALIGN;
-    return UM_OK;
+    return um_cuda_launched(dev, "fetch");
 }
 
 extern "C" int um_cuda_download(struct um_dev *dev, void *host, const void *src, size_t n)
@@ -284,6 +283,8 @@ extern "C" int um_cuda_sync(struct um_dev *dev)
 
     m->landings = 0;
     m->landed   = 0;
+    (void)um_cuda_submit(dev);
+    UM_TRY(um_cuda_launched(dev, "sync"));
     UM_TRY(um_cuda_comm_wait(dev));
     UM_TRY(um_cuda_check(
         cudaMemcpyAsync(flag, c->flag, sizeof *flag, cudaMemcpyDeviceToHost, um_cuda_stream(dev)),
@@ -296,7 +297,7 @@ extern "C" int um_cuda_sync(struct um_dev *dev)
     m->at   = 0;
     m->used = 0;
     if (*flag) {
-        UM_TRY(um_cuda_check(cudaMemsetAsync(c->flag, 0, sizeof *flag, c->stream), "sync"));
+        UM_TRY(um_cuda_zero(dev, c->flag, sizeof *flag));
         return um_fail(UM_ERANGE, "cuda: an id or target lies outside its table");
     }
     return UM_OK;

@@ -224,10 +224,10 @@ extern "C" int um_cuda_sumsq(struct um_dev *dev, double *sum, const float *x,
     if (s->parts == 0)
         return UM_OK;
     UM_CUDA_VEC(s->even && um_aligned(x), 4,
-                (square_parts<V><<<(unsigned)s->parts, THREADS, 0, um_cuda_stream(dev)>>>(
-                    sums_at(s), x, parts_at(s))));
-    add_parts<<<(unsigned)spans, THREADS, 0, um_cuda_stream(dev)>>>(sum, sums_at(s), spans_at(s));
-    return um_cuda_launched("sumsq");
+                (um_launch(dev, square_parts<V>, (unsigned)s->parts, THREADS, 0, sums_at(s), x,
+                           parts_at(s))));
+    um_launch(dev, add_parts, (unsigned)spans, THREADS, 0, sum, sums_at(s), spans_at(s));
+    return um_cuda_launched(dev, "sumsq");
 }
 
 /* One block. The sum of all is added in the order of the spans, as the definition adds it, so that
@@ -270,8 +270,8 @@ extern "C" int um_cuda_clip(struct um_dev *dev, float *factor, const double *sum
     UM_TRY(um_check_clip(spans, most));
     if (spans == 0)
         return UM_OK;
-    clip_all<<<1, SUM, 0, um_cuda_stream(dev)>>>(factor, sum, also, spans, all, most);
-    return um_cuda_launched("clip");
+    um_launch(dev, clip_all, 1, SUM, 0, factor, sum, also, spans, all, most);
+    return um_cuda_launched(dev, "clip");
 }
 
 /* block k: part k of the spans; w, g, m and u are read once, w, m and u written */
@@ -319,7 +319,7 @@ extern "C" int um_cuda_adamw(struct um_dev *dev, const struct um_adam *a)
     if (s->parts == 0)
         return UM_OK;
     UM_CUDA_VEC(s->even && um_aligned(a->w, a->m, a->u, a->g), 4,
-                (adam_all<V><<<(unsigned)s->parts, THREADS, 0, um_cuda_stream(dev)>>>(
-                    *a, spans_at(s), parts_at(s), c1, c2)));
-    return um_cuda_launched("adamw");
+                (um_launch(dev, adam_all<V>, (unsigned)s->parts, THREADS, 0, *a, spans_at(s),
+                           parts_at(s), c1, c2)));
+    return um_cuda_launched(dev, "adamw");
 }

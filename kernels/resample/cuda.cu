@@ -250,32 +250,30 @@ extern "C" int um_cuda_resample_fwd(struct um_dev *dev, void *y, const void *x,
                                     const struct um_resample *r)
 {
     const int64_t n = r->n * r->c * r->out[0] * r->out[1] * r->out[2];
-    cudaStream_t  q = um_cuda_stream(dev);
     struct axes   t;
     dim3          grid;
 
     if (n == 0)
         return UM_OK;
     UM_TRY(tables(dev, r, false, &t, &grid));
-    forward_table<<<grid, 64, 0, q>>>(t, *r);
-    UM_CUDA_TYPED(
-        r->dt, (forward<T><<<um_cuda_blocks(n, 256), 256, 0, q>>>((T *)y, (const T *)x, t, *r, n)));
-    return um_cuda_launched("resample_fwd");
+    um_launch(dev, forward_table, grid, 64, 0, t, *r);
+    UM_CUDA_TYPED(r->dt, (um_launch(dev, forward<T>, um_cuda_blocks(n, 256), 256, 0, (T *)y,
+                                    (const T *)x, t, *r, n)));
+    return um_cuda_launched(dev, "resample_fwd");
 }
 
 extern "C" int um_cuda_resample_bwd(struct um_dev *dev, void *dx, const void *dy,
                                     const struct um_resample *r)
 {
     const int64_t n = r->n * r->c * r->in[0] * r->in[1] * r->in[2];
-    cudaStream_t  q = um_cuda_stream(dev);
     struct axes   t;
     dim3          grid;
 
     if (n == 0)
         return UM_OK;
     UM_TRY(tables(dev, r, true, &t, &grid));
-    adjoint_table<<<grid, 64, 0, q>>>(t, *r);
-    UM_CUDA_TYPED(r->dt, (adjoint<T><<<um_cuda_blocks(n, 256), 256, 0, q>>>((T *)dx, (const T *)dy,
-                                                                            t, *r, n)));
-    return um_cuda_launched("resample_bwd");
+    um_launch(dev, adjoint_table, grid, 64, 0, t, *r);
+    UM_CUDA_TYPED(r->dt, (um_launch(dev, adjoint<T>, um_cuda_blocks(n, 256), 256, 0, (T *)dx,
+                                    (const T *)dy, t, *r, n)));
+    return um_cuda_launched(dev, "resample_bwd");
 }

@@ -109,18 +109,18 @@ static int launch_sum(struct um_dev *dev, Y *y, const X *x, struct blocks p)
 {
     const int64_t count = p.n * p.c, rows = um_cuda_part(p.B, (count + 1023) / 1024, 8);
     const int64_t parts = (p.B + rows - 1) / rows;
-    cudaStream_t  q     = um_cuda_stream(dev);
     float        *part;
 
     if (parts == 1 || count >= 1 << 18) {
-        sum_rows<V><<<um_cuda_blocks(count, V * 64), 64, 0, q>>>(y, x, p);
+        um_launch(dev, sum_rows<V, Y, X>, um_cuda_blocks(count, V * 64), 64, 0, y, x, p);
         return UM_OK;
     }
     if (!(part = (float *)um_cuda_work(dev, (size_t)(parts * count) * sizeof *part)))
         return UM_ENOMEM;
-    sum_some<V>
-        <<<dim3(um_cuda_blocks(count, V * 64), (unsigned)parts), 64, 0, q>>>(part, x, p, rows);
-    add_rows<<<um_cuda_blocks(count, 64), 64, 0, q>>>(y + p.oy * p.c, part, parts, count);
+    um_launch(dev, sum_some<V, X>, dim3(um_cuda_blocks(count, V * 64), (unsigned)parts), 64, 0,
+              part, x, p, rows);
+    um_launch(dev, add_rows<Y>, um_cuda_blocks(count, 64), 64, 0, y + p.oy * p.c, part, parts,
+              count);
     return UM_OK;
 }
 
@@ -133,9 +133,9 @@ static int launch_rows(struct um_dev *dev, Y *y, const X *x, struct blocks p, bo
         p.ox += (p.B - 1) * p.sx;
         p.B = 1;
     }
-    copy_rows<V>
-        <<<dim3(um_cuda_grid(dev, p.n * p.c, V * THREADS), p.B < 65535 ? (unsigned)p.B : 65535),
-           THREADS, 0, um_cuda_stream(dev)>>>(y, x, p, acc);
+    um_launch(dev, copy_rows<V, Y, X>,
+              dim3(um_cuda_grid(dev, p.n * p.c, V * THREADS), p.B < 65535 ? (unsigned)p.B : 65535),
+              THREADS, 0, y, x, p, acc);
     return UM_OK;
 }
 
@@ -153,7 +153,7 @@ static int run_rows(struct um_dev *dev, Y *y, const X *x, struct blocks p, bool 
     constexpr int N = um_vec<Y, X>::N;
 
     UM_CUDA_VEC(vectors(N, y, x, p), N, UM_TRY((launch_rows<V, Y, X>(dev, y, x, p, acc))));
-    return um_cuda_launched("rows");
+    return um_cuda_launched(dev, "rows");
 }
 
 extern "C" int um_cuda_rows(struct um_dev *dev, void *y, enum um_dtype dty, const void *x,
@@ -196,13 +196,11 @@ extern "C" int um_cuda_embed_fwd(struct um_dev *dev, enum um_dtype dt, void *y, 
 {
     if (n == 0 || c == 0)
         return UM_OK;
-    UM_CUDA_TYPED(
-        dt,
-        UM_CUDA_VEC(um_vec_rows(4, c, y, table), 4,
-                    (gather<V, T>
-                     <<<um_cuda_grid(dev, n * c, V * THREADS), THREADS, 0, um_cuda_stream(dev)>>>(
-                         (T *)y, table, ids, n, v, c, um_cuda_of(dev)->flag))));
-    return um_cuda_launched("embed_fwd");
+    UM_CUDA_TYPED(dt, UM_CUDA_VEC(um_vec_rows(4, c, y, table), 4,
+                                  (um_launch(dev, gather<V, T>,
+                                             um_cuda_grid(dev, n * c, V * THREADS), THREADS, 0,
+                                             (T *)y, table, ids, n, v, c, um_cuda_of(dev)->flag))));
+    return um_cuda_launched(dev, "embed_fwd");
 }
 
 /* The sort: by DIGIT bits in turn, lowest first. A block has LOT positions, each of its warps a
@@ -354,14 +352,13 @@ static void sort(struct um_dev *dev, uint32_t **key, uint32_t **pos, uint32_t *k
     const unsigned lots = (unsigned)((n + LOT - 1) / LOT);
     int           *flag = um_cuda_of(dev)->flag;
     struct order   o    = { ids, NULL, NULL, (uint32_t)v };
-    cudaStream_t   q    = um_cuda_stream(dev);
 
     for (int shift = 0; shift == 0 || v >> shift > 0; shift += DIGIT) {
         uint32_t *k = *key, *p = *pos;
 
-        count_lots<<<lots, THREADS, 0, q>>>(counts, o, n, shift, flag);
-        sums_before<<<1, 1024, 0, q>>>(counts, (int64_t)DIGITS * lots);
-        place<<<lots, THREADS, 0, q>>>(k, p, counts, o, n, shift, flag);
+        um_launch(dev, count_lots, lots, THREADS, 0, counts, o, n, shift, flag);
+        um_launch(dev, sums_before, 1, 1024, 0, counts, (int64_t)DIGITS * lots);
+        um_launch(dev, place, lots, THREADS, 0, k, p, counts, o, n, shift, flag);
         o.ids = NULL;
         o.key = k, o.pos = p;
         *key = key2, *pos = pos2;
@@ -506,12 +503,11 @@ static void add_runs(struct um_dev *dev, float *dtable, float *head, const T *dy
     const int64_t  chunks = (n + CHUNK - 1) / CHUNK;
     const unsigned t = threads_for(c, V), across = um_cuda_blocks(c, (int64_t)t * V);
     float         *tail = head + chunks * c;
-    cudaStream_t   q    = um_cuda_stream(dev);
 
-    scatter<V>
-        <<<dim3((unsigned)chunks, across), t, 0, q>>>(dtable, head, tail, dy, key, pos, n, v, c);
-    join<<<dim3(um_part_grid(c), (unsigned)((chunks + GROUP - 1) / GROUP)), um_part_block(), 0,
-           q>>>(dtable, head, tail, key, n, v, c);
+    um_launch(dev, scatter<V, T>, dim3((unsigned)chunks, across), t, 0, dtable, head, tail, dy, key,
+              pos, n, v, c);
+    um_launch(dev, join, dim3(um_part_grid(c), (unsigned)((chunks + GROUP - 1) / GROUP)),
+              um_part_block(), 0, dtable, head, tail, key, n, v, c);
 }
 
 extern "C" int um_cuda_embed_bwd(struct um_dev *dev, enum um_dtype dt, float *dtable,
@@ -538,7 +534,7 @@ extern "C" int um_cuda_embed_bwd(struct um_dev *dev, enum um_dtype dt, float *dt
     UM_CUDA_TYPED(
         dt, UM_CUDA_VEC(um_vec_rows(4, c, dtable, dy), 4,
                         (add_runs<V, T>(dev, dtable, head, (const T *)dy, key, pos, n, v, c))));
-    return um_cuda_launched("embed_bwd");
+    return um_cuda_launched(dev, "embed_bwd");
 }
 
 /* ---- patches ---- */
@@ -588,12 +584,11 @@ extern "C" int um_cuda_patches(struct um_dev *dev, enum um_dtype dt, void *y, co
                        (long long)W);
     if (n == 0)
         return UM_OK;
-    UM_CUDA_TYPED(
-        dt, UM_CUDA_VEC(um_vec_rows(4, px, y, x), 4,
-                        (cut_patches<V, T>
-                         <<<um_cuda_grid(dev, n, V * THREADS), THREADS, 0, um_cuda_stream(dev)>>>(
-                             (T *)y, x, p))));
-    return um_cuda_launched("patches");
+    UM_CUDA_TYPED(dt,
+                  UM_CUDA_VEC(um_vec_rows(4, px, y, x), 4,
+                              (um_launch(dev, cut_patches<V, T>, um_cuda_grid(dev, n, V * THREADS),
+                                         THREADS, 0, (T *)y, x, p))));
+    return um_cuda_launched(dev, "patches");
 }
 
 /* ---- transposes ---- */
@@ -650,10 +645,10 @@ extern "C" int um_cuda_transpose(struct um_dev *dev, enum um_dtype dt, void *y, 
     if (squares == 0)
         return UM_OK;
     if (pairs)
-        UM_CUDA_TYPED(dt, (turn<true, T><<<grid, dim3(32, 8), 0, um_cuda_stream(dev)>>>(
-                              (T *)y, (const T *)x, B, r, c)));
+        UM_CUDA_TYPED(dt, (um_launch(dev, turn<true, T>, grid, dim3(32, 8), 0, (T *)y, (const T *)x,
+                                     B, r, c)));
     else
-        UM_CUDA_TYPED(dt, (turn<false, T><<<grid, dim3(32, 8), 0, um_cuda_stream(dev)>>>(
-                              (T *)y, (const T *)x, B, r, c)));
-    return um_cuda_launched("transpose");
+        UM_CUDA_TYPED(dt, (um_launch(dev, turn<false, T>, grid, dim3(32, 8), 0, (T *)y,
+                                     (const T *)x, B, r, c)));
+    return um_cuda_launched(dev, "transpose");
 }

@@ -120,34 +120,32 @@ template <typename T>
 static void forward(struct um_dev *dev, T *y, const T *x, int64_t n, int64_t c)
 {
     constexpr int  N      = um_vec<T>::N;
-    cudaStream_t   stream = um_cuda_stream(dev);
     const unsigned blocks = um_cuda_blocks(n, WARPS);
     const dim3     block(32, WARPS);
     const bool     vec = um_vec_rows(N, c, y, x);
 
     if (vec && um_held<N, 64>(c, [&](auto k) {
             constexpr int K = decltype(k)::value;
-            forward_held<N, K, T><<<blocks, block, 0, stream>>>(y, x, n, c);
+            um_launch(dev, forward_held<N, K, T>, blocks, block, 0, y, x, n, c);
         }))
         return;
-    UM_CUDA_VEC(vec, N, (forward_any<V, T><<<blocks, block, 0, stream>>>(y, x, n, c)));
+    UM_CUDA_VEC(vec, N, (um_launch(dev, forward_any<V, T>, blocks, block, 0, y, x, n, c)));
 }
 
 template <typename T>
 static void backward(struct um_dev *dev, T *dx, const T *dy, const T *y, int64_t n, int64_t c)
 {
     constexpr int  N      = um_vec<T>::N;
-    cudaStream_t   stream = um_cuda_stream(dev);
     const unsigned blocks = um_cuda_blocks(n, WARPS);
     const dim3     block(32, WARPS);
     const bool     vec = um_vec_rows(N, c, dx, dy, y);
 
     if (vec && um_held<N, 32>(c, [&](auto k) {
             constexpr int K = decltype(k)::value;
-            backward_held<N, K, T><<<blocks, block, 0, stream>>>(dx, dy, y, n, c);
+            um_launch(dev, backward_held<N, K, T>, blocks, block, 0, dx, dy, y, n, c);
         }))
         return;
-    UM_CUDA_VEC(vec, N, (backward_any<V, T><<<blocks, block, 0, stream>>>(dx, dy, y, n, c)));
+    UM_CUDA_VEC(vec, N, (um_launch(dev, backward_any<V, T>, blocks, block, 0, dx, dy, y, n, c)));
 }
 
 extern "C" int um_cuda_softmax_fwd(struct um_dev *dev, enum um_dtype dt, void *y, const void *x,
@@ -156,7 +154,7 @@ extern "C" int um_cuda_softmax_fwd(struct um_dev *dev, enum um_dtype dt, void *y
     if (n == 0)
         return UM_OK;
     UM_CUDA_TYPED(dt, forward(dev, (T *)y, (const T *)x, n, c));
-    return um_cuda_launched("softmax_fwd");
+    return um_cuda_launched(dev, "softmax_fwd");
 }
 
 extern "C" int um_cuda_softmax_bwd(struct um_dev *dev, enum um_dtype dt, void *dx, const void *dy,
@@ -165,5 +163,5 @@ extern "C" int um_cuda_softmax_bwd(struct um_dev *dev, enum um_dtype dt, void *d
     if (n == 0)
         return UM_OK;
     UM_CUDA_TYPED(dt, backward(dev, (T *)dx, (const T *)dy, (const T *)y, n, c));
-    return um_cuda_launched("softmax_bwd");
+    return um_cuda_launched(dev, "softmax_bwd");
 }

@@ -33,13 +33,12 @@ extern "C" int um_cuda_pick_fwd(struct um_dev *dev, enum um_dtype dt, void *y, c
 {
     if (B * n == 0)
         return UM_OK;
-    UM_CUDA_TYPED(
-        dt, UM_CUDA_VEC(
-                um_vec_rows(um_vec<T>::N, c, y, x), um_vec<T>::N,
-                (pick<V, T>
-                 <<<um_cuda_grid(dev, B * n * c, V * THREADS), THREADS, 0, um_cuda_stream(dev)>>>(
-                     (T *)y, (const T *)x, idx, B * n, n, T_, c, um_cuda_of(dev)->flag))));
-    return um_cuda_launched("pick_fwd");
+    UM_CUDA_TYPED(dt,
+                  UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, c, y, x), um_vec<T>::N,
+                              (um_launch(dev, pick<V, T>, um_cuda_grid(dev, B * n * c, V * THREADS),
+                                         THREADS, 0, (T *)y, (const T *)x, idx, B * n, n, T_, c,
+                                         um_cuda_of(dev)->flag))));
+    return um_cuda_launched(dev, "pick_fwd");
 }
 
 /* the lanes whose index, of those from i on, is t */
@@ -97,10 +96,9 @@ extern "C" int um_cuda_pick_bwd(struct um_dev *dev, enum um_dtype dt, void *dx, 
         return UM_OK;
     UM_CUDA_TYPED(dt,
                   UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, c, dx, dy), um_vec<T>::N,
-                              (spread<V, T>
-                               <<<um_cuda_blocks(B * T_, WARPS), THREADS, 0, um_cuda_stream(dev)>>>(
-                                   (T *)dx, (const T *)dy, idx, B * T_, n, T_, c))));
-    return um_cuda_launched("pick_bwd");
+                              (um_launch(dev, spread<V, T>, um_cuda_blocks(B * T_, WARPS), THREADS,
+                                         0, (T *)dx, (const T *)dy, idx, B * T_, n, T_, c))));
+    return um_cuda_launched(dev, "pick_bwd");
 }
 
 template <int V, typename T>
@@ -125,13 +123,11 @@ extern "C" int um_cuda_mask_fwd(struct um_dev *dev, enum um_dtype dt, void *y, c
 {
     if (n == 0)
         return UM_OK;
-    UM_CUDA_TYPED(
-        dt,
-        UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, c, y, x, v), um_vec<T>::N,
-                    (mask_all<V, T>
-                     <<<um_cuda_grid(dev, n * c, V * THREADS), THREADS, 0, um_cuda_stream(dev)>>>(
-                         (T *)y, (const T *)x, v, mask, n, c))));
-    return um_cuda_launched("mask_fwd");
+    UM_CUDA_TYPED(dt,
+                  UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, c, y, x, v), um_vec<T>::N,
+                              (um_launch(dev, mask_all<V, T>, um_cuda_grid(dev, n * c, V * THREADS),
+                                         THREADS, 0, (T *)y, (const T *)x, v, mask, n, c))));
+    return um_cuda_launched(dev, "mask_fwd");
 }
 
 /* dx, and part [parts, c]: the sums of the masked rows of `rows` each; a thread V columns */
@@ -166,18 +162,17 @@ extern "C" int um_cuda_mask_bwd(struct um_dev *dev, enum um_dtype dt, void *dx, 
                                 const void *dy, const uint8_t *mask, int64_t n, int64_t c)
 {
     const int64_t rows = um_cuda_part(n, (c + 1023) / 1024, 16), parts = (n + rows - 1) / rows;
-    cudaStream_t  q = um_cuda_stream(dev);
     float        *part;
 
     if (n == 0)
         return UM_OK;
     if (!(part = (float *)um_cuda_work(dev, (size_t)(parts * c) * sizeof *part)))
         return UM_ENOMEM;
-    UM_CUDA_TYPED(
-        dt,
-        UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, c, dx, dy), um_vec<T>::N,
-                    (unmask<V, T><<<dim3((unsigned)parts, um_cuda_blocks(c, V * 128)), 128, 0, q>>>(
-                        (T *)dx, part, (const T *)dy, mask, n, c, rows))));
-    um_add_parts<<<um_part_grid(c), um_part_block(), 0, q>>>(dv, part, parts, c);
-    return um_cuda_launched("mask_bwd");
+    UM_CUDA_TYPED(dt, UM_CUDA_VEC(um_vec_rows(um_vec<T>::N, c, dx, dy), um_vec<T>::N,
+                                  (um_launch(dev, unmask<V, T>,
+                                             dim3((unsigned)parts, um_cuda_blocks(c, V * 128)), 128,
+                                             0, (T *)dx, part, (const T *)dy, mask, n, c, rows))));
+    um_launch(dev, um_add_parts<float, float>, um_part_grid(c), um_part_block(), 0, dv, part, parts,
+              c);
+    return um_cuda_launched(dev, "mask_bwd");
 }

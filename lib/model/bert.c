@@ -1,5 +1,7 @@
 /* bert.c - the text encoder (method.md 3): BERT's post-norm layers, no pooler */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "model/model_int.h"
 
 static const float EPS = 1e-12f;
@@ -47,17 +49,45 @@ int bert_declare(struct um_model *m, struct decl *d)
  */
 struct tokens {
     struct um_var *ids, *position; /* [1,N]: pieces, and where in its report each stands */
-    struct um_var *start;          /* [B+1]: the first of each sample, and N */
-    struct um_var *cls;            /* [1,B]: the row of each sample's [CLS] */
-    int64_t        N, T;           /* tokens in all; no report is longer */
+    struct um_var *start; /* [B+1]: the first of each sample, and N; more with spare ones */
+    struct um_var *cls;   /* [1,B]: the row of each sample's [CLS] */
+    int64_t        N, T;  /* tokens in all; no report is longer */
 };
+
+/* samples that hold spare rows: enough for an eighth of B samples of T rows */
+static int64_t spare_samples(const struct um_nn *nn, int64_t B)
+{
+    return um_dev_kernels(um_nn_dev(nn))->repeats ? (B + 7) / 8 : 0;
+}
+
+/* A device that repeats work of the same shapes in graphs would meet others in each batch, whose
+ * reports have other lengths. There the rows are filled up, by at most an eighth, to a multiple of
+ * a power of two. Spare rows are samples of their own that nobody reads: their gradients are 0. */
+static void fill_up(struct tokens *t, int64_t spares, int32_t *id, int32_t *at, int32_t *start)
+{
+    int64_t unit = 1, rows;
+
+    while (unit * 16 <= t->N)
+        unit *= 2;
+    rows = (unit - t->N % unit) % unit;
+    for (int64_t i = 0; i < spares; i++) {
+        const int64_t n = rows < t->T ? rows : t->T;
+
+        memset(id + t->N, 0, (size_t)n * sizeof *id);
+        memset(at + t->N, 0, (size_t)n * sizeof *at);
+        t->N += n;
+        rows -= n;
+        start[i] = (int32_t)t->N;
+    }
+}
 
 static struct tokens gather(struct um_nn *nn, int64_t B, int64_t T, const int32_t *ids,
                             const uint8_t *mask)
 {
+    const int64_t spares = spare_samples(nn, B), most = (B + spares) * T;
     struct tokens t  = { .T = T };
-    int32_t      *id = um_nn_host(nn, (size_t)(2 * B * T + B + 1) * sizeof *id);
-    int32_t      *at = id + B * T, *start = at + B * T;
+    int32_t      *id = um_nn_host(nn, (size_t)(2 * most + B + spares + 1) * sizeof *id);
+    int32_t      *at = id + most, *start = at + most;
 
     if (!id)
         return t;
@@ -72,10 +102,12 @@ static struct tokens gather(struct um_nn *nn, int64_t B, int64_t T, const int32_
                 at[t.N++] = (int32_t)i;
             }
     }
-    start[B]   = (int32_t)t.N;
+    start[B] = (int32_t)t.N;
+    if (spares > 0)
+        fill_up(&t, spares, id, at, start + B + 1);
     t.ids      = um_nn_input(nn, UM_I32, 2, (int64_t[]){ 1, t.N }, id);
     t.position = um_nn_input(nn, UM_I32, 2, (int64_t[]){ 1, t.N }, at);
-    t.start    = um_nn_input(nn, UM_I32, 1, (int64_t[]){ B + 1 }, start);
+    t.start    = um_nn_input(nn, UM_I32, 1, (int64_t[]){ B + spares + 1 }, start);
     t.cls      = um_nn_input(nn, UM_I32, 2, (int64_t[]){ 1, B }, start);
     return t;
 }
@@ -127,7 +159,7 @@ struct um_var *um_model_text(struct um_nn *nn, struct um_model *m, int64_t B, in
 
     if (!t || !l)
         return NULL;
-    if (B < 0 || T < 1 || T > m->cfg.text_positions || B > INT32_MAX / T)
+    if (B < 0 || T < 1 || T > m->cfg.text_positions || B > INT32_MAX / 2 / T)
         return um_nn_fail(nn, UM_ESHAPE, "text: %lld x %lld ids, the model has %lld positions",
                           (long long)B, (long long)T, (long long)m->cfg.text_positions);
     *t = gather(nn, B, T, ids, mask);

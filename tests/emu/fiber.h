@@ -30,6 +30,11 @@ enum : size_t {
 void launch(dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
             std::function<void()> thread);
 
+/* a kernel's thread from the addresses of its arguments (known.h, cudaLaunchKernel) */
+typedef std::function<std::function<void()>(void **arg)> thread_maker;
+void                know(const void *kernel, thread_maker make);
+const thread_maker *known(const void *kernel); /* or NULL */
+
 /* run all blocks of a grid, now */
 void run_grid(dim3 grid, dim3 block, size_t shared, const std::function<void()> &thread);
 

@@ -372,46 +372,68 @@ extern "C" cudaError_t CUDARTAPI cudaHostUnregister(void *p)
 
 extern "C" cudaError_t CUDARTAPI cudaMemsetAsync(void *p, int value, size_t n, cudaStream_t s)
 {
+    node_kind kind;
+
     if (n > 0 && !on_card(p, n))
         return failed(cudaErrorInvalidValue);
-    return enqueue(s, [=] { memset(p, value, n); });
+    kind.kind  = node_kind::ZERO;
+    kind.to    = p;
+    kind.n     = n;
+    kind.value = value;
+    return enqueue(
+        s, [=] { memset(p, value, n); }, kind);
 }
 
-static cudaError_t up(void *to, const void *from, size_t n, cudaStream_t s)
+/* memory that is not pinned is read at once */
+static std::function<void()> up(void *to, const void *from, size_t n)
 {
     if (pinned(from, n))
-        return enqueue(s, [=] { memcpy(to, from, n); });
+        return [=] { memcpy(to, from, n); };
     const std::string copy((const char *)from, n);
-    return enqueue(s, [=] { memcpy(to, copy.data(), n); });
+    return [=] { memcpy(to, copy.data(), n); };
 }
 
-static cudaError_t down(void *to, const void *from, size_t n, cudaStream_t s)
+std::function<void()> um_emu::copy_work(void *to, const void *from, size_t n,
+                                        enum cudaMemcpyKind kind)
 {
-    const cudaError_t e = enqueue(s, [=] { memcpy(to, from, n); });
+    const bool dst = on_card(to, n), src = on_card(from, n);
 
-    if (e == cudaSuccess && !pinned(to, n))
-        run(s);
-    return e;
+    if (kind == cudaMemcpyHostToDevice && dst && !src)
+        return up(to, from, n);
+    if (kind == cudaMemcpyDeviceToHost && src && !dst)
+        return [=] { memcpy(to, from, n); };
+    if (kind == cudaMemcpyDeviceToDevice && dst && src)
+        return [=] { memmove(to, from, n); };
+    return nullptr;
 }
 
 extern "C" cudaError_t CUDARTAPI cudaMemcpyAsync(void *to, const void *from, size_t n,
                                                  enum cudaMemcpyKind kind, cudaStream_t s)
 {
     const guard g(lock);
-    const bool  dst = on_card(to, n), src = on_card(from, n);
+    node_kind   node;
 
     if (n == 0)
         return cudaSuccess;
     if (kind == cudaMemcpyDefault)
-        kind =
-            dst ? src ? cudaMemcpyDeviceToDevice : cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost;
-    if (kind == cudaMemcpyHostToDevice && dst)
-        return up(to, from, n, s);
-    if (kind == cudaMemcpyDeviceToHost && src)
-        return down(to, from, n, s);
-    if (kind == cudaMemcpyDeviceToDevice && dst && src)
-        return enqueue(s, [=] { memmove(to, from, n); });
-    return failed(cudaErrorInvalidValue);
+        kind = !on_card(to, n)    ? cudaMemcpyDeviceToHost
+               : on_card(from, n) ? cudaMemcpyDeviceToDevice
+                                  : cudaMemcpyHostToDevice;
+    std::function<void()> work = copy_work(to, from, n, kind);
+
+    if (!work)
+        return failed(cudaErrorInvalidValue);
+    node.kind        = node_kind::COPY;
+    node.n           = n;
+    node.direction   = kind;
+    const bool waits = kind == cudaMemcpyDeviceToHost && !pinned(to, n);
+
+    if (waits && capturing(s))
+        return failed(cudaErrorStreamCaptureUnsupported);
+    const cudaError_t e = enqueue(s, std::move(work), node);
+    if (e == cudaSuccess && waits)
+        run(s);
+    return e;
 }
 
 extern "C" cudaError_t CUDARTAPI cudaMemcpy(void *to, const void *from, size_t n,

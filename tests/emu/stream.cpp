@@ -1,28 +1,19 @@
-/* stream.cpp - streams, events, graphs: queues of functions
+/* stream.cpp - streams and events: queues of functions
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "tests/emu/runtime.h"
 
 #include <deque>
-#include <memory>
+#include <map>
 #include <set>
 #include <stdint.h>
-#include <vector>
 
 #include "tests/emu/fiber.h"
+#include "tests/emu/graph.h"
 
 std::recursive_mutex um_emu::lock;
 
 typedef std::lock_guard<std::recursive_mutex> guard;
-
-/* a graph: what was captured, in the order of the calls */
-struct CUgraph_st {
-    std::vector<std::function<void()>> work;
-};
-
-struct CUgraphExec_st {
-    std::vector<std::function<void()>> work;
-};
 
 struct CUstream_st {
     std::deque<std::function<void()>> queue;
@@ -92,13 +83,33 @@ bool capturing(cudaStream_t stream)
     return of(stream)->graph != nullptr;
 }
 
-cudaError_t enqueue(cudaStream_t stream, std::function<void()> work)
+cudaGraph_t graph_of(cudaStream_t stream)
+{
+    return of(stream)->graph;
+}
+
+cudaError_t begin_graph(cudaStream_t stream, cudaGraph_t graph)
+{
+    if (!stream || stream->graph)
+        return failed(cudaErrorStreamCaptureUnsupported);
+    stream->graph = graph;
+    return cudaSuccess;
+}
+
+void end_graph(cudaGraph_t graph)
+{
+    for (cudaStream_t s : streams)
+        if (s->graph == graph)
+            s->graph = nullptr;
+}
+
+cudaError_t enqueue(cudaStream_t stream, std::function<void()> work, const struct node_kind &kind)
 {
     const guard  g(lock);
     cudaStream_t s = of(stream);
 
     if (s->graph) {
-        s->graph->work.push_back(std::move(work));
+        add_node(s->graph, std::move(work), kind);
         return cudaSuccess;
     }
     s->queue.push_back(std::move(work));
@@ -108,28 +119,73 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work)
     return cudaSuccess;
 }
 
-void launch(dim3 grid, dim3 size, size_t shared, cudaStream_t stream, std::function<void()> thread)
+cudaError_t grid_work(dim3 grid, dim3 size, size_t shared, std::function<void()> thread,
+                      std::function<void()> *work)
 {
     const uint64_t n = (uint64_t)size.x * size.y * size.z;
 
     if (n < 1 || n > 1024 || size.z > 64 || grid.x < 1 || grid.y < 1 || grid.z < 1 ||
-        grid.x > 0x7fffffff || grid.y > 65535 || grid.z > 65535) {
-        (void)failed(cudaErrorInvalidConfiguration);
-        return;
-    }
-    if (stream && stream->card != device()) {
-        (void)failed(cudaErrorInvalidResourceHandle);
-        return;
-    }
-    if (shared > SHARED || (shared > PLAIN && !large_shared_asked(shared))) {
-        (void)failed(cudaErrorInvalidValue);
-        return;
-    }
-    (void)enqueue(stream, [=] { run_grid(grid, size, shared, thread); });
+        grid.x > 0x7fffffff || grid.y > 65535 || grid.z > 65535)
+        return failed(cudaErrorInvalidConfiguration);
+    if (shared > SHARED || (shared > PLAIN && !large_shared_asked(shared)))
+        return failed(cudaErrorInvalidValue);
+    *work = [=] { run_grid(grid, size, shared, thread); };
+    return cudaSuccess;
+}
+
+static cudaError_t launch_kernel(dim3 grid, dim3 size, size_t shared, cudaStream_t stream,
+                                 std::function<void()> thread, const void *kernel)
+{
+    std::function<void()> work;
+    const cudaError_t     e = grid_work(grid, size, shared, std::move(thread), &work);
+
+    if (e != cudaSuccess)
+        return e;
+    if (stream && stream->card != device())
+        return failed(cudaErrorInvalidResourceHandle);
+    return enqueue(stream, std::move(work), { node_kind::KERNEL, kernel });
+}
+
+void launch(dim3 grid, dim3 size, size_t shared, cudaStream_t stream, std::function<void()> thread)
+{
+    (void)launch_kernel(grid, size, shared, stream, std::move(thread), nullptr);
+}
+
+/* ---- kernels by their addresses ---- */
+
+static std::map<const void *, thread_maker> &kernels()
+{
+    static std::map<const void *, thread_maker> all;
+
+    return all;
+}
+
+void know(const void *kernel, thread_maker make)
+{
+    const guard g(lock);
+
+    kernels().emplace(kernel, std::move(make));
+}
+
+const thread_maker *known(const void *kernel)
+{
+    const guard g(lock);
+    const auto  at = kernels().find(kernel);
+
+    return at == kernels().end() ? nullptr : &at->second;
 }
 } // namespace um_emu
 
 using namespace um_emu;
+
+extern "C" cudaError_t CUDARTAPI cudaLaunchKernel(const void *kernel, dim3 grid, dim3 block,
+                                                  void **arg, size_t shared, cudaStream_t s)
+{
+    const thread_maker *make = known(kernel);
+
+    return make ? launch_kernel(grid, block, shared, s, (*make)(arg), kernel)
+                : failed(cudaErrorInvalidDeviceFunction);
+}
 
 /* ---- streams ---- */
 
@@ -255,74 +311,4 @@ extern "C" cudaError_t CUDARTAPI cudaStreamWaitEvent(cudaStream_t stream, cudaEv
     if (!from)
         return cudaSuccess;
     return enqueue(s, [=] { run_to(from, at); });
-}
-
-/* ---- graphs ---- */
-
-extern "C" cudaError_t CUDARTAPI cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode)
-{
-    const guard g(lock);
-
-    if (!s || s->graph)
-        return failed(cudaErrorStreamCaptureUnsupported);
-    s->graph = new CUgraph_st;
-    return cudaSuccess;
-}
-
-extern "C" cudaError_t CUDARTAPI cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *graph)
-{
-    const guard g(lock);
-
-    *graph = s->graph;
-    if (!s->graph)
-        return failed(cudaErrorIllegalState);
-    for (cudaStream_t other : streams)
-        if (other->graph == *graph)
-            other->graph = nullptr;
-    return cudaSuccess;
-}
-
-extern "C" cudaError_t CUDARTAPI cudaStreamIsCapturing(cudaStream_t                  s,
-                                                       enum cudaStreamCaptureStatus *status)
-{
-    *status = capturing(s) ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
-    return cudaSuccess;
-}
-
-extern "C" cudaError_t CUDARTAPI cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph,
-                                                      unsigned long long)
-{
-    *exec = new CUgraphExec_st{ graph->work };
-    return cudaSuccess;
-}
-
-extern "C" cudaError_t CUDARTAPI cudaGraphExecUpdate(cudaGraphExec_t exec, cudaGraph_t graph,
-                                                     cudaGraphExecUpdateResultInfo *info)
-{
-    const bool fits = exec->work.size() == graph->work.size();
-
-    info->result = fits ? cudaGraphExecUpdateSuccess : cudaGraphExecUpdateErrorTopologyChanged;
-    if (!fits)
-        return failed(cudaErrorGraphExecUpdateFailure);
-    exec->work = graph->work;
-    return cudaSuccess;
-}
-
-extern "C" cudaError_t CUDARTAPI cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t s)
-{
-    for (const auto &f : exec->work)
-        (void)enqueue(s, f);
-    return cudaSuccess;
-}
-
-extern "C" cudaError_t CUDARTAPI cudaGraphDestroy(cudaGraph_t graph)
-{
-    delete graph;
-    return cudaSuccess;
-}
-
-extern "C" cudaError_t CUDARTAPI cudaGraphExecDestroy(cudaGraphExec_t exec)
-{
-    delete exec;
-    return cudaSuccess;
 }

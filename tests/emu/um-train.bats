@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# um-train on the emulated GPU: cpu's losses, the same bytes twice, steps that are not finite, a card
-# that is too small
+# um-train on the emulated GPU: cpu's losses, the same bytes twice and with any graphs or none, steps that are
+# not finite, a card that is too small
 
 setup() {
     cd "$BATS_TEST_TMPDIR" || return 1
@@ -37,6 +37,38 @@ curves() {
             cmp "g$way/$f" "again$way/$f"
         done
     done
+}
+
+# RUN...: what a step leaves
+same_bytes() {
+    local first=$1 f
+    shift
+    for run; do
+        for f in log.tsv valid.tsv model.safetensors; do cmp "$first/$f" "$run/$f"; done
+    done
+}
+
+# LEAST FILE: at least that many percent ran in graphs, as the notes in FILE say
+repeated() {
+    awk -v least="$1" '/ran in [0-9]+ captured graphs$/ { said = 1; bad = !($2 + 0 >= least) } END { exit bad || !said }' "$2"
+}
+
+@test "graphs: the same bytes with none, with any, and where the card refuses them at every point" {
+    local steps='--steps 12 --validate-every 6 --text-dropout 0.1'
+    # shellcheck disable=SC2086
+    {
+        UM_GRAPH=0 tiny cuda none $steps
+        UM_GRAPH=1 tiny cuda all $steps
+        tiny cuda some $steps
+        for point in capture instantiate set launch; do UM_EMU_GRAPH=$point tiny cuda $point $steps; done
+    }
+    same_bytes none all some capture instantiate set launch
+}
+
+@test "graphs: a step of one shape is captured once and repeated, whatever it drops and learns" {
+    um-train -v -j 2 --device cuda --preset tiny --batch 8 --steps 60 --validate-every 0 --text-dropout 0.1 -o run pairs.umt 2>err
+    cat err
+    repeated 75 err
 }
 
 @test "a step that is not finite: stopped with the words of cpu, or passed over without a trace" {

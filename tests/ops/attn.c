@@ -83,9 +83,7 @@ static int whole(const struct ot_case *c)
     return c->k->attention_mean(c->dev, c->a[4], c->a[3], &a, a.T, 0.25f);
 }
 
-/* ---- samples of their own lengths: T, T - 1, .. and again; the rest of the rows is nobody's
- * --------
- */
+/* ---- samples of their own lengths, T to none; the other rows are nobody's ---- */
 
 typedef int attend(const struct ot_case *c, const struct um_attn *a);
 
@@ -98,7 +96,7 @@ static int ragged(const struct ot_case *c, attend *run)
     int            st;
 
     for (int64_t b = 0; b < a.B; b++)
-        start[b + 1] = start[b] + (int32_t)(a.T > 0 ? a.T - (5 * b + c->nr) % a.T : 0);
+        start[b + 1] = start[b] + (int32_t)(a.T > 0 ? a.T - (5 * b + c->nr) % (a.T + 1) : 0);
     UM_TRY(c->k->alloc(c->dev, sizeof start, &p));
     a.key_mask = NULL;
     a.start    = p;
