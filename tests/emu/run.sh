@@ -39,8 +39,9 @@ run() {
 }
 
 ops() {
-    for order in forward reverse 1; do
-        UM_EMU_DEVICES=2 UM_EMU_ORDER=$order run "ops, $order" "$BUILD/gpu/ops" -j "$(nproc)" -t 600 cuda
+    for order in forward reverse 1; do # all the second judgement asks for is a graph in one of them
+        UM_GRAPH=$([ "$order" = 1 ] && echo 1 || echo 8) UM_EMU_DEVICES=2 UM_EMU_ORDER=$order \
+            run "ops, $order" "$BUILD/gpu/ops" -j "$(nproc)" -t 600 cuda
     done
 }
 

@@ -18,6 +18,8 @@ struct gpu_case {
 bool gpu_attention(struct um_dev *dev, char *said, size_t size);
 /* nan.c: NaN in what other operations read */
 bool gpu_nan(struct um_dev *dev, char *said, size_t size);
+/* graph.c: runs of kernels that come again, with other arguments */
+bool gpu_graph(struct um_dev *dev, char *said, size_t size);
 
 extern const struct gpu_case gpu_cases[]; /* ended by one without a name */
 

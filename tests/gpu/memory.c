@@ -193,9 +193,12 @@ static bool types(struct um_dev *dev, char *said, size_t size)
     return st == UM_EDTYPE ? true : bad(said, size, "add of int32: status %d", st);
 }
 
-const struct gpu_case gpu_cases[] = {
-    { "memory: up, zeroed, down", copies },        { "memory: more than there is", too_much },
-    { "errors that a kernel meets", late_errors }, { "types that are refused", types },
-    { "attention and NaN", gpu_attention },        { "NaN goes through", gpu_nan },
-    { "two GPUs of one thread", two_gpus },        { NULL, NULL }
-};
+const struct gpu_case gpu_cases[] = { { "memory: up, zeroed, down", copies },
+                                      { "memory: more than there is", too_much },
+                                      { "errors that a kernel meets", late_errors },
+                                      { "types that are refused", types },
+                                      { "attention and NaN", gpu_attention },
+                                      { "NaN goes through", gpu_nan },
+                                      { "two GPUs of one thread", two_gpus },
+                                      { "graphs", gpu_graph },
+                                      { NULL, NULL } };

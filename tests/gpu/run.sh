@@ -244,6 +244,7 @@ bench() {
         return
     fi
     beside $((seconds / 3)) works "$BUILD/gpu/steps" -d "$device" -t $((seconds / 4))
+    beside $((seconds / 12)) 'small work, UM_GRAPH=0' env UM_GRAPH=0 "$BUILD/gpu/steps" -d "$device" 'small step'
     peers $((seconds - SECONDS + from))
     line '1..%d\n' "$nr"
 }

@@ -24,7 +24,7 @@
 #include "tests/gpu/bench/card.h"
 #include "tests/gpu/bench/profile.h"
 
-enum { RUNS = 5, WORKS = 6 };
+enum { RUNS = 5, WORKS = 7 };
 static const char *const whats[] = { "forward", "backward", "update", "contrast", "method" };
 
 static const struct work large[WORKS] = {
@@ -34,6 +34,7 @@ static const struct work large[WORKS] = {
     { "vit-b method X-rays", "vit-b", UM_BF16, METHOD, 128, 0, false },
     { "vit-b method volumes", "vit-b", UM_BF16, METHOD, 16, 4, false },
     { "bert step", "vit-b", UM_BF16, UPDATE, 512, 0, true },
+    { "small step", "vit-ti", UM_BF16, UPDATE, 8, 0, false }, /* bound by launches */
 };
 static const struct work small[WORKS] = {
     { "vit-ti step", "vit-ti", UM_BF16, UPDATE, 4, 0, false },
@@ -42,6 +43,7 @@ static const struct work small[WORKS] = {
     { "vit-ti method X-rays", "vit-ti", UM_BF16, METHOD, 2, 0, false },
     { "vit-ti method volumes", "vit-ti", UM_BF16, METHOD, 2, 4, false },
     { "bert-ti step", "vit-ti", UM_BF16, UPDATE, 4, 0, true },
+    { "small step", "vit-ti", UM_BF16, UPDATE, 2, 0, false },
 };
 
 struct bench {
