@@ -155,7 +155,9 @@ CUDA_O     := $(CUDA_CU:%.cu=$(BUILD)/%.cu.o)
 # cuBLASLt's include/ and lib/ where they are not the toolkit's own (pip's nvidia-cublas)
 CUBLAS     ?=
 CUBLAS_SO  := $(if $(CUBLAS),-Xlinker $(firstword $(wildcard $(CUBLAS)/lib/libcublasLt.so*)),-lcublasLt)
+no_nvcc    := @echo 'no nvcc in CUDA_HOME, /usr/local/cuda or PATH: left out:'
 cuda: $(if $(NVCC),$(BUILD)/libum-cuda.so)
+	$(if $(NVCC),,$(no_nvcc) $@)
 $(BUILD)/%.cu.o: %.cu
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)$(NVCC) -std=c++17 -O2 -Ilib -I. $(if $(CUBLAS),-isystem $(CUBLAS)/include) -DUM_VERSION='"$(VERSION)"' -DUM_PLUGIN_ABI=$(ABI)u $(if $(WERROR),-Werror all-warnings) \
@@ -172,6 +174,7 @@ EMU_CU_O := $(CUDA_CU:%.cu=$(BUILD)/emu/%.o)
 EMU_CXX   = $(CXX) -std=c++17 -O2 -fPIC -ffp-contract=fast -Wall -Wextra -Wno-attributes $(if $(WERROR),-Werror) $(if $(SAN),$(SANFLAGS),-fsanitize=alignment -fno-sanitize-recover=alignment) \
   -Ilib -I. -isystem $(dir $(NVCC))../include -DUM_VERSION='"$(VERSION)"' -DUM_PLUGIN_ABI=$(ABI)u -MMD -MP
 emu: $(if $(NVCC),$(BUILD)/emu/libum-cuda.so $(BUILD)/emu/libnccl.so.2 $(BUILD)/emu/plans $(BUILD)/emu/driver/libcuda.so.1)
+	$(if $(NVCC),,$(no_nvcc) $@)
 $(BUILD)/tests/emu/%.o: tests/emu/%.cpp
 	@mkdir -p $(@D)
 	$(call say,EMU,$<)$(EMU_CXX) -c -o $@ $<
@@ -193,8 +196,8 @@ $(BUILD)/emu/libum-cuda.so: $(EMU_CU_O) $(BUILD)/emu/libcudart.so $(BUILD)/libum
 	$(call say,LINK,$@)$(CXX) $(LINK) -shared -Wl,-z,defs,-rpath,'$$ORIGIN' -o $@ $(EMU_CU_O) $(BUILD)/emu/libcudart.so -L$(BUILD) -lum -fsanitize=alignment
 
 # registers, shared memory, stack and spills of every kernel; fails if one spills
-cuda-report: $(CUDA_O)
-	$(Q)awk -f kernels/report.awk $(CUDA_O:%=%.log) >$(BUILD)/cuda-report; st=$$?; c++filt <$(BUILD)/cuda-report; exit $$st
+cuda-report: $(if $(NVCC),$(CUDA_O))
+	$(if $(NVCC),$(Q)awk -f kernels/report.awk $(CUDA_O:%=%.log) >$(BUILD)/cuda-report; st=$$?; c++filt <$(BUILD)/cuda-report; exit $$st,$(no_nvcc) $@)
 
 # the MPI plug-in: built when mpicc is there; programs open it only when more than one process was started
 mpi: $(if $(MPI_SHOW),$(BUILD)/libum-mpi.so)
