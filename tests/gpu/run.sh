@@ -4,6 +4,7 @@
 # usage: tests/gpu/run.sh [-o FILE] [-l DIR] [-d DEVICE] [-w WORKERS] [-p WHEELS] [VERB]...
 #
 #   ops       the operation table: cuda against ref, each judgement twice, the same bits
+#   cudnn     attention's part of it again, by cuDNN where there is one that can (UM_CUDNN: um(7))
 #   model     the golden models, losses and twenty steps of training in both precisions
 #   sanitize  compute-sanitizer's memcheck and racecheck over the table's small shapes
 #   bench     how fast: operations beside the card's own rates, whole works and where their time goes, the
@@ -21,7 +22,7 @@ cd "$(dirname "$0")/../.." || exit 1
 BUILD=${BUILD:-build-gpu}
 PYTHON=${PYTHON:-python3}
 report=/dev/null libs='' device=cuda wheels='' workers=$(($(nproc) > 12 ? 12 : $(nproc)))
-all=(ops model sanitize bench)
+all=(ops cudnn model sanitize bench)
 
 usage() {
     sed -n 's/^# usage: /usage: /p' "$0" >&2
@@ -39,7 +40,7 @@ while getopts o:l:d:w:p: c; do
 done
 shift $((OPTIND - 1))
 verbs=("$@")
-[ ${#verbs[@]} -gt 0 ] || verbs=(ops model sanitize)
+[ ${#verbs[@]} -gt 0 ] || verbs=(ops cudnn model sanitize)
 for verb in "${verbs[@]}"; do
     [[ " ${all[*]} " == *" $verb "* ]] || usage
 done
@@ -138,6 +139,8 @@ build() {
 # ---- verbs ------------------------------------------------------------------------------------------
 
 ops() { "$BUILD/gpu/ops" -j "$workers" "$device" 2>&1 | tell; }
+
+cudnn() { UM_CUDNN_ATTENTION=1 "$BUILD/gpu/ops" -j "$workers" -m attention "$device" 2>&1 | tell; }
 
 model() {
     local n i

@@ -7,7 +7,8 @@
  * it must move, each input read once and each output written once, against the rate of a copy;
  * products and attention by their FLOP against the rate of one large product in bfloat16. Lines
  * with a product's epilogue show what the epilogue costs: the same product stands above without.
- * None is begun after -t seconds.
+ * Attention stands there twice, um's own and by cuDNN, for its default is what is faster here. None
+ * is begun after -t seconds.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdio.h>
@@ -528,6 +529,36 @@ static int operations(struct bench *b, const struct rates *r)
     return UM_OK;
 }
 
+enum { SEEN_BYTES = 65536 };
+
+/* of attention's outputs what has many bits: lse, or the gradients */
+static int output_of(struct bench *b, int (*fn)(void *arg), void *seen)
+{
+    const void *out = fn == attention_fwd ? b->f[0] : b->h[3];
+
+    UM_TRY(fn(b));
+    return b->k->download(b->dev, seen, out, SEEN_BYTES);
+}
+
+/* the row again by cuDNN; the same bits are those of the same kernel: cuDNN has none */
+static int by_cudnn(struct bench *b, const struct rates *r, const struct line *l)
+{
+    static char own[SEEN_BYTES], other[SEEN_BYTES];
+    char        name[40];
+    int         st = output_of(b, l->fn, own);
+
+    (void)snprintf(name, sizeof name, "%s, cuDNN, %d tokens", l->name, (int)b->tokens);
+    (void)setenv("UM_CUDNN_ATTENTION", "1", 1);
+    if (st >= 0)
+        st = output_of(b, l->fn, other);
+    if (st >= 0 && memcmp(own, other, sizeof own) == 0)
+        (void)printf("%-34s there is none\n", name);
+    else if (st >= 0)
+        st = print(b, r, &(struct line){ name, l->fn, l->bytes, l->flops });
+    (void)unsetenv("UM_CUDNN_ATTENTION");
+    return st;
+}
+
 static int attention(struct bench *b, const struct rates *r, int64_t tokens, int64_t samples)
 {
     const double      pairs  = (double)(samples * HEADS) * (double)(tokens * tokens) * C / HEADS;
@@ -547,6 +578,8 @@ static int attention(struct bench *b, const struct rates *r, int64_t tokens, int
         l.name = name;
         if (wanted(r, name))
             UM_TRY(print(b, r, &l));
+        if (wanted(r, name) && b->card.gpu && each[i].fn != attention_mean)
+            UM_TRY(by_cudnn(b, r, &each[i]));
     }
     return UM_OK;
 }
@@ -648,6 +681,7 @@ int main(int argc, char **argv)
         case 't': seconds = atof(optarg); break;
         default: return 2;
         }
+    (void)unsetenv("UM_CUDNN_ATTENTION");
     st = um_pool_new(&pool, 0);
     if (st >= 0)
         st = card_open(&b.card, device, pool);
