@@ -221,6 +221,10 @@ struct um_kernels {
     int (*download)(struct um_dev *dev, void *host, const void *src, size_t n);
     /* the same, but host has it after the next sync or download only: many small ones wait once */
     int (*fetch)(struct um_dev *dev, void *host, const void *src, size_t n);
+    /* NULL where fetch has copied already. mark: what was fetched so far is what the next `wait`
+     * waits for, and not what is issued in between: the device goes on while the host decides */
+    int (*mark)(struct um_dev *dev);
+    int (*wait)(struct um_dev *dev);
     /* NULL where device memory is the host's. As upload, beside what computes: dst is in no work
      * that was issued since the last sync, and host stays as it is until the next; what is issued
      * later finds it there. pin: host memory that much is staged from is copied faster; a failure

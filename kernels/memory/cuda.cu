@@ -46,7 +46,8 @@ struct um_cuda_moves {
     char          *land;   /* LANDING bytes, and behind them the flag's place */
     size_t         landed;
     struct landing landing[LANDINGS];
-    int            landings;
+    int            landings, marked; /* how many; the first of them that `fetched` is behind */
+    cudaEvent_t    fetched;
     struct block  *block; /* all that is allocated */
     int            blocks, room;
     size_t         now, peak, wanted;
@@ -63,6 +64,7 @@ int um_cuda_moves_open(struct um_cuda *c)
     c->moves = m;
     UM_TRY(um_cuda_check(cudaStreamCreateWithFlags(&m->beside, cudaStreamNonBlocking), "stream"));
     UM_TRY(um_cuda_check(cudaEventCreateWithFlags(&m->staged, cudaEventDisableTiming), "event"));
+    UM_TRY(um_cuda_check(cudaEventCreateWithFlags(&m->fetched, cudaEventDisableTiming), "event"));
     return um_cuda_check(
         cudaHostAlloc((void **)&m->land, LANDING + sizeof(int), cudaHostAllocDefault),
         "pinned memory");
@@ -80,6 +82,8 @@ void um_cuda_moves_close(struct um_cuda *c)
     }
     if (m->staged)
         (void)cudaEventDestroy(m->staged);
+    if (m->fetched)
+        (void)cudaEventDestroy(m->fetched);
     for (int i = 0; i < PIECES; i++) {
         if (m->piece[i].done)
             (void)cudaEventDestroy(m->piece[i].done);
@@ -274,6 +278,38 @@ extern "C" int um_cuda_download(struct um_dev *dev, void *host, const void *src,
     return um_cuda_sync(dev);
 }
 
+/* the first n of what came down, to where it was asked for, once */
+static void hand_out(struct um_cuda_moves *m, int n)
+{
+    for (int i = 0; i < n; i++) {
+        memcpy(m->landing[i].host, m->land + m->landing[i].from, m->landing[i].n);
+        m->landing[i].n = 0;
+    }
+    m->marked = 0;
+}
+
+extern "C" int um_cuda_mark(struct um_dev *dev)
+{
+    struct um_cuda_moves *m = um_cuda_of(dev)->moves;
+
+    UM_TRY(um_cuda_check(cudaEventRecord(m->fetched, um_cuda_stream(dev)), "fetch"));
+    m->marked = m->landings;
+    return um_cuda_launched(dev, "fetch");
+}
+
+extern "C" int um_cuda_wait(struct um_dev *dev)
+{
+    struct um_cuda_moves *m = um_cuda_of(dev)->moves;
+
+    if (m->marked == 0) /* a sync came before */
+        return UM_OK;
+    UM_TRY(um_cuda_submit(dev)); /* the device has work to go on with */
+    UM_TRY(um_cuda_comm_wait(dev));
+    UM_TRY(um_cuda_check(cudaEventSynchronize(m->fetched), "wait"));
+    hand_out(m, m->marked);
+    return UM_OK;
+}
+
 extern "C" int um_cuda_sync(struct um_dev *dev)
 {
     struct um_cuda       *c    = um_cuda_of(dev);
@@ -281,8 +317,8 @@ extern "C" int um_cuda_sync(struct um_dev *dev)
     int                  *flag = (int *)(m->land + LANDING);
     const int             n    = m->landings;
 
-    m->landings = 0;
-    m->landed   = 0;
+    m->landings = m->marked = 0;
+    m->landed               = 0;
     (void)um_cuda_submit(dev);
     UM_TRY(um_cuda_launched(dev, "sync"));
     UM_TRY(um_cuda_comm_wait(dev));
@@ -290,8 +326,7 @@ extern "C" int um_cuda_sync(struct um_dev *dev)
         cudaMemcpyAsync(flag, c->flag, sizeof *flag, cudaMemcpyDeviceToHost, um_cuda_stream(dev)),
         "sync"));
     UM_TRY(um_cuda_check(cudaStreamSynchronize(c->stream), "sync"));
-    for (int i = 0; i < n; i++)
-        memcpy(m->landing[i].host, m->land + m->landing[i].from, m->landing[i].n);
+    hand_out(m, n);
     for (int i = 0; i < PIECES; i++) /* all of it has been copied */
         m->piece[i].busy = false;
     m->at   = 0;

@@ -17,7 +17,7 @@
     X(b, download) X(b, fetch) X(b, zero) X(b, sync)
 
 /* where the host's memory is another's; NULL elsewhere */
-#define UM_STAGE_OPS(X, b) X(b, stage) X(b, pin) X(b, unpin) X(b, repeats)
+#define UM_STAGE_OPS(X, b) X(b, mark) X(b, wait) X(b, stage) X(b, pin) X(b, unpin) X(b, repeats)
 
 UM_MEMORY_OPS(UM_DECLARE, ref)
 

@@ -308,5 +308,9 @@ UM_API UM_RESULT_USED int um_nn_watch(struct um_nn *nn, const struct um_params *
 
 /* a variable's data as float (converted) on the host; host has room for all elements; waits */
 UM_API UM_RESULT_USED int um_nn_read(struct um_nn *nn, const struct um_var *x, float *host);
+/* um_nn_fetch - the same, but host has it after um_nn_wait only, which does not wait for what was
+ * issued, by any context of the device, since the last um_nn_fetch */
+UM_API UM_RESULT_USED int um_nn_fetch(struct um_nn *nn, const struct um_var *x, float *host);
+UM_API UM_RESULT_USED int um_nn_wait(struct um_nn *nn);
 
 #endif

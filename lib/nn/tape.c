@@ -436,17 +436,35 @@ int um_nn_backward(struct um_nn *nn, struct um_var *loss)
     return um_nn_status(nn);
 }
 
-int um_nn_read(struct um_nn *nn, const struct um_var *x, float *host)
+/* x's data as float, on the device, in *data */
+static int readable(struct um_nn *nn, const struct um_var *x, const void **data)
 {
-    const void *data;
-
     UM_TRY(um_nn_status(nn));
     if (!x)
         return um_fail(UM_EMISSING, "read: no variable");
     if (!nn_float(x->dt))
         return um_fail(UM_EDTYPE, "read: a variable of %s", um_dtype_name(x->dt));
-    if (!(data = nn_as(nn, x, UM_F32)))
-        return um_nn_status(nn);
-    UM_TRY(nn->k->sync(nn->dev));
+    return (*data = nn_as(nn, x, UM_F32)) ? UM_OK : um_nn_status(nn);
+}
+
+int um_nn_read(struct um_nn *nn, const struct um_var *x, float *host)
+{
+    const void *data;
+
+    UM_TRY(readable(nn, x, &data));
     return nn->k->download(nn->dev, host, data, (size_t)nn_count(x) * sizeof *host);
+}
+
+int um_nn_fetch(struct um_nn *nn, const struct um_var *x, float *host)
+{
+    const void *data;
+
+    UM_TRY(readable(nn, x, &data));
+    UM_TRY(nn->k->fetch(nn->dev, host, data, (size_t)nn_count(x) * sizeof *host));
+    return nn->k->mark ? nn->k->mark(nn->dev) : UM_OK;
+}
+
+int um_nn_wait(struct um_nn *nn)
+{
+    return nn->k->wait ? nn->k->wait(nn->dev) : nn->k->sync(nn->dev);
 }

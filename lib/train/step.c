@@ -184,13 +184,42 @@ static int freeze(struct um_step *s, struct pass *x)
     return um_nn_status(s->reader);
 }
 
-static int look(struct um_step *s, struct pass *x)
+/* a pass whose texts are encoded while the host waits for what its slices and masks are chosen by
+ */
+struct early {
+    struct um_step *s;
+    struct pass    *x;
+    bool            grad;
+};
+
+static int begin_early(void *user)
 {
-    UM_TRY(um_look(&s->looker, &x->part, s->step, true, s->arena, x->view, x->seen));
+    const struct early *e = user;
+    struct pass        *x = e->x;
+
+    UM_TRY(begin(e->s, &x->part, e->grad));
+    x->text = x->read ? x->read : text_of(e->s->nn, e->s->o.m, &x->part);
+    return um_nn_status(e->s->nn);
+}
+
+/* decides about a part, and begins its tape */
+static int look(struct um_step *s, struct pass *x, bool grad)
+{
+    struct early e = { s, x, grad };
+    int          st;
+
+    s->looker.meanwhile = begin_early;
+    s->looker.user      = &e;
+    st                  = um_look(&s->looker, &x->part, s->step, true, s->arena, x->view, x->seen);
+    if (st >= 0)
+        st = um_looker_meanwhile(&s->looker);
+    s->looker.meanwhile = NULL; /* e ends here */
+    UM_TRY(st);
     return s->o.chosen ? s->o.chosen(s->o.user, &x->part, x->view) : UM_OK;
 }
 
-/* both encoders: y [n,1+T,C] of each view; cls is the first view's, masked or complete */
+/* both encoders, texts unless they are there: y [n,1+T,C] of each view; cls is the first view's,
+ * masked or complete */
 static void encode(struct um_step *s, struct pass *x, struct um_var *y[UM_VIEWS])
 {
     struct um_nn *nn     = s->nn;
@@ -202,7 +231,8 @@ static void encode(struct um_step *s, struct pass *x, struct um_var *y[UM_VIEWS]
                  : NULL;
     x->cls = um_slice_tokens(
         nn, full ? um_view_pass(nn, s->o.m, &x->view[0], false, NULL, false) : y[0], 0, 1);
-    x->text = x->read ? x->read : text_of(nn, s->o.m, &x->part);
+    if (!x->text)
+        x->text = x->read ? x->read : text_of(nn, s->o.m, &x->part);
 }
 
 /* ---- self-distillation of a part ---- */
@@ -299,8 +329,7 @@ static int run_whole(struct um_step *s, const struct um_batch *b)
     struct um_var          *y[UM_VIEWS], *v, *r, *vl;
 
     UM_TRY(freeze(s, &x));
-    UM_TRY(look(s, &x));
-    UM_TRY(begin(s, &x.part, true));
+    UM_TRY(look(s, &x, true));
     encode(s, &x, y);
     if (x.seen[0])
         UM_TRY(distil(s, &x, y));
@@ -350,11 +379,10 @@ static int first_pass(struct um_step *s, struct pass *x, int64_t at, const struc
     UM_TRY(freeze(s, x));
     if (x->read)
         x->read = um_nn_keep(s->keeper, x->read);
-    UM_TRY(look(s, x));
+    UM_TRY(look(s, x, false));
     for (int i = 0; i < UM_VIEWS && x->seen[i]; i++)
         x->seen[i] = um_nn_keep(s->keeper, x->seen[i]);
     UM_TRY(um_nn_status(s->keeper));
-    UM_TRY(begin(s, &x->part, false));
     encode(s, x, y);
     UM_TRY(um_nn_status(s->nn));
     if (!v->cls)
@@ -374,6 +402,7 @@ static int second_pass(struct um_step *s, struct pass *x, int64_t at, double sha
 
     um_contrast_got(s->contrast, at, &dcls, &dtext);
     UM_TRY(begin(s, &x->part, true));
+    x->text = NULL; /* after the images: its gradients are summed over ranks before theirs */
     encode(s, x, y);
     if (x->seen[0])
         UM_TRY(distil(s, x, y));

@@ -54,6 +54,14 @@ struct um_var *um_view_pick(struct um_nn *nn, const struct um_view *v, struct um
     return um_pick_tokens(nn, y, at, k);
 }
 
+int um_looker_meanwhile(struct um_looker *l)
+{
+    int (*const fn)(void *user) = l->meanwhile;
+
+    l->meanwhile = NULL;
+    return fn ? fn(l->user) : UM_OK;
+}
+
 /* a pass with Eq. 1: attention [n,1+T] to the host, in the arena */
 static int attend(struct um_looker *l, struct um_model *m, const struct um_view *v,
                   struct um_arena *a, struct um_var **y, float **attn)
@@ -65,7 +73,10 @@ static int attend(struct um_looker *l, struct um_model *m, const struct um_view 
     UM_TRY(um_nn_status(l->nn));
     if (!(*attn = um_alloc_array(a, dim[0] * dim[1], sizeof **attn)))
         return UM_ENOMEM;
-    return um_nn_read(l->nn, w, *attn);
+    UM_TRY(um_nn_fetch(l->nn, w, *attn));
+    const int st = um_looker_meanwhile(l), come = um_nn_wait(l->nn);
+
+    return st < 0 ? st : come; /* waited in any case: *attn will be another's */
 }
 
 /* ---- slices (4.2, 4.3) ---- */

@@ -31,7 +31,14 @@ struct um_looker {
     const struct um_method *method;
     struct um_nn *nn; /* passes without gradient; their outputs live until the next call */
     uint64_t      seed;
+    /* what the device is given while the host waits for an attention: called at the first, and set
+     * to NULL then; or NULL */
+    int (*meanwhile)(void *user);
+    void *user;
 };
+
+/* what is still to be done meanwhile, if nobody had to wait */
+UM_API UM_RESULT_USED int um_looker_meanwhile(struct um_looker *l);
 
 /* samples from .. from+n of a batch */
 struct um_part {

@@ -181,6 +181,32 @@ static bool two_gpus(struct um_dev *dev, char *said, size_t size)
     return good && doubled(dev, said, size);
 }
 
+/* what was fetched before a mark is there after the wait, once, and the rest after a sync */
+static bool marked(struct um_dev *dev, char *said, size_t size)
+{
+    const struct um_kernels *k      = um_dev_kernels(dev);
+    const float              one[2] = { 1, 2 };
+    float                    first[2], then[2];
+    void                    *x    = copy_of(dev, one, sizeof one);
+    bool                     good = false;
+
+    if (!x || k->fetch(dev, first, x, sizeof first) < 0 || (k->mark && k->mark(dev) < 0) ||
+        k->add(dev, UM_F32, x, x, x, 2) < 0 || k->fetch(dev, then, x, sizeof then) < 0 ||
+        (k->wait ? k->wait(dev) : k->sync(dev)) < 0) {
+        bad(said, size, "%s", um_errmsg());
+    } else if (first[0] != 1 || first[1] != 2) {
+        bad(said, size, "after the wait: %g, %g", (double)first[0], (double)first[1]);
+    } else {
+        first[0] = 7;
+        good     = k->sync(dev) >= 0 && first[0] == 7 && then[0] == 2 && then[1] == 4;
+        if (!good)
+            bad(said, size, "after the sync: %g; %g, %g", (double)first[0], (double)then[0],
+                (double)then[1]);
+    }
+    k->free(dev, x);
+    return good;
+}
+
 /* a type that is none of an activation */
 static bool types(struct um_dev *dev, char *said, size_t size)
 {
@@ -193,12 +219,10 @@ static bool types(struct um_dev *dev, char *said, size_t size)
     return st == UM_EDTYPE ? true : bad(said, size, "add of int32: status %d", st);
 }
 
-const struct gpu_case gpu_cases[] = { { "memory: up, zeroed, down", copies },
-                                      { "memory: more than there is", too_much },
-                                      { "errors that a kernel meets", late_errors },
-                                      { "types that are refused", types },
-                                      { "attention and NaN", gpu_attention },
-                                      { "NaN goes through", gpu_nan },
-                                      { "two GPUs of one thread", two_gpus },
-                                      { "graphs", gpu_graph },
-                                      { NULL, NULL } };
+const struct gpu_case gpu_cases[] = {
+    { "memory: up, zeroed, down", copies },        { "memory: more than there is", too_much },
+    { "errors that a kernel meets", late_errors }, { "types that are refused", types },
+    { "attention and NaN", gpu_attention },        { "NaN goes through", gpu_nan },
+    { "two GPUs of one thread", two_gpus },        { "graphs", gpu_graph },
+    { "fetched before a mark", marked },           { NULL, NULL }
+};
