@@ -22,6 +22,8 @@
 #include "train/schedule.h"
 #include "train/step.h"
 
+#include "tests/unit/late_device.h"
+
 #define OK(expr)                                                                                   \
     do {                                                                                           \
         if ((expr) < 0)                                                                            \
@@ -453,6 +455,28 @@ static void reference_and_fast_agree(void **state)
 /* ---- a loss that is not finite ---- */
 
 /* an X-ray batch and a volume batch, one of them with a pixel that is no number */
+/* a device that answers late is waited for, and has texts to encode until then */
+static void answers_late(const struct um_method *o)
+{
+    const bool waits  = (um_method_masks(o) && !o->keep.random) || o->select == UM_SELECT_ATTENTION;
+    struct ran prompt = run(cpu, o, 1, UM_F32), r;
+
+    late_begin(cpu);
+    r = run(cpu, o, 1, UM_F32);
+    assert_int_equal(late.waits > 0, waits);
+    assert_int_equal(late.embeds > 0, waits && !o->freeze_text);
+    same(&r, &prompt, 0);
+    ran_free(&r);
+    late_end(cpu);
+    ran_free(&prompt);
+}
+
+static void the_device_encodes_while_the_host_decides(void **state)
+{
+    (void)state;
+    each_method(answers_late);
+}
+
 static int two_batches(struct um_step *s, const struct um_model *m, int bad)
 {
     int st = UM_OK;
@@ -553,6 +577,7 @@ int main(void)
         cmocka_unit_test(check_6_splits_give_the_same),
         cmocka_unit_test(check_6_in_reference_arithmetic),
         cmocka_unit_test(reference_and_fast_agree),
+        cmocka_unit_test(the_device_encodes_while_the_host_decides),
         cmocka_unit_test(a_loss_that_is_not_finite_changes_nothing),
     };
 
