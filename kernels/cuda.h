@@ -34,7 +34,7 @@ struct um_cuda {
     struct um_cuda_moves *moves;    /* copies and what is allocated: kernels/memory */
     struct um_cuda_spans *spans;    /* the optimiser's, on the device: kernels/optim */
     struct um_cuda_comm  *comm;     /* the group it is in, NULL: none: kernels/comm */
-    uint64_t              planned;  /* plans of products so far */
+    uint64_t              planned;  /* plans that calls in the queue name, so far */
     struct um_plans      *products; /* cuBLASLt's plans: linear/plan.cu, made when first wanted */
     struct um_cudnn      *cudnn;    /* cuDNN and its plans: cudnn.cu, alike */
 };

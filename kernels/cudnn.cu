@@ -62,16 +62,16 @@ void um_cudnn_close(struct um_cuda *c)
 
 struct um_cudnn *um_cudnn_open(struct um_dev *dev)
 {
-    const cudaStream_t stream = um_cuda_stream(dev);
-    struct um_cuda    *c      = um_cuda_of(dev);
-    struct um_cudnn   *d      = c->cudnn;
+    struct um_cuda  *c = um_cuda_of(dev);
+    struct um_cudnn *d = c->cudnn;
 
+    (void)um_cuda_use(dev); /* the library asks for the current one */
     if (d || !(d = (struct um_cudnn *)calloc(1, sizeof *d)))
         return d;
     c->cudnn = d;
     if (um_cudnn_version() == 0 || api.create(&d->handle) != CUDNN_STATUS_SUCCESS)
         d->handle = NULL;
-    if (d->handle && api.set_stream(d->handle, stream) != CUDNN_STATUS_SUCCESS) {
+    if (d->handle && api.set_stream(d->handle, um_cuda_stream(dev)) != CUDNN_STATUS_SUCCESS) {
         (void)api.destroy(d->handle);
         d->handle = NULL;
     }

@@ -2,7 +2,8 @@
  *
  * A program runs where there is no cuDNN, so it is not linked: libcudnn.so.9 is opened at run time,
  * or the file that UM_CUDNN names (0: none). UM_HAVE_CUDNN is 1 where its header was there when
- * this was compiled; else nothing here but um_cudnn_close. SPDX-License-Identifier: Apache-2.0
+ * this was compiled; else there is only um_cudnn_close.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_CUDNN_H
 #define UM_KERNELS_CUDNN_H

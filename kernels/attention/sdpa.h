@@ -1,20 +1,21 @@
-/* attention/sdpa.h - cuDNN's fused attention: the graph of operations it is asked for and the
- * engine that does it
+/* attention/sdpa.h - cuDNN's fused attention: the graph of operations asked for, and its engine
  *
  * The graph is one operation: forward from q, k, v to o and lse, backward from those and dout to
  * dq, dk, dv. Its lse is um's own: natural logarithm, [B,A,T]; heads lie where um's strides say.
  * The engine is the first that the library's heuristic (mode A, which times nothing) names and
  * whose plan can be made.
  *
- * Same bits twice: forward every row of o has one owner. The backward adds up dq in float over the
+ * Same bits twice: forward every row of o is one block's. The backward adds up dq in float over the
  * tiles of keys by atomics in the order in which blocks come, and no note of its engines says so.
  * On Hopper, from 9.25 on, STAGES = 4 makes the blocks wait for their turn; engines that have no
  * such order refuse it. Only that is taken: no other card, no older library, and not STAGES = 2,
- * which stores T x T. One operation for the backward is there from 9.28 on.
+ * which stores T x T. The heuristic names an engine for one operation of backward from 9.28 on. The
+ * operation table judges each run twice, which shows on a card whether this holds.
  *
  * Host only. The test that shows these graphs to a real library without a card includes it too,
- * with a description of a card in the place of a handle. Source: the attribute names and the
- * meaning of STAGES are those of NVIDIA/cudnn-frontend. SPDX-License-Identifier: Apache-2.0
+ * with a description of a card in the place of a handle.
+ * Source: NVIDIA/cudnn-frontend, for the names of attributes and the meaning of STAGES.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_KERNELS_ATTENTION_SDPA_H
 #define UM_KERNELS_ATTENTION_SDPA_H

@@ -71,6 +71,19 @@ repeated() {
     repeated 75 err
 }
 
+@test "attention by cuDNN, both ways: the same bytes with graphs and without" {
+    local steps='--steps 6 --validate-every 6 --precision bf16'
+    export UM_CUDNN=$BUILD/emu/libcudart.so UM_CUDNN_ATTENTION=1 UM_EMU_CUDNN_LOG=$PWD/runs
+    # shellcheck disable=SC2086
+    {
+        UM_GRAPH=0 tiny cuda none $steps
+        tiny cuda some $steps
+    }
+    same_bytes none some
+    grep -q attention_fwd runs
+    grep -q attention_bwd runs
+}
+
 @test "a step that is not finite: stopped with the words of cpu, or passed over without a trace" {
     local hot='--steps 6 --clip 0 --lr 1e3 --lr-low 1e3 --weight-decay 1000 --warmup 0 --validate-every 0 --select none --mask random'
     for d in cpu cuda; do

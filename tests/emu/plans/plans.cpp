@@ -3,8 +3,9 @@
  * usage: plans [DIR]
  *
  * The library makes plans, compiles them and says what workspace they want for a card that is only
- * described to it; driver.c is the driver then, DIR/libcuda.so.1. Nothing runs. TAP; skipped
- * without a library (UM_CUDNN names one). SPDX-License-Identifier: Apache-2.0
+ * described to it; driver.c is the driver then, DIR/libcuda.so.1. Nothing runs. TAP; skipped where
+ * there is no library (UM_CUDNN names one).
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include <cudnn.h>
 #include <stdio.h>
