@@ -59,7 +59,8 @@ struct plan {
     cudnnFilterDescriptor_t      w;
     cudnnConvolutionDescriptor_t conv;
     size_t                       work;
-    bool                         found;
+    uint64_t                     serial; /* never given twice, as its address may be */
+    bool found, tried;                   /* tried: it has run once, the queue may ask for it */
 };
 
 static const size_t WORK_MOST = (size_t)1 << 30;
@@ -206,8 +207,9 @@ static bool workspace(cudnnHandle_t h, struct plan *p)
 }
 
 /* what is refused is kept too, so that nobody asks twice. NULL: out of memory */
-static struct plan *plan_of(struct um_cudnn *d, enum um_cudnn_what what, const struct um_conv *c)
+static struct plan *plan_of(struct um_dev *dev, enum um_cudnn_what what, const struct um_conv *c)
 {
+    struct um_cudnn *d = um_cuda_of(dev)->cudnn;
     const struct key k = key_of(what, c);
     struct plan     *p = (struct plan *)um_plans_find(d->conv, &k);
 
@@ -215,7 +217,9 @@ static struct plan *plan_of(struct um_cudnn *d, enum um_cudnn_what what, const s
         return p;
     if (!(p = (struct plan *)calloc(1, sizeof *p)))
         return NULL;
-    p->key   = k;
+    p->key    = k;
+    p->serial = ++um_cuda_of(dev)->planned;
+    (void)um_cuda_stream(dev); /* a full table is emptied: what waits has its plans from there */
     p->found = describe(p, c) && workspace(d->handle, p);
     um_plans_keep(d->conv, p);
     return p;
@@ -269,6 +273,36 @@ static bool run(cudnnHandle_t h, const struct plan *p, void *y, void *x, void *w
     }
 }
 
+/* a convolution as it is asked of the queue; serial: the plan's, for graphs to tell it by */
+struct call {
+    const struct plan *p;
+    uint64_t           serial;
+    void              *y, *x, *w, *work;
+    int64_t            add;
+};
+
+static int run_call(struct um_cuda *c, const void *args)
+{
+    const struct call *a = (const struct call *)args;
+
+    return run(c->cudnn->handle, a->p, a->y, a->x, a->w, a->add != 0, a->work)
+               ? UM_OK
+               : um_fail(UM_EUNSUPPORTED, "cuda: cuDNN refuses a convolution that it has done");
+}
+
+/* The first time at once, so that what is refused is done by others. */
+static int convolve(struct um_dev *dev, struct plan *p, const struct call *call, bool *done)
+{
+    *done = p->tried;
+    if (p->tried) {
+        um_ask_call(dev, run_call, call, sizeof *call);
+        return um_cuda_launched(dev, "convolution");
+    }
+    (void)um_cuda_stream(dev); /* what it reads has been asked for */
+    p->found = p->tried = *done = run_call(um_cuda_of(dev), call) >= 0;
+    return UM_OK;
+}
+
 static int64_t places_out(const struct um_conv *c)
 {
     return um_conv_out(c, 0) * um_conv_out(c, 1) * um_conv_out(c, 2);
@@ -299,7 +333,7 @@ int um_cudnn_conv(struct um_dev *dev, enum um_cudnn_what what, const struct um_c
         return um_fail(UM_ENOMEM, "out of memory");
     if (!d->handle || !load() || (rounds && what == UM_CUDNN_WEIGHTS) || !suits(c, y, x, w))
         return UM_OK;
-    if (!(p = plan_of(d, what, c)))
+    if (!(p = plan_of(dev, what, c)))
         return um_fail(UM_ENOMEM, "out of memory");
     if (!p->found)
         return UM_OK;
@@ -314,9 +348,11 @@ int um_cudnn_conv(struct um_dev *dev, enum um_cudnn_what what, const struct um_c
         UM_TRY(what == UM_CUDNN_FWD
                    ? fill_all(dev, c->dt, y, bias, c->n, c->cout, places_out(c))
                    : fill_all(dev, c->dt, x, bias, c->n, c->cin, um_volume(c->in)));
-    (void)um_cuda_stream(dev); /* what it reads has been asked for */
-    p->found = *done = run(d->handle, p, y, x, weights, bias || what == UM_CUDNN_WEIGHTS, work);
-    return UM_OK;
+    const struct call call = {
+        p, p->serial, y, x, weights, work, bias || what == UM_CUDNN_WEIGHTS
+    };
+
+    return convolve(dev, p, &call, done);
 }
 
 #else
