@@ -1,31 +1,11 @@
-/* step.c - a batch at once, or its encoders part by part around one contrast */
+/* step.c - a step: a batch at once or in parts, and what is known at its end */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "train/step.h"
+#include "train/step_int.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "train/late.h"
-#include "train/means.h"
-
-struct um_step {
-    struct um_step_opts o;
-    struct um_looker    looker;
-    struct um_nn       *nn;     /* the student's tape */
-    struct um_nn       *reader; /* texts whose encoder does not learn; NULL: it does */
-    struct um_nn       *keeper; /* what parts wait with while others are looked at */
-    struct um_contrast *contrast;
-    struct um_means    *means;  /* NULL without self-distillation */
-    struct um_reduce   *reduce; /* NULL for one rank */
-    struct um_losses    sum;    /* of the batches so far */
-    struct um_late     *late;   /* those of this process that are still on the device */
-    int64_t             step, epoch;
-    int                 batch; /* of the step: the one in hand */
-    bool                closed;
-    struct um_arena    *arena; /* decisions of a batch */
-};
 
 /* ---- setting up ---- */
 
@@ -137,190 +117,7 @@ size_t um_step_held(const struct um_step *s)
            (s->reader ? um_nn_held(s->reader) : 0);
 }
 
-/* ---- one part through the student ---- */
-
-struct pass {
-    struct um_part part;
-    struct um_view view[UM_VIEWS];
-    struct um_var *seen[UM_VIEWS]; /* the teacher's outputs, in the looker's memory or kept */
-    struct um_var *read;           /* texts' vectors that get no gradient, or NULL */
-    /* of the tape in hand */
-    struct um_var *cls, *text; /* [n,C], [n,Ct] */
-    struct um_var *icl, *pcl;  /* [1], or NULL */
-};
-
-static int64_t rows_before(const struct um_part *p)
-{
-    const struct um_batch *b = p->b;
-    int64_t                n = b->rows_before;
-
-    for (int64_t i = 0; i < p->from * b->length; i++)
-        n += b->mask[i] != 0;
-    return n;
-}
-
-static int begin(struct um_step *s, const struct um_part *p, bool grad)
-{
-    UM_TRY(um_nn_begin(s->nn, grad, true, s->o.seed, (uint64_t)s->step));
-    um_nn_place(s->nn, p->b->first + p->from, rows_before(p));
-    return UM_OK;
-}
-
-static struct um_var *text_of(struct um_nn *nn, struct um_model *m, const struct um_part *p)
-{
-    const struct um_batch *b = p->b;
-
-    return um_model_text(nn, m, p->n, b->length, b->ids + p->from * b->length,
-                         b->mask + p->from * b->length);
-}
-
-/* a text encoder that does not learn is run without dropout and without a tape */
-static int freeze(struct um_step *s, struct pass *x)
-{
-    if (!s->reader)
-        return UM_OK;
-    UM_TRY(um_nn_begin(s->reader, false, false, 0, 0));
-    x->read = um_cast(s->reader, text_of(s->reader, s->o.m, &x->part), UM_F32);
-    return um_nn_status(s->reader);
-}
-
-/* a pass whose texts are encoded while the host waits for what its slices and masks are chosen by
- */
-struct early {
-    struct um_step *s;
-    struct pass    *x;
-    bool            grad;
-};
-
-static int begin_early(void *user)
-{
-    const struct early *e = user;
-    struct pass        *x = e->x;
-
-    UM_TRY(begin(e->s, &x->part, e->grad));
-    x->text = x->read ? x->read : text_of(e->s->nn, e->s->o.m, &x->part);
-    return um_nn_status(e->s->nn);
-}
-
-/* decides about a part, and begins its tape */
-static int look(struct um_step *s, struct pass *x, bool grad)
-{
-    struct early e = { s, x, grad };
-    int          st;
-
-    s->looker.meanwhile = begin_early;
-    s->looker.user      = &e;
-    st                  = um_look(&s->looker, &x->part, s->step, true, s->arena, x->view, x->seen);
-    if (st >= 0)
-        st = um_looker_meanwhile(&s->looker);
-    s->looker.meanwhile = NULL; /* e ends here */
-    UM_TRY(st);
-    return s->o.chosen ? s->o.chosen(s->o.user, &x->part, x->view) : UM_OK;
-}
-
-/* both encoders, texts unless they are there: y [n,1+T,C] of each view; cls is the first view's,
- * masked or complete */
-static void encode(struct um_step *s, struct pass *x, struct um_var *y[UM_VIEWS])
-{
-    struct um_nn *nn     = s->nn;
-    const bool    masked = x->view[0].masked != NULL, full = masked && s->o.method->full;
-
-    y[0]   = um_view_pass(nn, s->o.m, &x->view[0], masked, NULL, false);
-    y[1]   = x->seen[1]
-                 ? um_view_pass(nn, s->o.m, &x->view[1], x->view[1].masked != NULL, NULL, false)
-                 : NULL;
-    x->cls = um_slice_tokens(
-        nn, full ? um_view_pass(nn, s->o.m, &x->view[0], false, NULL, false) : y[0], 0, 1);
-    if (!x->text)
-        x->text = x->read ? x->read : text_of(nn, s->o.m, &x->part);
-}
-
-/* ---- self-distillation of a part ---- */
-
-/* losses of each view, their mean; with two views [CLS] answers the other view */
-static int distil(struct um_step *s, struct pass *x, struct um_var *const y[UM_VIEWS])
-{
-    const struct um_method *o    = s->o.method;
-    const int               n    = x->seen[1] ? 2 : 1;
-    const int               pair = um_centre_pair(s->o.centres, x->view[0].mod);
-    const float             half = 1.0f / (float)n;
-    struct um_var          *icl[UM_VIEWS], *pcl[UM_VIEWS], *t[UM_VIEWS];
-
-    for (int i = 0; i < n; i++)
-        t[i] = um_view_pick(s->nn, &x->view[i], x->seen[i]);
-    for (int i = 0; i < n; i++) {
-        const struct um_distill_opts opts = { .tau_s    = (float)o->tau_s,
-                                              .tau_t    = (float)um_method_tau(o, s->epoch),
-                                              .which    = o->patches == UM_PATCH_MASKED
-                                                              ? x->view[i].masked
-                                                              : NULL,
-                                              .cls      = t[n - 1 - i],
-                                              .cls_only = !um_method_patches(o),
-                                              .pair     = pair };
-        struct um_distilled          d;
-
-        um_model_distill(s->nn, s->o.m, y[i], s->o.teacher, t[i], s->o.centres, &opts, &d);
-        UM_TRY(um_nn_status(s->nn));
-        UM_TRY(um_means_add(s->means, pair, &d, (double)x->part.n));
-        icl[i] = d.icl;
-        pcl[i] = d.pcl;
-    }
-    x->icl = um_weighted_sum(s->nn, icl, (float[]){ half, half }, n);
-    x->pcl = pcl[0] ? um_weighted_sum(s->nn, pcl, (float[]){ half, half }, n) : NULL;
-    return um_nn_status(s->nn);
-}
-
-/* ---- losses, which come to the host at the end of the step ---- */
-
-/* x [1] counts `share` in *sum, and must be finite */
-static int later(struct um_step *s, const struct um_var *x, double *sum, double share)
-{
-    return um_late_add(s->late, x, sum, share, s->batch);
-}
-
-static int note(struct um_step *s, const struct pass *x, double share)
-{
-    if (x->icl)
-        UM_TRY(later(s, x->icl, &s->sum.icl, share));
-    return x->pcl ? later(s, x->pcl, &s->sum.pcl, share) : UM_OK;
-}
-
-static int finite(void *losses)
-{
-    const struct um_losses *l = losses;
-    const double            x = l->vl + l->icl + l->pcl;
-
-    if (!isfinite(x))
-        return um_fail(UM_ENONFINITE, "the loss is %g (vl %g, icl %g, pcl %g)", x, l->vl, l->icl,
-                       l->pcl);
-    return UM_OK;
-}
-
-/* after a sync of the device */
-static int settle(struct um_step *s)
-{
-    UM_TRY(um_late_settle(s->late, finite, &s->sum));
-    if (s->means)
-        um_means_settle(s->means);
-    return UM_OK;
-}
-
 /* ---- a batch at once ---- */
-
-/* the sum of up to four terms with their weights; those that are NULL are left out */
-static struct um_var *total(struct um_nn *nn, struct um_var *const *term, const float *w, int n)
-{
-    struct um_var *have[4];
-    float          weight[4];
-    int            k = 0;
-
-    for (int i = 0; i < n; i++)
-        if (term[i] && w[i] != 0) {
-            have[k]     = term[i];
-            weight[k++] = w[i];
-        }
-    return um_weighted_sum(nn, have, weight, k);
-}
 
 static int run_whole(struct um_step *s, const struct um_batch *b)
 {
@@ -328,177 +125,21 @@ static int run_whole(struct um_step *s, const struct um_batch *b)
     struct pass             x = { .part = { b, 0, b->n } };
     struct um_var          *y[UM_VIEWS], *v, *r, *vl;
 
-    UM_TRY(freeze(s, &x));
-    UM_TRY(look(s, &x, true));
-    encode(s, &x, y);
+    UM_TRY(step_freeze(s, &x));
+    UM_TRY(step_look(s, &x, true));
+    step_encode(s, &x, y);
     if (x.seen[0])
-        UM_TRY(distil(s, &x, y));
+        UM_TRY(step_distil(s, &x, y));
     v  = um_model_project_vision(s->nn, s->o.m, b->mod, x.cls);
     r  = um_model_project_text(s->nn, s->o.m, b->mod, x.text);
     vl = um_contrast_loss(s->nn, s->o.m, v, r, o->same_text ? b->text : NULL, 1);
     UM_TRY(um_nn_status(s->nn));
-    UM_TRY(later(s, vl, &s->sum.vl, 1));
-    UM_TRY(note(s, &x, 1));
+    UM_TRY(step_later(s, vl, &s->sum.vl, 1));
+    UM_TRY(step_note(s, &x, 1));
     struct um_var *const term[] = { vl, x.icl, x.pcl };
     const float          w[]    = { 1, (float)o->lambda_icl, (float)o->lambda_pcl };
 
-    return um_nn_backward(s->nn, total(s->nn, term, w, 3));
-}
-
-/* ---- a batch in parts ---- */
-
-/* x's value is of no interest, its gradient is g [count], on the device */
-static struct um_var *pulled(struct um_nn *nn, struct um_var *x, const float *g, int64_t count)
-{
-    const int64_t dim[2] = { 1, count };
-
-    return um_matmul_nt(nn, um_reshape(nn, x, 2, dim), um_nn_there(nn, UM_F32, 2, dim, g));
-}
-
-/* the vectors of all samples of a split batch, on the host */
-struct vectors {
-    float *cls, *text;
-};
-
-static int make_vectors(struct um_step *s, int64_t N, struct vectors *v)
-{
-    const int64_t C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width;
-
-    v->cls  = um_alloc_array(s->arena, N * C, sizeof(float));
-    v->text = um_alloc_array(s->arena, N * Ct, sizeof(float));
-    return v->cls && v->text ? UM_OK : UM_ENOMEM;
-}
-
-/* decisions about a part, and its vectors, samples `at` on of the batch: to the contrast, and with
- * other ranks to the host as well */
-static int first_pass(struct um_step *s, struct pass *x, int64_t at, const struct vectors *v)
-{
-    const int64_t  C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width;
-    struct um_var *y[UM_VIEWS];
-
-    UM_TRY(freeze(s, x));
-    if (x->read)
-        x->read = um_nn_keep(s->keeper, x->read);
-    UM_TRY(look(s, x, false));
-    for (int i = 0; i < UM_VIEWS && x->seen[i]; i++)
-        x->seen[i] = um_nn_keep(s->keeper, x->seen[i]);
-    UM_TRY(um_nn_status(s->keeper));
-    encode(s, x, y);
-    UM_TRY(um_nn_status(s->nn));
-    if (!v->cls)
-        return um_contrast_put(s->contrast, at, x->cls, x->text);
-    UM_TRY(um_nn_read(s->nn, x->cls, v->cls + at * C));
-    return um_nn_read(s->nn, x->text, v->text + at * Ct);
-}
-
-/* again with a tape, to which the contrast's gradients are handed */
-static int second_pass(struct um_step *s, struct pass *x, int64_t at, double share)
-{
-    const struct um_method *o = s->o.method;
-    const int64_t           n = x->part.n, C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width;
-    const float            *dcls, *dtext;
-    struct um_var          *y[UM_VIEWS];
-    const float w[] = { 1, 1, (float)(share * o->lambda_icl), (float)(share * o->lambda_pcl) };
-
-    um_contrast_got(s->contrast, at, &dcls, &dtext);
-    UM_TRY(begin(s, &x->part, true));
-    x->text = NULL; /* after the images: its gradients are summed over ranks before theirs */
-    encode(s, x, y);
-    if (x->seen[0])
-        UM_TRY(distil(s, x, y));
-    struct um_var *const term[] = { pulled(s->nn, x->cls, dcls, n * C),
-                                    x->read ? NULL : pulled(s->nn, x->text, dtext, n * Ct), x->icl,
-                                    x->pcl };
-
-    UM_TRY(um_nn_status(s->nn));
-    UM_TRY(note(s, x, share));
-    return um_nn_backward(s->nn, total(s->nn, term, w, 4));
-}
-
-/* every rank's n rows of `each` floats, in place */
-static int gather(struct um_step *s, const struct um_batch *b, float *x, int64_t each)
-{
-    return um_ranks_gather(s->o.ranks, x + b->first * each, (size_t)(b->n * each) * sizeof *x, x);
-}
-
-/* hashes of the reports of the whole batch, where equal ones are positives; else NULL */
-static int all_texts(struct um_step *s, const struct um_batch *b, uint64_t **all)
-{
-    *all = NULL;
-    if (!s->o.method->same_text)
-        return UM_OK;
-    if (!(*all = um_alloc_array(s->arena, b->N, sizeof **all)))
-        return UM_ENOMEM;
-    memcpy(*all + b->first, b->text, (size_t)b->n * sizeof **all);
-    return b->n == b->N
-               ? UM_OK
-               : um_ranks_gather(s->o.ranks, *all + b->first, (size_t)b->n * sizeof **all, *all);
-}
-
-static int first_passes(struct um_step *s, const struct um_batch *b, struct pass *x,
-                        const struct vectors *v)
-{
-    const int64_t each = b->n / s->o.parts;
-
-    UM_TRY(um_nn_begin(s->keeper, false, false, 0, 0));
-    for (int64_t i = 0; i < s->o.parts; i++) {
-        x[i].part = (struct um_part){ b, i * each, each };
-        UM_TRY(first_pass(s, &x[i], b->first + i * each, v));
-    }
-    return UM_OK;
-}
-
-/* is this the last backward of the step? */
-static bool last(const struct um_step *s, int64_t part)
-{
-    return s->reduce && s->batch + 1 == s->o.batches && part + 1 == s->o.parts;
-}
-
-static int second_passes(struct um_step *s, const struct um_batch *b, struct pass *x)
-{
-    const int64_t each = b->n / s->o.parts;
-
-    for (int64_t i = 0; i < s->o.parts; i++) {
-        if (last(s, i))
-            UM_TRY(um_reduce_start(s->reduce));
-        UM_TRY(second_pass(s, &x[i], b->first + i * each, (double)each / (double)b->N));
-    }
-    return UM_OK;
-}
-
-/* all ranks contrast the same vectors, so that each has the whole gradient of its own samples */
-static int run_parts(struct um_step *s, const struct um_batch *b)
-{
-    const int64_t  C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width;
-    const bool     shared = um_ranks_size(s->o.ranks) > 1;
-    struct pass   *x      = um_calloc_array(s->arena, s->o.parts, sizeof *x);
-    struct vectors v      = { NULL, NULL };
-    uint64_t      *texts;
-
-    if (!x)
-        return UM_ENOMEM;
-    if (shared)
-        UM_TRY(make_vectors(s, b->N, &v));
-    UM_TRY(um_ranks_agree(s->o.ranks, first_passes(s, b, x, &v)));
-    if (shared) {
-        UM_TRY(gather(s, b, v.cls, C));
-        UM_TRY(gather(s, b, v.text, Ct));
-    }
-    UM_TRY(all_texts(s, b, &texts));
-    struct um_contrast_batch c = { .mod    = b->mod,
-                                   .N      = b->N,
-                                   .cls    = v.cls,
-                                   .text   = v.text,
-                                   .same   = texts,
-                                   .blocks = s->o.method->local ? um_ranks_size(s->o.ranks) : 1 };
-
-    UM_TRY(um_contrast_learn(s->contrast, &c));
-    UM_TRY(later(s, c.late, &s->sum.vl, 1));
-    if (shared) { /* icl, pcl are this rank's own, and ranks stop together */
-        UM_TRY(um_dev_kernels(s->o.m->ps->dev)->sync(s->o.m->ps->dev));
-        UM_TRY(um_ranks_agree(s->o.ranks, settle(s)));
-    }
-    return um_ranks_agree(s->o.ranks, second_passes(s, b, x));
+    return um_nn_backward(s->nn, step_total(s->nn, term, w, 3));
 }
 
 /* ---- sums over ranks ---- */
@@ -539,7 +180,7 @@ static int earlier(struct um_step *s, int st)
     (void)snprintf(text, sizeof text, "%s", um_errmsg());
     if (um_late_bad(s->late) < 0 && um_ranks_size(s->o.ranks) == 1) {
         UM_TRY(um_dev_kernels(s->o.m->ps->dev)->sync(s->o.m->ps->dev));
-        UM_TRY(settle(s));
+        UM_TRY(step_settle(s));
         um_seterrmsg(text);
     }
     return st;
@@ -551,7 +192,7 @@ int um_step_add(struct um_step *s, const struct um_batch *b)
 
     s->batch++;
     um_arena_reset(s->arena);
-    st = s->o.parts > 1 || um_ranks_size(s->o.ranks) > 1 ? run_parts(s, b) : run_whole(s, b);
+    st = s->o.parts > 1 || um_ranks_size(s->o.ranks) > 1 ? step_parts(s, b) : run_whole(s, b);
     return st == UM_ENONFINITE ? earlier(s, st) : st;
 }
 
@@ -562,9 +203,9 @@ int um_step_close(struct um_step *s)
     s->closed = true;
     if (shared) {
         UM_TRY(um_dev_kernels(s->o.m->ps->dev)->sync(s->o.m->ps->dev));
-        UM_TRY(um_ranks_agree(s->o.ranks, settle(s)));
+        UM_TRY(um_ranks_agree(s->o.ranks, step_settle(s)));
         UM_TRY(reduce(s));
-        UM_TRY(finite(&s->sum));
+        UM_TRY(step_finite(&s->sum));
     }
     return s->means ? um_means_close(s->means) : UM_OK;
 }
@@ -588,7 +229,7 @@ int um_step_end(struct um_step *s, struct um_losses *out)
     if (!s->closed)
         UM_TRY(um_step_close(s));
     UM_TRY(um_dev_kernels(s->o.m->ps->dev)->sync(s->o.m->ps->dev));
-    UM_TRY(settle(s));
+    UM_TRY(step_settle(s));
     *out      = s->sum;
     out->loss = out->vl;
     if (um_method_distils(o))
@@ -610,55 +251,4 @@ int um_step_follow(struct um_step *s, double momentum)
     if (s->o.teacher)
         UM_TRY(um_model_teach(s->o.teacher, s->o.m, 1 - momentum));
     return s->means ? um_means_follow(s->means, s->o.centres) : UM_OK;
-}
-
-/* ---- held-out batches ---- */
-
-static int judge_part(struct um_step *s, const struct um_part *p, float *cls, float *text)
-{
-    struct um_view view[UM_VIEWS];
-    struct um_var *y, *r;
-
-    UM_TRY(um_look(&s->looker, p, 0, false, s->arena, view, NULL));
-    UM_TRY(um_nn_begin(s->nn, false, false, 0, 0));
-    y = um_slice_tokens(s->nn, um_view_pass(s->nn, s->o.m, &view[0], false, NULL, false), 0, 1);
-    r = text_of(s->nn, s->o.m, p);
-    UM_TRY(um_nn_status(s->nn));
-    UM_TRY(um_nn_read(s->nn, y, cls));
-    return um_nn_read(s->nn, r, text);
-}
-
-int um_step_judge(struct um_step *s, const struct um_batch *b, double *loss, float *v, float *r)
-{
-    const int64_t  C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width;
-    const int64_t  each = (b->n + s->o.parts - 1) / s->o.parts;
-    struct vectors x;
-    uint64_t      *texts;
-    int            st = UM_OK;
-
-    um_arena_reset(s->arena);
-    UM_TRY(make_vectors(s, b->N, &x));
-    for (int64_t i = 0; i < b->n && st >= 0; i += each) {
-        const struct um_part p = { b, i, b->n - i < each ? b->n - i : each };
-
-        st = judge_part(s, &p, x.cls + (b->first + i) * C, x.text + (b->first + i) * Ct);
-    }
-    UM_TRY(um_ranks_agree(s->o.ranks, st));
-    if (b->n < b->N) {
-        UM_TRY(gather(s, b, x.cls, C));
-        UM_TRY(gather(s, b, x.text, Ct));
-    }
-    UM_TRY(all_texts(s, b, &texts));
-    struct um_contrast_batch c = { .mod    = b->mod,
-                                   .N      = b->N,
-                                   .cls    = x.cls,
-                                   .text   = x.text,
-                                   .same   = texts,
-                                   .blocks = 1,
-                                   .v      = v,
-                                   .r      = r };
-
-    UM_TRY(um_contrast_judge(s->contrast, &c));
-    *loss = (double)c.loss;
-    return UM_OK;
 }
