@@ -107,18 +107,12 @@ static int side(struct side *s, const char *device, const char *least, double *s
     return st;
 }
 
-bool gpu_graph(struct um_dev *dev, char *said, size_t size)
+static bool judge(struct um_dev *dev, struct side s[2], char *said, size_t size)
 {
-    const char  *was  = getenv("UM_GRAPH");
-    char        *kept = was ? strdup(was) : NULL;
-    struct side *s    = calloc(2, sizeof *s);
-    double       with = 0, without = 0;
-    bool         good = false;
+    double with = 0, without = 0;
 
-    if (!um_dev_kernels(dev)->repeats)
-        good = true;
-    else if (!s || side(&s[0], um_dev_kind(dev), "1", &with) < 0 ||
-             side(&s[1], um_dev_kind(dev), "0", &without) < 0)
+    if (side(&s[0], um_dev_kind(dev), "1", &with) < 0 ||
+        side(&s[1], um_dev_kind(dev), "0", &without) < 0)
         (void)snprintf(said, size, "%s", um_errmsg());
     else if (!(with >= 0.4) || without != 0)
         (void)snprintf(said, size, "%.0f %% were repeated by graphs, and %.0f %% without",
@@ -126,7 +120,17 @@ bool gpu_graph(struct um_dev *dev, char *said, size_t size)
     else if (memcmp(s[0].out, s[1].out, sizeof s[0].out) != 0)
         (void)snprintf(said, size, "other bits with graphs than without");
     else
-        good = true;
+        return true;
+    return false;
+}
+
+bool gpu_graph(struct um_dev *dev, char *said, size_t size)
+{
+    const char  *was  = getenv("UM_GRAPH");
+    char        *kept = was ? strdup(was) : NULL;
+    struct side *s    = calloc(2, sizeof *s);
+    const bool   good = !um_dev_kernels(dev)->repeats || (s && judge(dev, s, said, size));
+
     if (kept)
         (void)setenv("UM_GRAPH", kept, 1);
     free(kept);
