@@ -198,8 +198,11 @@ extern "C" int um_cuda_comm_sum(struct um_dev *dev, float *x, int64_t n, float s
     me->open = true;
     if (scale == 1)
         return UM_OK;
-    scale_values<<<um_cuda_blocks(n, 1024), 256, 0, me->stream>>>(x, n, scale);
-    return um_cuda_launched(dev, "sum over ranks");
+    um_known(scale_values);
+    void *args[] = { &x, &n, &scale };
+    return um_cuda_check(cudaLaunchKernel((const void *)scale_values, dim3(um_cuda_blocks(n, 1024)),
+                                          dim3(256), args, 0, me->stream),
+                         "sum over ranks");
 }
 
 static int ask(struct um_cuda_comm *me)

@@ -192,6 +192,7 @@ static int next_piece(struct um_dev *dev, struct um_cuda_moves *m)
         p       = &m->piece[m->at];
     }
     m->used = 0;
+    UM_TRY(um_cuda_use(dev)); /* an event is the current GPU's, and no other's stream takes it */
     if (!p->done)
         UM_TRY(um_cuda_check(cudaEventCreateWithFlags(&p->done, cudaEventDisableTiming), "event"));
     if (!p->data)
@@ -303,11 +304,23 @@ extern "C" int um_cuda_wait(struct um_dev *dev)
 
     if (m->marked == 0) /* a sync came before */
         return UM_OK;
-    UM_TRY(um_cuda_submit(dev)); /* the device has work to go on with */
+    (void)um_cuda_submit(dev); /* the device has work to go on with */
+    UM_TRY(um_cuda_launched(dev, "wait"));
     UM_TRY(um_cuda_comm_wait(dev));
     UM_TRY(um_cuda_check(cudaEventSynchronize(m->fetched), "wait"));
     hand_out(m, m->marked);
     return UM_OK;
+}
+
+/* the failure of a request. What others do to the host's memory ends before it is told, unless they
+ * may wait for ranks that never come */
+static int lost(struct um_cuda *c)
+{
+    const int st = um_cuda_launched(&c->dev, "sync");
+
+    if (st < 0 && !c->comm)
+        (void)cudaStreamSynchronize(c->stream);
+    return st;
 }
 
 extern "C" int um_cuda_sync(struct um_dev *dev)
@@ -320,7 +333,7 @@ extern "C" int um_cuda_sync(struct um_dev *dev)
     m->landings = m->marked = 0;
     m->landed               = 0;
     (void)um_cuda_submit(dev);
-    UM_TRY(um_cuda_launched(dev, "sync"));
+    UM_TRY(lost(c));
     UM_TRY(um_cuda_comm_wait(dev));
     UM_TRY(um_cuda_check(
         cudaMemcpyAsync(flag, c->flag, sizeof *flag, cudaMemcpyDeviceToHost, um_cuda_stream(dev)),

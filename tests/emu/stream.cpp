@@ -27,6 +27,7 @@ struct CUevent_st {
     cudaStream_t stream = nullptr;
     uint64_t     at     = 0; /* reached when `done` is this */
     cudaGraph_t  graph  = nullptr;
+    int          card   = um_emu::device(); /* whose streams it may be recorded in */
 };
 
 namespace um_emu
@@ -262,6 +263,8 @@ extern "C" cudaError_t CUDARTAPI cudaEventRecord(cudaEvent_t e, cudaStream_t str
 {
     const guard g(lock);
 
+    if (stream && stream->card != e->card)
+        return failed(cudaErrorInvalidResourceHandle);
     e->stream = of(stream);
     e->at     = e->stream->put;
     e->graph  = e->stream->graph;

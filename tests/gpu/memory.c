@@ -163,6 +163,29 @@ static bool doubled(struct um_dev *dev, char *said, size_t size)
                : bad(said, size, "%s: %g, %s", um_dev_name(dev), (double)y[7], um_errmsg());
 }
 
+/* more than one piece of pinned memory goes up, after the thread has worked on another device */
+static bool after_another(struct um_dev *dev, struct um_dev *another, char *said, size_t size)
+{
+    const struct um_kernels *k    = um_dev_kernels(dev);
+    const size_t             n    = (20 << 20) + 3;
+    unsigned char           *host = malloc(n);
+    void                    *p    = NULL;
+    bool                     good = host && k->alloc(dev, n, &p) >= 0;
+
+    for (size_t i = 0; good && i < n; i++)
+        host[i] = pattern(i);
+    if (!good || !doubled(another, said, size))
+        good = false;
+    else if (k->upload(dev, p, host, n) < 0 || k->download(dev, host, p, n) < 0)
+        good = bad(said, size, "%s, after another: %s", um_dev_name(dev), um_errmsg());
+    for (size_t i = 0; good && i < n; i++)
+        if (host[i] != pattern(i))
+            good = bad(said, size, "%s, after another: byte %zu", um_dev_name(dev), i);
+    k->free(dev, p);
+    free(host);
+    return good;
+}
+
 /* one thread works on two GPUs in turn, where there are two */
 static bool two_gpus(struct um_dev *dev, char *said, size_t size)
 {
@@ -175,8 +198,9 @@ static bool two_gpus(struct um_dev *dev, char *said, size_t size)
         return false;
     if (um_dev_open(&other, "cuda:1", NULL) < 0)
         return bad(said, size, "a second GPU: %s", um_errmsg());
-    const bool good =
-        doubled(dev, said, size) && doubled(other, said, size) && doubled(dev, said, size);
+    /* first: what it makes for its first piece is to be its own */
+    const bool good = after_another(other, dev, said, size) && doubled(other, said, size) &&
+                      after_another(dev, other, said, size);
     um_dev_close(other);
     return good && doubled(dev, said, size);
 }
