@@ -3,7 +3,8 @@
  * A run seen for the first time is only remembered by its hash, so shapes that come once cost
  * nothing; at the second time the stream is captured while the requests are started, which by then
  * have loaded their kernels and made their plans. Where any of it fails, the run is started as it
- * is, now and from then on. The graphs used last are kept, up to NODES requests in all.
+ * is, now and from then on. The graphs used last are kept, up to NODES requests in all: a card is
+ * said to hold some 10 KiB for each, and 64 before CUDA 12.4.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdlib.h>
@@ -11,10 +12,11 @@
 #include "kernels/cuda.h"
 #include "kernels/plans.h"
 
-enum { GRAPHS = 512, NODES = 1 << 16, SEEN = 4096 };
+enum { GRAPHS = 512, NODES = 1 << 14, FEWEST = 1024, A_NODE = 1 << 16, LATELY = 16 };
+enum { SEEN = 1024, WAYS = 4 };
 
 struct graph {
-    uint64_t         hash, used; /* used: when it was last */
+    uint64_t         used; /* when it was last */
     int              n;
     size_t           size;
     struct um_ask   *ask;   /* n: what must be the same */
@@ -31,11 +33,12 @@ struct seen {
 };
 
 struct um_graphs {
-    int               least, graphs, nodes;
-    uint64_t          clock;
+    int               least, graphs, nodes, most; /* requests in all, and how many are kept */
+    uint64_t          clock;                      /* runs so far */
     struct um_repeats counts;
+    uint64_t          hash[GRAPHS]; /* of each graph */
     struct graph     *graph[GRAPHS];
-    struct seen       seen[SEEN];
+    struct seen       seen[SEEN][WAYS];
 };
 
 int um_graphs_open(struct um_graphs **g, int least)
@@ -44,6 +47,7 @@ int um_graphs_open(struct um_graphs **g, int least)
     if (!*g)
         return um_fail(UM_ENOMEM, "out of memory");
     (*g)->least = least;
+    (*g)->most  = NODES;
     return UM_OK;
 }
 
@@ -63,7 +67,9 @@ static void forget(struct um_graphs *g, int i)
 {
     g->nodes -= g->graph[i]->n;
     drop(g->graph[i]);
-    g->graph[i] = g->graph[--g->graphs];
+    g->graphs--;
+    g->graph[i] = g->graph[g->graphs];
+    g->hash[i]  = g->hash[g->graphs];
 }
 
 void um_graphs_close(struct um_graphs *g)
@@ -71,6 +77,34 @@ void um_graphs_close(struct um_graphs *g)
     while (g && g->graphs > 0)
         forget(g, 0);
     free(g);
+}
+
+bool um_graphs_forget(struct um_graphs *g, size_t bytes)
+{
+    if (g->graphs == 0 || (size_t)g->nodes * A_NODE < bytes)
+        return false;
+    g->most = g->nodes / 2 > FEWEST ? g->nodes / 2 : FEWEST;
+    while (g->graphs > 0)
+        forget(g, 0);
+    return true;
+}
+
+/* Room for n requests more, which may be that of the graph not used for longest. Where more runs
+ * come round than are kept, those that are kept stay, and the others are started as they are: if
+ * each made room for the next, all would be captured, time and again. */
+static bool room(struct um_graphs *g, int n)
+{
+    while (g->graphs == GRAPHS || g->nodes + n > g->most) {
+        int oldest = 0;
+
+        for (int i = 1; i < g->graphs; i++)
+            if (g->graph[i]->used < g->graph[oldest]->used)
+                oldest = i;
+        if (g->graphs == 0 || g->clock - g->graph[oldest]->used < LATELY * (uint64_t)g->graphs)
+            return false;
+        forget(g, oldest);
+    }
+    return true;
 }
 
 /* ---- finding ---- */
@@ -100,26 +134,38 @@ static bool fits(const struct graph *x, const struct um_queue *q)
 static int find(const struct um_graphs *g, uint64_t hash, const struct um_queue *q)
 {
     for (int i = 0; i < g->graphs; i++)
-        if (g->graph[i]->hash == hash && fits(g->graph[i], q))
+        if (g->hash[i] == hash && fits(g->graph[i], q))
             return i;
     return -1;
+}
+
+/* the hash's place among those seen; one that is new has the first of its row, whose last goes */
+static struct seen *seen_of(struct um_graphs *g, uint64_t hash)
+{
+    struct seen *s = g->seen[hash % SEEN];
+
+    for (int i = 0; i < WAYS; i++)
+        if (s[i].hash == hash)
+            return &s[i];
+    memmove(s + 1, s, (WAYS - 1) * sizeof *s);
+    s->hash  = 0;
+    s->never = false;
+    return s;
 }
 
 /* has it been here before, and may it become a graph? */
 static bool again(struct um_graphs *g, uint64_t hash)
 {
-    struct seen *s = &g->seen[hash % SEEN];
+    struct seen *s      = seen_of(g, hash);
+    const bool   before = s->hash == hash;
 
-    if (s->hash == hash)
-        return !s->never;
-    s->hash  = hash;
-    s->never = false;
-    return false;
+    s->hash = hash;
+    return before && !s->never;
 }
 
 static void never(struct um_graphs *g, uint64_t hash)
 {
-    struct seen *s = &g->seen[hash % SEEN];
+    struct seen *s = seen_of(g, hash);
 
     s->hash  = hash;
     s->never = true;
@@ -139,9 +185,23 @@ static cudaGraphNode_t last_node(cudaStream_t stream)
 #if CUDART_VERSION >= 13000
     e = cudaStreamGetCaptureInfo(stream, &status, NULL, NULL, &last, NULL, &n);
 #else
-    e = cudaStreamGetCaptureInfo_v2(stream, &status, NULL, NULL, &last, &n);
+    e = cudaStreamGetCaptureInfo(stream, &status, NULL, NULL, &last, &n);
 #endif
     return e == cudaSuccess && status == cudaStreamCaptureStatusActive && n == 1 ? last[0] : NULL;
+}
+
+/* a request's node, NULL where it is not one node that can be set later */
+static cudaGraphNode_t node_of(cudaStream_t stream, const struct um_ask *a,
+                               const unsigned char *bytes)
+{
+    const cudaGraphNode_t   node = last_node(stream);
+    struct cudaMemsetParams m;
+    void                   *to;
+
+    if (!node || a->kind != UM_ASK_ZERO)
+        return node;
+    memcpy(&to, bytes + a->at, sizeof to);
+    return cudaGraphMemsetNodeGetParams(node, &m) == cudaSuccess && m.dst == to ? node : NULL;
 }
 
 /* the requests go into x->graph instead of to the device */
@@ -154,20 +214,19 @@ static bool capture(struct um_cuda *c, struct graph *x, const struct um_queue *q
     for (int i = 0; i < q->n && good; i++) {
         good = um_ask_start(c, q, i) >= 0;
         if (good && q->ask[i].kind != UM_ASK_CALL)
-            good = (x->node[i] = last_node(c->stream)) != NULL;
+            good = (x->node[i] = node_of(c->stream, &q->ask[i], q->bytes)) != NULL;
     }
     /* asked in any case: the stream must be as it was */
     return (cudaStreamEndCapture(c->stream, &x->graph) == cudaSuccess) & good && x->graph;
 }
 
-static struct graph *graph_new(struct um_cuda *c, const struct um_queue *q, uint64_t hash)
+static struct graph *graph_new(struct um_cuda *c, const struct um_queue *q)
 {
     const size_t  n = (size_t)q->n;
     struct graph *x = (struct graph *)calloc(1, sizeof *x);
 
     if (!x)
         return NULL;
-    x->hash  = hash;
     x->n     = q->n;
     x->size  = q->used;
     x->ask   = (struct um_ask *)malloc(n * sizeof *x->ask);
@@ -181,22 +240,6 @@ static struct graph *graph_new(struct um_cuda *c, const struct um_queue *q, uint
     }
     drop(x);
     return NULL;
-}
-
-/* the place of a new graph, which may be that of those not used for longest */
-static int keep(struct um_graphs *g, struct graph *x)
-{
-    while (g->graphs > 0 && (g->graphs == GRAPHS || g->nodes + x->n > NODES)) {
-        int oldest = 0;
-
-        for (int i = 1; i < g->graphs; i++)
-            if (g->graph[i]->used < g->graph[oldest]->used)
-                oldest = i;
-        forget(g, oldest);
-    }
-    g->nodes += x->n;
-    g->graph[g->graphs] = x;
-    return g->graphs++;
 }
 
 /* ---- setting what differs ---- */
@@ -261,19 +304,23 @@ bool um_graphs_ran(struct um_cuda *c, struct um_graphs *g, const struct um_queue
     g->counts.asked += (uint64_t)q->n;
     if (q->n < g->least)
         return false;
+    g->clock++;
     hash = hash_of(q);
     if ((i = find(g, hash, q)) < 0) {
-        if (!again(g, hash))
+        if (!again(g, hash) || !room(g, q->n))
             return false;
-        if (!(x = graph_new(c, q, hash))) {
+        if (!(x = graph_new(c, q))) {
             never(g, hash);
             return false;
         }
-        i = keep(g, x);
+        i           = g->graphs++;
+        g->graph[i] = x;
+        g->hash[i]  = hash;
+        g->nodes += x->n;
         g->counts.captured++;
     }
     x       = g->graph[i];
-    x->used = ++g->clock;
+    x->used = g->clock;
     if (!set(x, q) || cudaGraphLaunch(x->exec, c->stream) != cudaSuccess) {
         forget(g, i);
         never(g, hash);

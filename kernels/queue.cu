@@ -33,7 +33,8 @@ int um_queue_open(struct um_cuda *c)
     if (!q)
         return um_fail(UM_ENOMEM, "out of memory");
     memset(q, 0, offsetof(struct um_queue, ask));
-    q->most  = least > 0 ? UM_ASKS : 1;
+    q->idle  = least == 0 ? 1 : least > UM_ASKS_IDLE ? least : UM_ASKS_IDLE;
+    q->most  = q->idle;
     c->queue = q;
     return least > 0 ? um_graphs_open(&q->graphs, least) : UM_OK;
 }
@@ -170,6 +171,8 @@ int um_cuda_submit(struct um_dev *dev)
         for (int i = 0; i < q->n && st >= 0; i++)
             st = um_ask_start(c, q, i);
     q->busy = false;
+    if (q->n == q->most && q->idle > 1)
+        q->most = 2 * q->most < UM_ASKS ? 2 * q->most : UM_ASKS;
     q->n = q->named = 0;
     q->used         = 0;
     if (st < 0 && q->status >= 0) {
@@ -177,6 +180,21 @@ int um_cuda_submit(struct um_dev *dev)
         (void)snprintf(q->text, sizeof q->text, "%s", um_errmsg());
     }
     return st;
+}
+
+void um_cuda_idle(struct um_dev *dev)
+{
+    struct um_queue *q = um_cuda_of(dev)->queue;
+
+    q->most = q->idle;
+}
+
+bool um_cuda_forget(struct um_dev *dev, size_t bytes)
+{
+    struct um_cuda *c = um_cuda_of(dev);
+
+    return c->queue->graphs && cudaStreamSynchronize(um_cuda_stream(dev)) == cudaSuccess &&
+           um_graphs_forget(c->queue->graphs, bytes);
 }
 
 int um_cuda_launched(struct um_dev *dev, const char *what)
@@ -190,7 +208,7 @@ int um_cuda_launched(struct um_dev *dev, const char *what)
         return UM_OK;
     q->status = UM_OK;
     um_seterrmsg(q->text);
-    return q->most > 1 ? st : um_context(st, "%s", what);
+    return q->idle > 1 ? st : um_context(st, "%s", what);
 }
 
 extern "C" int um_cuda_repeats(struct um_dev *dev, struct um_repeats *r)

@@ -1,7 +1,8 @@
 /* queue.h - what is asked of the device's stream, and the graphs that repeat it
  *
  * An operation asks for its kernels (um_launch) and returns; what was asked for goes to the stream
- * a hundred and more at a time, or as soon as somebody waits or uses the stream himself. A run of
+ * a hundred and more at a time (fewer after a wait, for the device is idle until they come), or as
+ * soon as somebody waits or uses the stream himself. A run of
  * requests that has been seen before is captured in a CUDA graph, and from then on is one launch:
  * arguments of kernels, and addresses of copies, that differ from the last time (the step of
  * dropout, a learning rate, a batch's place) are set in the graph's nodes. All else, the kernels,
@@ -34,6 +35,7 @@ struct um_cuda;
 
 enum {
     UM_ASKS      = 256,      /* requests that wait at most */
+    UM_ASKS_IDLE = 64,       /* while the device has nothing to do */
     UM_ASK_BYTES = 96 << 10, /* of their arguments */
     UM_ASK_MOST  = 4096,     /* of one's */
     UM_ASK_ARGS  = 32
@@ -64,6 +66,7 @@ struct um_graphs;
 
 struct um_queue {
     int               n, most; /* requests; submitted when there are `most` */
+    int               idle;    /* what `most` is when the device has done all it was given */
     int               named;   /* so many have a name */
     size_t            used;
     bool              busy;   /* being submitted: what a call asks of the stream goes there */
@@ -82,6 +85,13 @@ void um_queue_close(struct um_cuda *c);
 /* um_cuda_submit - what waits goes to the stream. A failure is said here and by the next
  * um_cuda_launched or sync */
 int um_cuda_submit(struct um_dev *dev);
+
+/* um_cuda_idle - the host has waited for the stream: what comes next is not to wait for long */
+void um_cuda_idle(struct um_dev *dev);
+
+/* um_cuda_forget - waits, and gives back the device's memory that graphs hold, where that may be so
+ * many bytes; fewer are kept from then on. False: it was not */
+bool um_cuda_forget(struct um_dev *dev, size_t bytes);
 
 /* UM_OK, or the first failure of what was asked for so far; `what` names the requests since the
  * last call in its message, also if it comes later */
@@ -146,6 +156,9 @@ int  um_graphs_open(struct um_graphs **g, int least);
 void um_graphs_close(struct um_graphs *g);
 /* true: the queue's requests have been launched as a graph; false: nothing was, start each */
 bool um_graphs_ran(struct um_cuda *c, struct um_graphs *g, const struct um_queue *q);
+/* all of them go, and half as many requests are kept from then on; false: they hold less than that
+ * many bytes of the device's memory */
+bool um_graphs_forget(struct um_graphs *g, size_t bytes);
 /* since they were opened */
 struct um_repeats um_graphs_repeats(const struct um_graphs *g);
 

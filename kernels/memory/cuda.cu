@@ -117,6 +117,21 @@ static int note(struct um_cuda_moves *m, void *p, size_t n)
     return UM_OK;
 }
 
+/* where there is too little, graphs make room; free_bytes, total: what there was then */
+static cudaError_t take(struct um_dev *dev, size_t n, void **p, size_t *free_bytes, size_t *total)
+{
+    cudaError_t e;
+
+    do {
+        e = cudaMalloc(p, n ? n : 1);
+        if (e != cudaErrorMemoryAllocation)
+            return e;
+        (void)cudaGetLastError(); /* it does not stay */
+        (void)cudaMemGetInfo(free_bytes, total);
+    } while (um_cuda_forget(dev, n > *free_bytes ? n - *free_bytes : 0));
+    return e;
+}
+
 extern "C" int um_cuda_alloc(struct um_dev *dev, size_t n, void **p)
 {
     struct um_cuda_moves *m          = um_cuda_of(dev)->moves;
@@ -124,7 +139,7 @@ extern "C" int um_cuda_alloc(struct um_dev *dev, size_t n, void **p)
 
     *p = NULL;
     UM_TRY(um_cuda_use(dev));
-    const cudaError_t e = cudaMalloc(p, n ? n : 1);
+    const cudaError_t e = take(dev, n, p, &free_bytes, &total);
 
     if (e == cudaSuccess) {
         const int st = note(m, *p, n);
@@ -138,8 +153,6 @@ extern "C" int um_cuda_alloc(struct um_dev *dev, size_t n, void **p)
     *p = NULL;
     if (e != cudaErrorMemoryAllocation)
         return um_cuda_check(e, "alloc");
-    (void)cudaGetLastError(); /* it does not stay */
-    (void)cudaMemGetInfo(&free_bytes, &total);
     m->wanted = n;
     return um_fail(UM_ENOMEM, "%s: %zu bytes wanted, %zu free of %zu", dev->name, n, free_bytes,
                    total);
@@ -339,6 +352,7 @@ extern "C" int um_cuda_sync(struct um_dev *dev)
         cudaMemcpyAsync(flag, c->flag, sizeof *flag, cudaMemcpyDeviceToHost, um_cuda_stream(dev)),
         "sync"));
     UM_TRY(um_cuda_check(cudaStreamSynchronize(c->stream), "sync"));
+    um_cuda_idle(dev);
     hand_out(m, n);
     for (int i = 0; i < PIECES; i++) /* all of it has been copied */
         m->piece[i].busy = false;

@@ -2,7 +2,8 @@
  *
  * What is launched does not change when a node is set afterwards, as on a card. A node is set to
  * what it was but for its arguments: the same kernel, the same bytes in the same direction.
- * UM_EMU_GRAPH=capture, instantiate, set or launch: that is refused.
+ * UM_EMU_GRAPH=capture, instantiate, set or launch: that is refused. UM_EMU_NODE=n: an executable
+ * graph holds n bytes of the card's memory for each node.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "tests/emu/graph.h"
@@ -29,6 +30,7 @@ struct CUgraph_st {
 struct CUgraphExec_st {
     std::vector<CUgraphNode_st>         node;
     std::vector<const CUgraphNode_st *> from; /* the graph's own */
+    void                               *memory = nullptr;
 };
 
 using namespace um_emu;
@@ -106,7 +108,14 @@ extern "C" cudaError_t CUDARTAPI cudaGraphInstantiate(cudaGraphExec_t *exec, cud
 
     if (refused("instantiate"))
         return failed(cudaErrorMemoryAllocation);
-    *exec = new CUgraphExec_st;
+    const char  *s      = getenv("UM_EMU_NODE");
+    const size_t size   = s ? graph->node.size() * strtoull(s, nullptr, 10) : 0;
+    void        *memory = nullptr;
+
+    if (size > 0 && cudaMalloc(&memory, size) != cudaSuccess)
+        return cudaErrorMemoryAllocation;
+    *exec           = new CUgraphExec_st;
+    (*exec)->memory = memory;
     for (const CUgraphNode_st &node : graph->node) {
         (*exec)->node.push_back(node);
         (*exec)->from.push_back(&node);
@@ -133,6 +142,8 @@ extern "C" cudaError_t CUDARTAPI cudaGraphDestroy(cudaGraph_t graph)
 
 extern "C" cudaError_t CUDARTAPI cudaGraphExecDestroy(cudaGraphExec_t exec)
 {
+    if (exec->memory)
+        (void)cudaFree(exec->memory);
     delete exec;
     return cudaSuccess;
 }

@@ -40,7 +40,7 @@ run() {
 
 ops() {
     for order in forward reverse 1; do # all the second judgement asks for is a graph in one of them
-        UM_GRAPH=$([ "$order" = 1 ] && echo 1 || echo 8) UM_EMU_DEVICES=2 UM_EMU_ORDER=$order \
+        UM_GRAPH=$([ "$order" = 1 ] && echo 1 || echo 8) UM_EMU_DEVICES=2 UM_EMU_NODE=4096 UM_EMU_ORDER=$order \
             run "ops, $order" "$BUILD/gpu/ops" -j "$(nproc)" -t 600 cuda
     done
 }
