@@ -2,13 +2,13 @@
  *
  * An operation asks for its kernels (um_launch) and returns; what was asked for goes to the stream
  * a hundred and more at a time (fewer after a wait, for the device is idle until they come), or as
- * soon as somebody waits or uses the stream himself. A run of
- * requests that has been seen before is captured in a CUDA graph, and from then on is one launch:
- * arguments of kernels, and addresses of copies, that differ from the last time (the step of
- * dropout, a learning rate, a batch's place) are set in the graph's nodes. All else, the kernels,
- * their grids, the order, what a library is called with, is compared byte by byte, and a run that
- * no graph fits is started request by request. So no operation knows of graphs, none can be stale,
- * and the bits are the same with and without.
+ * soon as somebody waits or uses the stream himself. A run of requests that has been seen before is
+ * captured in a CUDA graph, and from then on is one launch: arguments of kernels, and addresses of
+ * copies, that differ from the last time (the step of dropout, a learning rate, a batch's place)
+ * are set in the graph's nodes. All else, the kernels, their grids, the order, what a library is
+ * called with, is compared byte by byte, and a run that no graph fits is started request by
+ * request. So no operation knows of graphs, none can be stale, and the bits are the same with and
+ * without.
  *
  *     um_launch(dev, add_all<V, T>, um_cuda_grid(dev, n, V * 256), 256, 0, y, a, b, n);
  *     return um_cuda_launched(dev, "add");
