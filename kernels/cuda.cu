@@ -116,6 +116,7 @@ cudaStream_t um_cuda_stream(struct um_dev *dev)
 
     (void)um_cuda_use(dev);
     (void)um_cuda_submit(dev); /* a failure is kept for who asks next */
+    (void)um_cuda_staged(c);
     return c->stream;
 }
 

@@ -60,6 +60,9 @@ cudaStream_t um_cuda_stream(struct um_dev *dev);
 /* with the device, after its stream; closing takes a device that was not opened to the end */
 int  um_cuda_moves_open(struct um_cuda *c);
 void um_cuda_moves_close(struct um_cuda *c);
+/* what goes to the stream from now on finds there what was staged; late, so that a batch that came
+ * late cuts no run of requests in two */
+int um_cuda_staged(struct um_cuda *c);
 /* before the moves; takes a device that has none */
 void um_cuda_spans_close(struct um_cuda *c);
 

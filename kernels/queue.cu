@@ -167,6 +167,8 @@ int um_cuda_submit(struct um_dev *dev)
         return UM_OK;
     q->busy = true;
     st      = um_cuda_use(dev);
+    if (st >= 0)
+        st = um_cuda_staged(c);
     if (st >= 0 && !(q->graphs && um_graphs_ran(c, q->graphs, q)))
         for (int i = 0; i < q->n && st >= 0; i++)
             st = um_ask_start(c, q, i);

@@ -86,7 +86,7 @@ void um_queue_close(struct um_cuda *c);
  * um_cuda_launched or sync */
 int um_cuda_submit(struct um_dev *dev);
 
-/* um_cuda_idle - the host has waited for the stream: what comes next is not to wait for long */
+/* um_cuda_idle - the host has waited for the device: what comes next is not to wait for long */
 void um_cuda_idle(struct um_dev *dev);
 
 /* um_cuda_forget - waits, and gives back the device's memory that graphs hold, where that may be so

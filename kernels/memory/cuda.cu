@@ -43,6 +43,7 @@ struct um_cuda_moves {
     size_t         used; /* bytes of it */
     cudaStream_t   beside;
     cudaEvent_t    staged; /* the last copy of it is done */
+    bool           behind; /* the device's stream does not wait for it yet */
     char          *land;   /* LANDING bytes, and behind them the flag's place */
     size_t         landed;
     struct landing landing[LANDINGS];
@@ -235,15 +236,25 @@ extern "C" int um_cuda_upload(struct um_dev *dev, void *dst, const void *host, s
 
 extern "C" int um_cuda_stage(struct um_dev *dev, void *dst, const void *host, size_t n)
 {
-    struct um_cuda_moves *m      = um_cuda_of(dev)->moves;
-    cudaStream_t          stream = um_cuda_stream(dev);
+    struct um_cuda_moves *m = um_cuda_of(dev)->moves;
 
     if (n == 0)
         return UM_OK;
+    UM_TRY(um_cuda_use(dev));
     UM_TRY(
         um_cuda_check(cudaMemcpyAsync(dst, host, n, cudaMemcpyHostToDevice, m->beside), "stage"));
-    UM_TRY(um_cuda_check(cudaEventRecord(m->staged, m->beside), "stage"));
-    return um_cuda_check(cudaStreamWaitEvent(stream, m->staged, 0), "stage");
+    m->behind = true;
+    return um_cuda_check(cudaEventRecord(m->staged, m->beside), "stage");
+}
+
+int um_cuda_staged(struct um_cuda *c)
+{
+    struct um_cuda_moves *m = c->moves;
+
+    if (!m || !m->behind)
+        return UM_OK;
+    m->behind = false;
+    return um_cuda_check(cudaStreamWaitEvent(c->stream, m->staged, 0), "stage");
 }
 
 extern "C" int um_cuda_pin(struct um_dev *dev, void *host, size_t n)
@@ -322,6 +333,7 @@ extern "C" int um_cuda_wait(struct um_dev *dev)
     UM_TRY(um_cuda_comm_wait(dev));
     UM_TRY(um_cuda_check(cudaEventSynchronize(m->fetched), "wait"));
     hand_out(m, m->marked);
+    um_cuda_idle(dev);
     return UM_OK;
 }
 
