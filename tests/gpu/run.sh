@@ -167,7 +167,8 @@ model() {
 watch() {
     local log=$tmp/$1.$2 more=()
     [ "$1" != memcheck ] || more=(--report-api-errors no) # one judgement asks for too much memory
-    timeout -k 5 "${UM_GPU_SANITIZE_SECONDS:-110}" "$sanitizer" --tool "$1" "${more[@]}" --error-exitcode 9 --print-limit 20 \
+    # each kernel started as it is asked for; "graphs" opens devices with graphs of its own
+    UM_GRAPH=0 timeout -k 5 "${UM_GPU_SANITIZE_SECONDS:-110}" "$sanitizer" --tool "$1" "${more[@]}" --error-exitcode 9 --print-limit 20 \
         "$BUILD/gpu/ops" -j 0 -e 4000 -p "$2/$3" "$device" >"$log" 2>&1
     echo $? >"$log.rc"
 }
