@@ -26,7 +26,7 @@ log=$BUILD/emu/check.log
 
 # run NAME COMMAND...: its TAP lines, each with NAME; one that is not ok if it ends badly and says nothing
 run() {
-    local name=$1 out=$BUILD/emu/out rc before=$SECONDS
+    local name=$1 out=$BUILD/emu/out.$BASHPID rc before=$SECONDS
     shift
     "$@" >"$out" 2>&1 </dev/null
     rc=$?
@@ -36,6 +36,13 @@ run() {
     fi
     grep '^not ok' "$out"
     printf '  %-24s %4d ok (%d s)\n' "$name" "$(grep -c '^ok' "$out")" $((SECONDS - before))
+    rm -f "$out"
+}
+
+# beside NAME COMMAND...: the same, as many at a time as there are cores; then `wait`
+beside() {
+    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+    run "$@" &
 }
 
 ops() {
@@ -80,15 +87,17 @@ cudnn() {
 model() {
     local i n
     n=$("$BUILD/gpu/golden" cuda) || n=1
-    for ((i = 0; i < n; i++)); do
-        run "golden $i" "$BUILD/gpu/golden" cuda "$i"
+    for ((i = n - 1; i >= 0; i--)); do # the longest first
+        beside "golden $i" "$BUILD/gpu/golden" cuda "$i"
     done
+    wait
 }
 
 tools() {
     for t in tests/emu/*.bats; do
-        [ ! -e "$t" ] || run "${t##*/}" bats --tap "$t"
+        [ ! -e "$t" ] || beside "${t##*/}" bats --tap "$t"
     done
+    wait
 }
 
 for verb in "${verbs[@]}"; do "$verb" || exit 1; done
