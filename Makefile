@@ -178,9 +178,9 @@ emu: $(if $(NVCC),$(BUILD)/emu/libum-cuda.so $(BUILD)/emu/libnccl.so.2 $(BUILD)/
 $(BUILD)/tests/emu/%.o: tests/emu/%.cpp
 	@mkdir -p $(@D)
 	$(call say,EMU,$<)$(EMU_CXX) -c -o $@ $<
-$(BUILD)/emu/%.o: %.cu tests/emu/launch.awk $(ABI_H)
+$(BUILD)/emu/%.o: %.cu $(ABI_H)
 	@mkdir -p $(@D)
-	$(Q)awk -f tests/emu/launch.awk $< >$(@:.o=.cpp)
+	$(Q){ echo '#line 1 "$<"'; sed 's/extern __shared__/extern um_emu_dynamic/' $<; } >$(@:.o=.cpp)
 	$(call say,EMU,$<)$(EMU_CXX) -iquote tests/emu -include tests/emu/device.h -Wno-unknown-pragmas -Wno-sign-compare -fvisibility=hidden -c -o $@ $(@:.o=.cpp)
 $(BUILD)/emu/libcudart.so: $(EMU_O)
 	@mkdir -p $(@D)

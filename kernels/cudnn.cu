@@ -43,9 +43,14 @@ size_t um_cudnn_version(void)
     return api.version;
 }
 
-void *um_cudnn_find(const char *name)
+bool um_cudnn_load(void **function, const char *const *name, size_t n)
 {
-    return um_cudnn_version() ? dlsym(api.lib, name) : NULL;
+    if (!um_cudnn_version())
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!(function[i] = dlsym(api.lib, name[i])))
+            return false;
+    return true;
 }
 
 void um_cudnn_close(struct um_cuda *c)

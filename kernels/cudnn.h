@@ -27,8 +27,9 @@ struct um_cudnn {
 
 /* um_cudnn_open - the device's cuDNN, with handle NULL where there is none; NULL: out of memory */
 struct um_cudnn *um_cudnn_open(struct um_dev *dev);
-/* um_cudnn_find - a function of the library, NULL: there is none, or no library of this version */
-void *um_cudnn_find(const char *name);
+/* um_cudnn_load - the library's n functions of these names; false: one is not there, or no library
+ * of this version */
+bool um_cudnn_load(void **function, const char *const *name, size_t n);
 /* um_cudnn_version - as the library says it, 0: there is none */
 size_t um_cudnn_version(void);
 

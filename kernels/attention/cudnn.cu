@@ -30,18 +30,12 @@ static struct um_sdpa_api api;
 /* once for the process: whether the library has all of its functions */
 static bool load(void)
 {
-    static bool tried, loaded;
+#define NAME(f) #f,
+    static const char *const name[] = { UM_SDPA_CALLS(NAME) };
+#undef NAME
+    static const bool loaded = um_cudnn_load((void **)&api, name, sizeof name / sizeof *name);
 
-    if (tried)
-        return loaded;
-    tried = true;
-#define FIND(f)                                                                                    \
-    *(void **)&api.f##_ = um_cudnn_find(#f);                                                       \
-    if (!api.f##_)                                                                                 \
-        return false;
-    UM_SDPA_CALLS(FIND)
-#undef FIND
-    return loaded = true;
+    return loaded;
 }
 
 static void drop(void *plan)

@@ -72,18 +72,12 @@ static const cudnnConvolutionBwdFilterAlgo_t WEIGHTS = CUDNN_CONVOLUTION_BWD_FIL
 /* once for the process: whether the library has all of them */
 static bool load(void)
 {
-    static bool tried, loaded;
+#define NAME(f) #f,
+    static const char *const name[] = { CALLS(NAME) };
+#undef NAME
+    static const bool loaded = um_cudnn_load((void **)&api, name, sizeof name / sizeof *name);
 
-    if (tried)
-        return loaded;
-    tried = true;
-#define FIND(f)                                                                                    \
-    *(void **)&api.f##_ = um_cudnn_find(#f);                                                       \
-    if (!api.f##_)                                                                                 \
-        return false;
-    CALLS(FIND)
-#undef FIND
-    return loaded = true;
+    return loaded;
 }
 
 static void drop(void *plan)

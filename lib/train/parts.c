@@ -80,6 +80,12 @@ static int gather(struct um_step *s, const struct um_batch *b, float *x, int64_t
     return um_ranks_gather(s->o.ranks, x + b->first * each, (size_t)(b->n * each) * sizeof *x, x);
 }
 
+static int gather_vectors(struct um_step *s, const struct um_batch *b, const struct vectors *v)
+{
+    UM_TRY(gather(s, b, v->cls, s->o.m->cfg.width));
+    return gather(s, b, v->text, s->o.m->cfg.text_width);
+}
+
 /* hashes of the reports of the whole batch, where equal ones are positives; else NULL */
 static int all_texts(struct um_step *s, const struct um_batch *b, uint64_t **all)
 {
@@ -127,7 +133,6 @@ static int second_passes(struct um_step *s, const struct um_batch *b, struct pas
 
 int step_parts(struct um_step *s, const struct um_batch *b)
 {
-    const int64_t  C = s->o.m->cfg.width, Ct = s->o.m->cfg.text_width;
     const bool     shared = um_ranks_size(s->o.ranks) > 1;
     struct pass   *x      = um_calloc_array(s->arena, s->o.parts, sizeof *x);
     struct vectors v      = { NULL, NULL };
@@ -138,10 +143,8 @@ int step_parts(struct um_step *s, const struct um_batch *b)
     if (shared)
         UM_TRY(make_vectors(s, b->N, &v));
     UM_TRY(um_ranks_agree(s->o.ranks, first_passes(s, b, x, &v)));
-    if (shared) {
-        UM_TRY(gather(s, b, v.cls, C));
-        UM_TRY(gather(s, b, v.text, Ct));
-    }
+    if (shared)
+        UM_TRY(gather_vectors(s, b, &v));
     UM_TRY(all_texts(s, b, &texts));
     struct um_contrast_batch c = { .mod    = b->mod,
                                    .N      = b->N,
@@ -191,10 +194,8 @@ int um_step_judge(struct um_step *s, const struct um_batch *b, double *loss, flo
         st = judge_part(s, &p, x.cls + (b->first + i) * C, x.text + (b->first + i) * Ct);
     }
     UM_TRY(um_ranks_agree(s->o.ranks, st));
-    if (b->n < b->N) {
-        UM_TRY(gather(s, b, x.cls, C));
-        UM_TRY(gather(s, b, x.text, Ct));
-    }
+    if (b->n < b->N)
+        UM_TRY(gather_vectors(s, b, &x));
     UM_TRY(all_texts(s, b, &texts));
     struct um_contrast_batch c = { .mod    = b->mod,
                                    .N      = b->N,

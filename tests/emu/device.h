@@ -35,7 +35,7 @@
 #define __launch_bounds__(...)
 #define __forceinline__ inline
 #define __noinline__ __attribute__((noinline))
-#define um_emu_dynamic /* extern __shared__: launch.awk */
+#define um_emu_dynamic /* extern __shared__, which the Makefile turns into this */
 
 using std::isfinite;
 using std::isinf;
@@ -48,27 +48,6 @@ static const int warpSize = 32;
 /* dynamic shared memory: as large as the largest a block of any card may have; what the launch did
  * not ask for is checked behind it */
 extern "C" unsigned char um_shared[];
-
-namespace um_emu
-{
-template <typename F> struct launcher {
-    F            f;
-    dim3         grid, block;
-    size_t       shared;
-    cudaStream_t stream;
-
-    launcher(F fn, dim3 g, dim3 b, size_t s = 0, cudaStream_t q = nullptr)
-        : f(fn), grid(g), block(b), shared(s), stream(q)
-    {
-    }
-    template <typename... A> void operator()(A... a) const
-    {
-        F fn = f;
-
-        launch(grid, block, shared, stream, [=] { fn(a...); });
-    }
-};
-} // namespace um_emu
 
 /* ---- a block, a warp ---- */
 

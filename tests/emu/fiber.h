@@ -26,10 +26,6 @@ enum : size_t {
     PLAIN  = 48 * 1024   /* the same without cudaFuncSetAttribute */
 };
 
-/* what a launch means: into the stream's queue (stream.cpp) */
-void launch(dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
-            std::function<void()> thread);
-
 /* a kernel's thread from the addresses of its arguments (known.h, cudaLaunchKernel) */
 typedef std::function<std::function<void()>(void **arg)> thread_maker;
 void                know(const void *kernel, thread_maker make);

@@ -134,24 +134,6 @@ cudaError_t grid_work(dim3 grid, dim3 size, size_t shared, std::function<void()>
     return cudaSuccess;
 }
 
-static cudaError_t launch_kernel(dim3 grid, dim3 size, size_t shared, cudaStream_t stream,
-                                 std::function<void()> thread, const void *kernel)
-{
-    std::function<void()> work;
-    const cudaError_t     e = grid_work(grid, size, shared, std::move(thread), &work);
-
-    if (e != cudaSuccess)
-        return e;
-    if (stream && stream->card != device())
-        return failed(cudaErrorInvalidResourceHandle);
-    return enqueue(stream, std::move(work), { node_kind::KERNEL, kernel });
-}
-
-void launch(dim3 grid, dim3 size, size_t shared, cudaStream_t stream, std::function<void()> thread)
-{
-    (void)launch_kernel(grid, size, shared, stream, std::move(thread), nullptr);
-}
-
 /* ---- kernels by their addresses ---- */
 
 static std::map<const void *, thread_maker> &kernels()
@@ -182,10 +164,17 @@ using namespace um_emu;
 extern "C" cudaError_t CUDARTAPI cudaLaunchKernel(const void *kernel, dim3 grid, dim3 block,
                                                   void **arg, size_t shared, cudaStream_t s)
 {
-    const thread_maker *make = known(kernel);
+    const thread_maker   *make = known(kernel);
+    std::function<void()> work;
+    cudaError_t           e;
 
-    return make ? launch_kernel(grid, block, shared, s, (*make)(arg), kernel)
-                : failed(cudaErrorInvalidDeviceFunction);
+    if (!make)
+        return failed(cudaErrorInvalidDeviceFunction);
+    if ((e = grid_work(grid, block, shared, (*make)(arg), &work)) != cudaSuccess)
+        return e;
+    if (s && s->card != device())
+        return failed(cudaErrorInvalidResourceHandle);
+    return enqueue(s, std::move(work), { node_kind::KERNEL, kernel });
 }
 
 /* ---- streams ---- */
