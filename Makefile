@@ -125,7 +125,7 @@ $(BUILD)/%.o: %.c
 	$(call say,CC,$<)$(CC) $(CSTD) $(OURS) $(CFLAGS) $(HOT) -MMD -MP -c -o $@ $<
 
 # loops over every voxel of a file: gcc makes them wide at -O3 alone
-$(BUILD)/lib/media/%.o: HOT = $(if $(filter -O2,$(CFLAGS)),-O3)
+$(BUILD)/lib/media/%.o $(BUILD)/lib/grid/%.o: HOT = $(if $(filter -O2,$(CFLAGS)),-O3)
 
 $(BUILD)/%.o: %.cpp
 	@mkdir -p $(@D)

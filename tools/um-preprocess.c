@@ -11,10 +11,10 @@
 
 #include "cli/cli.h"
 #include "cli/flow.h"
-#include "media/manifest.h"
-#include "media/prepare.h"
-#include "media/spec.h"
-#include "media/window.h"
+#include "cli/spec.h"
+#include "dataset/manifest.h"
+#include "dataset/prepare.h"
+#include "grid/window.h"
 
 static struct config {
     struct um_common  common;

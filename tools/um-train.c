@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "cli/cli.h"
-#include "media/spec.h"
+#include "cli/spec.h"
 #include "text/vocab.h"
 #include "train/agree.h"
 #include "train/place.h"

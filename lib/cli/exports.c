@@ -10,8 +10,8 @@
 
 #include "cli/cli.h"
 #include "cli/names.h"
-#include "media/picture.h"
 #include "media/png_write.h"
+#include "picture/picture.h"
 #include "stream/npy.h"
 
 struct um_exports {

@@ -3,7 +3,7 @@
 #ifndef UM_CLI_EXPORTS_H
 #define UM_CLI_EXPORTS_H
 
-#include "media/export.h"
+#include "picture/export.h"
 
 struct um_exports;
 
@@ -12,7 +12,7 @@ struct um_exports_opts {
     const char    *tensor; /* NULL: see um_export_pick */
     const char *path;  /* as -o: NULL for standard output; with %s or a last "/" a file a record */
     bool        stack; /* NPY alone: one array [N,...] of all records, in one file */
-    bool        sheet; /* PNG alone: one contact sheet (media/picture.h) */
+    bool        sheet; /* PNG alone: one contact sheet (picture/picture.h) */
 };
 
 /* um_exports_open - UM_EUSAGE: stack or sheet for another format, or into many files; a terminal */

@@ -7,9 +7,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "grid/orient.h"
 #include "media/gunzip.h"
 #include "media/jpeg.h"
-#include "media/orient.h"
+#include "media/nifti.h"
 #include "media/png.h"
 
 enum { HEAD_MAX = 1 << 24 }; /* bytes a file may hold besides its voxels */
@@ -45,66 +46,94 @@ static const struct {
     { 0, 2, "BM", "BMP" },
 };
 
+/* a kind we read: how it begins, and how it is decoded, as a picture or as a volume */
+struct um_reader_of {
+    const char *name;
+    bool (*is)(const uint8_t *bytes, size_t n);
+    int (*grey)(struct um_arena *a, const uint8_t *bytes, size_t n,
+                const struct um_image_opts *opts, struct um_grey *out);
+    int (*volume)(struct um_arena *a, const struct um_image *im, const struct um_scan_opts *opts,
+                  struct um_scan *out);
+};
+
+static bool is_jpeg(const uint8_t *bytes, size_t n)
+{
+    return n >= 3 && memcmp(bytes, "\xff\xd8\xff", 3) == 0;
+}
+
+static bool is_png(const uint8_t *bytes, size_t n)
+{
+    return n >= 8 && memcmp(bytes, "\x89PNG\r\n\x1a\n", 8) == 0;
+}
+
+/* some write an Analyze header into the 128 bytes that DICOM leaves free */
+static bool is_nifti(const uint8_t *bytes, size_t n)
+{
+    const enum um_nifti_kind kind = um_nifti_kind(bytes, n);
+
+    return kind != UM_NIFTI_NOT &&
+           !(kind == UM_NIFTI_ANALYZE && n >= 132 && memcmp(bytes + 128, "DICM", 4) == 0);
+}
+
+static int nifti(struct um_arena *a, const struct um_image *im, const struct um_scan_opts *opts,
+                 struct um_scan *out)
+{
+    (void)a;
+    return um_nifti_read(im->bytes, im->n, opts, out);
+}
+
+/* the first that fits */
+static const struct um_reader_of readers[] = {
+    { "JPEG", is_jpeg, um_jpeg_read, NULL },
+    { "PNG", is_png, um_png_read, NULL },
+    { "NIfTI", is_nifti, NULL, nifti },
+};
+enum { NREADERS = sizeof readers / sizeof readers[0] };
+
+static const struct um_reader_of *reader_of(const uint8_t *bytes, size_t n)
+{
+    for (int i = 0; i < NREADERS; i++)
+        if (readers[i].is(bytes, n))
+            return &readers[i];
+    return NULL;
+}
+
+#define EXPECTED "expected JPEG, PNG or NIfTI"
+
 static int refuse(const uint8_t *bytes, size_t n, const char *where)
 {
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (n >= known[i].at + known[i].n &&
             memcmp(bytes + known[i].at, known[i].sign, known[i].n) == 0)
-            return um_fail(UM_EUNSUPPORTED, "%s%s, expected JPEG, PNG or NIfTI", where,
-                           known[i].name);
+            return um_fail(UM_EUNSUPPORTED, "%s%s, " EXPECTED, where, known[i].name);
     if (n == 0)
-        return um_fail(UM_EFORMAT, "%sempty, expected JPEG, PNG or NIfTI", where);
-    return um_fail(UM_EFORMAT, "%snot an image: expected JPEG, PNG or NIfTI", where);
-}
-
-/* some write an Analyze header into the 128 bytes that DICOM leaves free */
-static bool is_dicom(const struct um_image *im)
-{
-    return im->n >= 132 && memcmp(im->bytes + 128, "DICM", 4) == 0;
-}
-
-static bool begins(const uint8_t *bytes, size_t n, enum um_image_kind *kind)
-{
-    static const uint8_t jpeg[] = { 0xff, 0xd8, 0xff };
-    static const uint8_t png[]  = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n' };
-
-    if (n >= sizeof jpeg && memcmp(bytes, jpeg, sizeof jpeg) == 0)
-        *kind = UM_IMAGE_JPEG;
-    else if (n >= sizeof png && memcmp(bytes, png, sizeof png) == 0)
-        *kind = UM_IMAGE_PNG;
-    else
-        return false;
-    return true;
+        return um_fail(UM_EFORMAT, "%sempty, " EXPECTED, where);
+    return um_fail(UM_EFORMAT, "%snot an image: " EXPECTED, where);
 }
 
 bool um_image_is_picture(const char *path)
 {
-    uint8_t            head[16];
-    enum um_image_kind kind;
-    const int          fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    const ssize_t      n  = fd < 0 ? -1 : read(fd, head, sizeof head);
+    uint8_t                    head[16];
+    const int                  fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const ssize_t              n  = fd < 0 ? -1 : read(fd, head, sizeof head);
+    const struct um_reader_of *r;
 
     if (fd >= 0)
         (void)close(fd);
-    return n > 0 && begins(head, (size_t)n, &kind);
+    r = n > 0 ? reader_of(head, (size_t)n) : NULL;
+    return r && r->grey;
 }
 
 static int tell(struct um_arena *a, size_t max, struct um_image *im)
 {
-    const char        *where = "";
-    enum um_nifti_kind nifti;
+    const char *where = "";
 
-    if (begins(im->bytes, im->n, &im->kind))
-        return UM_OK;
     if (um_gzip_is(im->bytes, im->n)) {
         where = "inside the gzip: ";
         UM_TRY(um_gunzip(a, im->bytes, im->n, max, &im->bytes, &im->n));
     }
-    nifti    = um_nifti_kind(im->bytes, im->n);
-    im->kind = UM_IMAGE_NIFTI;
-    if (nifti == UM_NIFTI_NOT || (nifti == UM_NIFTI_ANALYZE && is_dicom(im)))
-        return refuse(im->bytes, im->n, where);
-    return UM_OK;
+    im->kind = reader_of(im->bytes, im->n);
+    return im->kind ? UM_OK : refuse(im->bytes, im->n, where);
 }
 
 int um_image_open(struct um_arena *a, const char *path, int64_t max_pixels, struct um_image *im)
@@ -112,26 +141,30 @@ int um_image_open(struct um_arena *a, const char *path, int64_t max_pixels, stru
     const size_t max = (size_t)max_pixels * 8 + HEAD_MAX;
     int          st;
 
+    im->path = path;
     UM_TRY(um_file_read(a, path, max, &im->bytes, &im->n));
     st = tell(a, max, im);
     return st < 0 ? um_context(st, "%s", path) : UM_OK;
 }
 
+bool um_image_is_volume(const struct um_image *im)
+{
+    return im->kind->volume != NULL;
+}
+
 int um_image_grey(struct um_arena *a, const struct um_image *im, const struct um_image_opts *opts,
                   struct um_grey *out)
 {
-    switch (im->kind) {
-    case UM_IMAGE_JPEG: return um_jpeg_read(a, im->bytes, im->n, opts, out);
-    case UM_IMAGE_PNG: return um_png_read(a, im->bytes, im->n, opts, out);
-    default: return um_fail(UM_ESHAPE, "a volume, expected a picture");
-    }
+    if (!im->kind->grey)
+        return um_fail(UM_ESHAPE, "a volume, expected a picture");
+    return im->kind->grey(a, im->bytes, im->n, opts, out);
 }
 
-int um_image_volume(const struct um_image *im, const struct um_nifti_opts *opts,
-                    struct um_nifti *out)
+int um_image_volume(struct um_arena *a, const struct um_image *im, const struct um_scan_opts *opts,
+                    struct um_scan *out)
 {
-    if (im->kind != UM_IMAGE_NIFTI)
+    if (!im->kind->volume)
         return um_fail(UM_ESHAPE, "a picture, expected a volume");
-    UM_TRY(um_nifti_read(im->bytes, im->n, opts, out));
+    UM_TRY(im->kind->volume(a, im, opts, out));
     return um_volume_orient(&out->volume);
 }

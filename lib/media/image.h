@@ -8,16 +8,15 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "media/grey.h"
-#include "media/nifti.h"
-
-enum um_image_kind { UM_IMAGE_JPEG, UM_IMAGE_PNG, UM_IMAGE_NIFTI };
+#include "grid/grey.h"
+#include "media/scan.h"
 
 /* a file in memory, of a kind we read; a gzipped one is inflated already */
 struct um_image {
-    enum um_image_kind kind;
-    uint8_t           *bytes;
-    size_t             n;
+    const struct um_reader_of *kind;
+    const char                *path; /* the caller's */
+    uint8_t                   *bytes;
+    size_t                     n;
 };
 
 /* um_image_open - read the file into the arena and tell its kind
@@ -28,18 +27,20 @@ struct um_image {
 UM_API UM_RESULT_USED int um_image_open(struct um_arena *a, const char *path, int64_t max_pixels,
                                         struct um_image *im);
 
-/* um_image_is_picture - whether a file there begins as a JPEG or PNG does; false if it cannot be
- * read
+/* um_image_is_volume - whether um_image_volume reads it; else um_image_grey does */
+UM_API bool um_image_is_volume(const struct um_image *im);
+
+/* um_image_is_picture - whether a file there begins as a picture does; false if it cannot be read
  */
 UM_API bool um_image_is_picture(const char *path);
 
-/* um_image_grey - decode a JPEG or PNG (see jpeg.h, png.h). UM_ESHAPE if it is a volume. */
+/* um_image_grey - decode a picture (see jpeg.h, png.h). UM_ESHAPE if it is a volume. */
 UM_API UM_RESULT_USED int um_image_grey(struct um_arena *a, const struct um_image *im,
                                         const struct um_image_opts *opts, struct um_grey *out);
 
-/* um_image_volume - the voxels of a NIfTI file in the canonical frame (see nifti.h, orient.h); they
- * stay in im->bytes. UM_ESHAPE if it is a picture. */
-UM_API UM_RESULT_USED int um_image_volume(const struct um_image      *im,
-                                          const struct um_nifti_opts *opts, struct um_nifti *out);
+/* um_image_volume - the voxels of a volume in the canonical frame (see nifti.h, orient.h); they may
+ * stay in im->bytes, and are changed there. UM_ESHAPE if it is a picture. */
+UM_API UM_RESULT_USED int um_image_volume(struct um_arena *a, const struct um_image *im,
+                                          const struct um_scan_opts *opts, struct um_scan *out);
 
 #endif

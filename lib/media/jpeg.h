@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "media/grey.h"
+#include "grid/grey.h"
 
 /* um_jpeg_read - decode bytes[0..n-1] (baseline, progressive, arithmetic; 8 bits)
  *

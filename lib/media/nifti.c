@@ -136,7 +136,7 @@ static int voxel_type(int datatype, enum um_voxel *type)
 }
 
 /* sizes 1..7, all above the third one but the frames 1; nothing overflows */
-static int check_dims(struct head *h, const struct um_nifti_opts *opts, struct um_nifti *out)
+static int check_dims(struct head *h, const struct um_scan_opts *opts, struct um_scan *out)
 {
     int64_t voxels = 1;
 
@@ -174,8 +174,8 @@ static int check_dims(struct head *h, const struct um_nifti_opts *opts, struct u
 }
 
 /* where the frame's voxels begin, once all that the header promises is known to be there */
-static int check_data(const struct head *h, const struct um_nifti_opts *opts, size_t n,
-                      struct um_nifti *out, size_t *at)
+static int check_data(const struct head *h, const struct um_scan_opts *opts, size_t n,
+                      struct um_scan *out, size_t *at)
 {
     const uint64_t voxels = (uint64_t)(h->dim[1] * h->dim[2] * h->dim[3]);
     uint64_t       frame;
@@ -203,7 +203,7 @@ static int check_spacing(const struct head *h)
     return UM_OK;
 }
 
-static int read_affine(const struct head *h, struct um_nifti *out)
+static int read_affine(const struct head *h, struct um_scan *out)
 {
     double      *a     = out->volume.affine;
     const double scale = h->units == NIFTI_UNITS_METER    ? 1000
@@ -225,6 +225,8 @@ static int read_affine(const struct head *h, struct um_nifti *out)
             a[i] = m.m[i / 4][i % 4];
     } else {
         out->form = "spacing";
+        um_scan_note(out,
+                     "neither sform nor qform: axes taken to run right, front, head as stored");
         for (int i = 0; i < 12; i++)
             a[i] = i % 5 == 0 ? fabs(h->pixdim[1 + i / 5]) : 0;
     }
@@ -259,7 +261,7 @@ static void settle(uint8_t *at, size_t bytes, size_t size, bool swapped, struct 
     v->voxels = to;
 }
 
-int um_nifti_read(uint8_t *bytes, size_t n, const struct um_nifti_opts *opts, struct um_nifti *out)
+int um_nifti_read(uint8_t *bytes, size_t n, const struct um_scan_opts *opts, struct um_scan *out)
 {
     struct um_volume *v = &out->volume;
     struct head       h;

@@ -12,23 +12,12 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "media/volume.h"
+#include "media/scan.h"
 
 /* what the first bytes say; UM_NIFTI_PAIR and _ANALYZE are headers whose voxels lie in another file
  */
 enum um_nifti_kind { UM_NIFTI_NOT = 0, UM_NIFTI_1, UM_NIFTI_2, UM_NIFTI_PAIR, UM_NIFTI_ANALYZE };
 UM_API enum um_nifti_kind um_nifti_kind(const uint8_t *bytes, size_t n);
-
-struct um_nifti_opts {
-    int64_t max_voxels; /* of one frame; more are refused */
-    int64_t frame;      /* of a file with time frames, from 0; -1: there must be one only */
-};
-
-struct um_nifti {
-    struct um_volume volume; /* as stored: x, y, z are the file's first, second, third axis */
-    int64_t          frames;
-    const char      *form; /* where the affine comes from: "sform", "qform" or "spacing" */
-};
 
 /* um_nifti_read - bytes[0..n-1] are kept by the view and changed: brought to this machine's byte
  * order and moved to an aligned place. Slope 0 or NaN means no scaling. Positions in metres or
@@ -40,7 +29,7 @@ struct um_nifti {
  * without its voxels, more than four dimensions, datatypes that are not one real number;
  * UM_ENONFINITE.
  */
-UM_API UM_RESULT_USED int um_nifti_read(uint8_t *bytes, size_t n, const struct um_nifti_opts *opts,
-                                        struct um_nifti *out);
+UM_API UM_RESULT_USED int um_nifti_read(uint8_t *bytes, size_t n, const struct um_scan_opts *opts,
+                                        struct um_scan *out);
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "media/grey.h"
+#include "grid/grey.h"
 
 /* um_png_read - decode bytes[0..n-1]: 1 to 16 bits, palette, interlaced, all of PNG
  *

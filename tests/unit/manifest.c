@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "media/manifest.h"
+#include "dataset/manifest.h"
 
 static char path[] = "/tmp/um-manifest-XXXXXX";
 

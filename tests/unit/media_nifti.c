@@ -14,15 +14,15 @@
 #include <nifti2_io.h>
 
 #include "base/arena.h"
+#include "grid/orient.h"
+#include "grid/triangle.h"
 #include "media/gunzip.h"
 #include "media/nifti.h"
-#include "media/orient.h"
-#include "media/triangle.h"
 
 enum { NX = 5, NY = 4, NZ = 3, N = NX * NY * NZ, ROOM = 16384 };
 
-static struct um_arena           *arena;
-static const struct um_nifti_opts plain = { .max_voxels = 1000, .frame = -1 };
+static struct um_arena          *arena;
+static const struct um_scan_opts plain = { .max_voxels = 1000, .frame = -1 };
 
 /* a file in memory, aligned as an arena would */
 static _Alignas(64) uint8_t file[ROOM];
@@ -79,7 +79,7 @@ static void put(const nifti_1_header *h, const void *data, size_t bytes)
     file_n = (size_t)h->vox_offset + bytes;
 }
 
-static int read_it(struct um_nifti *out)
+static int read_it(struct um_scan *out)
 {
     return um_nifti_read(file, file_n, &plain, out);
 }
@@ -87,7 +87,7 @@ static int read_it(struct um_nifti *out)
 static void assert_refused(const nifti_1_header *h, int status, const char *text)
 {
     static const uint8_t data[8 * N];
-    struct um_nifti      out;
+    struct um_scan       out;
 
     put(h, data, sizeof data);
     assert_int_equal(read_it(&out), status);
@@ -140,7 +140,7 @@ static void types_and_orders(void **state)
 {
     static const int type[] = { 4, 512, 8, 768, 1024, 1280, 16, 64 };
     uint8_t          data[8 * N];
-    struct um_nifti  out;
+    struct um_scan   out;
 
     (void)state;
     for (size_t k = 0; k < 4 * sizeof type / sizeof type[0]; k++) {
@@ -165,9 +165,9 @@ static void types_and_orders(void **state)
 
 static void version_2(void **state)
 {
-    nifti_2_header  h;
-    uint8_t         data[2 * N];
-    struct um_nifti out;
+    nifti_2_header h;
+    uint8_t        data[2 * N];
+    struct um_scan out;
 
     (void)state;
     for (int swap = 0; swap < 2; swap++) {
@@ -206,9 +206,9 @@ static void version_2(void **state)
 
 static void qform_and_units(void **state)
 {
-    nifti_1_header  h       = head(NIFTI_TYPE_UINT8, 8);
-    uint8_t         data[N] = { 0 };
-    struct um_nifti out;
+    nifti_1_header h       = head(NIFTI_TYPE_UINT8, 8);
+    uint8_t        data[N] = { 0 };
+    struct um_scan out;
     /* half a turn about z, third axis reversed */
     static const double want[12] = { -500, 0, 0, 1000, 0, -750, 0, 2000, 0, 0, -2000, 3000 };
 
@@ -269,9 +269,9 @@ static void lies(void **state)
 
 static void bad_axes(void **state)
 {
-    uint8_t         data[N] = { 0 };
-    nifti_1_header  h       = head(NIFTI_TYPE_UINT8, 8);
-    struct um_nifti out;
+    uint8_t        data[N] = { 0 };
+    nifti_1_header h       = head(NIFTI_TYPE_UINT8, 8);
+    struct um_scan out;
 
     (void)state;
     h.srow_x[0] = 0;
@@ -287,10 +287,10 @@ static void bad_axes(void **state)
 
 static void frames(void **state)
 {
-    int16_t              data[2 * N];
-    nifti_1_header       h    = head(NIFTI_TYPE_INT16, 16);
-    struct um_nifti_opts opts = plain;
-    struct um_nifti      out;
+    int16_t             data[2 * N];
+    nifti_1_header      h    = head(NIFTI_TYPE_INT16, 16);
+    struct um_scan_opts opts = plain;
+    struct um_scan      out;
 
     (void)state;
     h.dim[0] = 4;
@@ -311,9 +311,9 @@ static void frames(void **state)
 
 static void not_finite(void **state)
 {
-    float           data[N], row[NX];
-    nifti_1_header  h = head(NIFTI_TYPE_FLOAT32, 32);
-    struct um_nifti out;
+    float          data[N], row[NX];
+    nifti_1_header h = head(NIFTI_TYPE_FLOAT32, 32);
+    struct um_scan out;
 
     (void)state;
     fill((uint8_t *)data, NIFTI_TYPE_FLOAT32, 1, 0);
@@ -383,7 +383,7 @@ static void all_48_arrangements(void **state)
     (void)state;
     for (int tilt = 0; tilt < 2; tilt++)
         for (int k = 0; k < 48; k++) {
-            struct um_nifti f;
+            struct um_scan f;
 
             store(p[k / 8], k % 8, tilt);
             assert_int_equal(read_it(&f), UM_OK);
@@ -404,12 +404,12 @@ static void all_48_arrangements(void **state)
 
 static void slope_and_plain_are_equal(void **state)
 {
-    const double    window[2] = { -1000, 1000 };
-    const int64_t   size[3]   = { 2, 3, 4 };
-    nifti_1_header  h         = head(NIFTI_TYPE_INT16, 16);
-    int16_t         data[N];
-    float           plain_hu[24], scaled[24];
-    struct um_nifti f;
+    const double   window[2] = { -1000, 1000 };
+    const int64_t  size[3]   = { 2, 3, 4 };
+    nifti_1_header h         = head(NIFTI_TYPE_INT16, 16);
+    int16_t        data[N];
+    float          plain_hu[24], scaled[24];
+    struct um_scan f;
 
     (void)state;
     fill((uint8_t *)data, NIFTI_TYPE_INT16, 1, 0);

@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #include "cli/names.h"
-#include "media/font.h"
-#include "media/picture.h"
+#include "picture/font.h"
+#include "picture/picture.h"
 #include "stream/stats.h"
 
 static struct um_arena *arena;

@@ -7,8 +7,8 @@
  * or two numbers LO,HI. Pre-training takes -1000,1000.
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef UM_MEDIA_WINDOW_H
-#define UM_MEDIA_WINDOW_H
+#ifndef UM_GRID_WINDOW_H
+#define UM_GRID_WINDOW_H
 
 #include "base/status.h"
 

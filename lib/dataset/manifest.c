@@ -1,7 +1,7 @@
 /* manifest.c - tab separated rows, and the keys seen so far */
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "media/manifest.h"
+#include "dataset/manifest.h"
 
 #include <errno.h>
 #include <stdbool.h>

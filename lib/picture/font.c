@@ -2,7 +2,7 @@
  * (16: leftmost pixel)
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "media/font.h"
+#include "picture/font.h"
 
 /* clang-format off */
 static const char glyph[95][8] = {

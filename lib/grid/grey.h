@@ -4,8 +4,8 @@
  * rounded once, half up: colour, transparency over black and 16 bits go through one division.
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef UM_MEDIA_GREY_H
-#define UM_MEDIA_GREY_H
+#ifndef UM_GRID_GREY_H
+#define UM_GRID_GREY_H
 
 #include <stdint.h>
 

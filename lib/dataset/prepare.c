@@ -1,6 +1,6 @@
 /* prepare.c - a row's report, labels, picture or volume, and mask */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "media/prepare.h"
+#include "dataset/prepare.h"
 
 #include <errno.h>
 #include <math.h>
@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "grid/mask.h"
+#include "grid/triangle.h"
 #include "media/image.h"
-#include "media/mask.h"
-#include "media/triangle.h"
 #include "text/report.h"
 
 enum { REPORT_MAX = 1 << 24 };
@@ -206,11 +206,11 @@ static int picture(struct job *j, const struct um_image *im, struct um_grey *g)
 
 /* ---- volumes ---- */
 
-static int open_volume(struct job *j, const struct um_image *im, struct um_nifti *f)
+static int open_volume(struct job *j, const struct um_image *im, struct um_scan *f)
 {
-    const struct um_nifti_opts opts = { .max_voxels = j->p->max_pixels, .frame = j->p->frame };
+    const struct um_scan_opts opts = { .max_voxels = j->p->max_pixels, .frame = j->p->frame };
 
-    UM_TRY(um_image_volume(im, &opts, f));
+    UM_TRY(um_image_volume(j->scratch, im, &opts, f));
     f->volume.replace = j->p->replace;
     f->volume.instead = (float)j->p->nan_hu;
     return UM_OK;
@@ -244,7 +244,7 @@ static int check_grid(const struct um_volume *mask, const struct um_volume *imag
 
 static int volume_mask(struct job *j, const struct um_image *im, const struct um_volume *of)
 {
-    struct um_nifti  f;
+    struct um_scan   f;
     struct um_tensor t;
 
     UM_TRY(open_volume(j, im, &f));
@@ -265,7 +265,7 @@ static int set_geometry(struct job *j, const struct um_volume *v)
     return um_map_set_nums(j->a, &j->rec->meta, "window", j->p->window, 2);
 }
 
-static int volume(struct job *j, const struct um_image *im, struct um_nifti *f)
+static int volume(struct job *j, const struct um_image *im, struct um_scan *f)
 {
     struct um_hu_count count;
     struct um_tensor   t;
@@ -274,8 +274,8 @@ static int volume(struct job *j, const struct um_image *im, struct um_nifti *f)
     UM_TRY(new_tensor(j, "volume", UM_F32, j->p->volume_size, &t));
     UM_TRY(
         um_volume_resize(j->scratch, &f->volume, j->p->window, j->p->volume_size, t.data, &count));
-    if (strcmp(f->form, "spacing") == 0)
-        note(j, "neither sform nor qform: axes taken to run right, front, head as stored");
+    for (int i = 0; i < f->notes; i++)
+        note(j, f->note[i]);
     note(j, um_hu_advice(j->scratch, &f->volume, &count));
     return set_geometry(j, &f->volume);
 }
@@ -288,19 +288,19 @@ static int read_image(struct job *j)
     const char     *path = path_of(j, UM_COL_IMAGE), *mask = path_of(j, UM_COL_MASK);
     struct um_image im, mim;
     struct um_grey  g;
-    struct um_nifti f;
+    struct um_scan  f;
     int             st;
 
     if (!path || !mask)
         return UM_ENOMEM;
     UM_TRY(um_image_open(j->scratch, path, j->p->max_pixels, &im));
-    st = im.kind == UM_IMAGE_NIFTI ? volume(j, &im, &f) : picture(j, &im, &g);
+    st = um_image_is_volume(&im) ? volume(j, &im, &f) : picture(j, &im, &g);
     if (st < 0)
         return um_context(st, "%s", path);
     if (!*get(j, UM_COL_MASK))
         return UM_OK;
     UM_TRY(um_image_open(j->scratch, mask, j->p->max_pixels, &mim));
-    st = im.kind == UM_IMAGE_NIFTI ? volume_mask(j, &mim, &f.volume) : picture_mask(j, &mim, &g);
+    st = um_image_is_volume(&im) ? volume_mask(j, &mim, &f.volume) : picture_mask(j, &mim, &g);
     return st < 0 ? um_context(st, "mask %s", mask) : UM_OK;
 }
 

@@ -1,7 +1,7 @@
 /* export.h - one tensor of a record as a file that other programs read */
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef UM_MEDIA_EXPORT_H
-#define UM_MEDIA_EXPORT_H
+#ifndef UM_PICTURE_EXPORT_H
+#define UM_PICTURE_EXPORT_H
 
 #include "base/file.h"
 #include "stream/tensor.h"
@@ -19,7 +19,7 @@ UM_API const struct um_tensor *um_export_pick(const struct um_record *rec, enum 
 
 /* um_export_write - append the file to `out`
  *   npy  the array (stream/npy.h)
- *   png  the picture (media/picture.h)
+ *   png  the picture (picture/picture.h)
  *   nii  [D,H,W] or [H,W] (leading sides of 1 are dropped) with meta.affine, or else meta.spacing
  * (mm along the tensor's last axes, in their order); dtypes that NIfTI-1 lacks become float32;
  *        gzip: compressed

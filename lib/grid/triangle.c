@@ -1,6 +1,6 @@
 /* triangle.c - one pass over the planes of a volume; the stored voxels are never copied whole */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "media/triangle.h"
+#include "grid/triangle.h"
 
 #include <math.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* orient.c - the nearest of 48 arrangements of three axes */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "media/orient.h"
+#include "grid/orient.h"
 
 #include <math.h>
 #include <stdint.h>

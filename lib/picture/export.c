@@ -1,10 +1,10 @@
 /* export.c - picking a tensor and handing it to the writer of its format */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "media/export.h"
+#include "picture/export.h"
 
 #include "media/nifti_write.h"
-#include "media/picture.h"
 #include "media/png_write.h"
+#include "picture/picture.h"
 #include "stream/npy.h"
 
 const char *um_export_ext(enum um_export e)

@@ -1,7 +1,7 @@
 /* picture.h - tensors as something to look at: 8-bit pixels, montages, heat maps, contact sheets */
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef UM_MEDIA_PICTURE_H
-#define UM_MEDIA_PICTURE_H
+#ifndef UM_PICTURE_PICTURE_H
+#define UM_PICTURE_PICTURE_H
 
 #include "stream/tensor.h"
 

@@ -1,6 +1,6 @@
 /* area.c - means over boxes, in whole numbers */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "media/area.h"
+#include "grid/area.h"
 
 #include <string.h>
 

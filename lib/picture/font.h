@@ -1,7 +1,7 @@
 /* font.h - letters for pictures: ASCII, 5 x 7 pixels in a cell of 6 x 8 */
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef UM_MEDIA_FONT_H
-#define UM_MEDIA_FONT_H
+#ifndef UM_PICTURE_FONT_H
+#define UM_PICTURE_FONT_H
 
 #include <stdbool.h>
 

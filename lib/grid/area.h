@@ -7,13 +7,13 @@
  * same on every machine.
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef UM_MEDIA_AREA_H
-#define UM_MEDIA_AREA_H
+#ifndef UM_GRID_AREA_H
+#define UM_GRID_AREA_H
 
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "media/grey.h"
+#include "grid/grey.h"
 
 /* the weights of one axis: output i = sum over k < count[i] of weight[i * most + k] in[first[i] +
  * k] divided by total */

@@ -1,6 +1,6 @@
 /* filter.c - rows kept and rows dropped */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "media/filter.h"
+#include "dataset/filter.h"
 
 #include <pthread.h>
 #include <stdio.h>

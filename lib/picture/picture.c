@@ -1,11 +1,11 @@
 /* picture.c - drawing tensors */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "media/picture.h"
+#include "picture/picture.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "media/font.h"
+#include "picture/font.h"
 
 enum { CELL = 12, GAP = 1 }; /* pixels of a heat map's cell; between tiles */
 

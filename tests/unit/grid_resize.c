@@ -1,4 +1,4 @@
-/* media_resize.c - area average, triangle filter and masks against their equations written out */
+/* grid_resize.c - area average, triangle filter and masks against their equations written out */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <setjmp.h>
@@ -12,10 +12,10 @@
 
 #include "base/arena.h"
 #include "base/philox.h"
-#include "media/area.h"
-#include "media/mask.h"
-#include "media/triangle.h"
-#include "media/window.h"
+#include "grid/area.h"
+#include "grid/mask.h"
+#include "grid/triangle.h"
+#include "grid/window.h"
 
 static struct um_arena *arena;
 

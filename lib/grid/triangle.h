@@ -6,13 +6,13 @@
  * volumes", step 4. Departures: none.
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef UM_MEDIA_TRIANGLE_H
-#define UM_MEDIA_TRIANGLE_H
+#ifndef UM_GRID_TRIANGLE_H
+#define UM_GRID_TRIANGLE_H
 
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "media/volume.h"
+#include "grid/volume.h"
 
 /* voxels in the two ranges where a CT of a body has its peaks */
 struct um_hu_count {

@@ -1,6 +1,6 @@
 /* mask.c - label volumes: whole numbers, nearest or share of the area */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "media/mask.h"
+#include "grid/mask.h"
 
 #include <math.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* spec.h - small texts of options: sizes, parts, numbers */
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef UM_MEDIA_SPEC_H
-#define UM_MEDIA_SPEC_H
+#ifndef UM_CLI_SPEC_H
+#define UM_CLI_SPEC_H
 
 #include <stdint.h>
 

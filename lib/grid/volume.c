@@ -1,6 +1,6 @@
 /* volume.c - rows of a volume in Hounsfield units */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "media/volume.h"
+#include "grid/volume.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 /* spec.c - reading sizes, parts and numbers strictly: nothing before, between or after */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "media/spec.h"
+#include "cli/spec.h"
 
 #include <errno.h>
 #include <math.h>

@@ -7,8 +7,8 @@
  * each row's key alone.
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef UM_MEDIA_MANIFEST_H
-#define UM_MEDIA_MANIFEST_H
+#ifndef UM_DATASET_MANIFEST_H
+#define UM_DATASET_MANIFEST_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* window.c - names of Hounsfield windows */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "media/window.h"
+#include "grid/window.h"
 
 #include <stddef.h>
 #include <stdlib.h>

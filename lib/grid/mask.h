@@ -1,13 +1,13 @@
 /* mask.h - a label volume onto the grid of its resized image */
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef UM_MEDIA_MASK_H
-#define UM_MEDIA_MASK_H
+#ifndef UM_GRID_MASK_H
+#define UM_GRID_MASK_H
 
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "media/area.h"
-#include "media/volume.h"
+#include "grid/area.h"
+#include "grid/volume.h"
 
 /* um_mask_resize - a mask of the same shape, out [D,H,W] uint8
  *

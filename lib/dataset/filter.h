@@ -1,7 +1,7 @@
 /* filter.h - which rows of a manifest are kept, and the list of those that are not */
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef UM_MEDIA_FILTER_H
-#define UM_MEDIA_FILTER_H
+#ifndef UM_DATASET_FILTER_H
+#define UM_DATASET_FILTER_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -4,10 +4,10 @@
  * of the 48 arrangements.
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef UM_MEDIA_ORIENT_H
-#define UM_MEDIA_ORIENT_H
+#ifndef UM_GRID_ORIENT_H
+#define UM_GRID_ORIENT_H
 
-#include "media/volume.h"
+#include "grid/volume.h"
 
 /* um_volume_orient - turn the view around so that its axes run LPS+ as nearly as they can
  *

@@ -4,8 +4,8 @@
  * means. A volume is never copied to be turned around.
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef UM_MEDIA_VOLUME_H
-#define UM_MEDIA_VOLUME_H
+#ifndef UM_GRID_VOLUME_H
+#define UM_GRID_VOLUME_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,16 +5,16 @@
  * says. Everything the manifest knows about the row goes into meta.
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef UM_MEDIA_PREPARE_H
-#define UM_MEDIA_PREPARE_H
+#ifndef UM_DATASET_PREPARE_H
+#define UM_DATASET_PREPARE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "media/area.h"
-#include "media/filter.h"
-#include "media/manifest.h"
+#include "dataset/filter.h"
+#include "dataset/manifest.h"
+#include "grid/area.h"
 #include "stream/tensor.h"
 
 struct um_prepare {
@@ -32,7 +32,7 @@ struct um_prepare {
     struct um_filters filters;
 };
 
-enum { UM_NOTES = 3 };
+enum { UM_NOTES = 8 };
 
 struct um_prepared {
     struct um_record *rec; /* NULL if dropped */
