@@ -30,7 +30,7 @@ namespace um_emu
 {
 namespace
 {
-enum : size_t { ALIGN = 512, GAP = 512 }; /* GAP: nobody's, behind each allocation */
+enum : size_t { ALIGN = 512, GAP = 512, ADDRESSES = 4 }; /* GAP: nobody's, behind each allocation */
 
 struct card {
     char                    *base = nullptr;
@@ -61,7 +61,7 @@ card &here()
     card &c = cards[(size_t)current];
     if (!c.base) {
         c.size  = setting("UM_EMU_MEMORY", (size_t)8 << 30);
-        void *p = mmap(nullptr, c.size, opened ? PROT_READ | PROT_WRITE : PROT_NONE,
+        void *p = mmap(nullptr, ADDRESSES * c.size, opened ? PROT_READ | PROT_WRITE : PROT_NONE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (p == MAP_FAILED)
             die("a card of %zu bytes: %s", c.size, strerror(errno));
@@ -70,17 +70,20 @@ card &here()
     return c;
 }
 
-/* the first gap that is large enough */
+/* the first gap that is large enough; as on a card, whose pages are mapped anywhere, what lies
+ * scattered is no less room: addresses reach further than the memory does */
 char *place(const card &c, size_t n)
 {
     char *at = c.base;
 
+    if (n > c.size - c.used)
+        return nullptr;
     for (const auto &a : c.taken) {
         if ((size_t)(a.first - at) >= n)
             return at;
         at = a.first + a.second;
     }
-    return (size_t)(c.base + c.size - at) >= n ? at : nullptr;
+    return (size_t)(c.base + ADDRESSES * c.size - at) >= n ? at : nullptr;
 }
 
 /* the pages that are wholly of n bytes at p */
@@ -122,7 +125,8 @@ void open_memory(bool open)
     if (opened != (open ? 1 : 0))
         return;
     for (const card &c : cards)
-        if (c.base && mprotect(c.base, c.size, open ? PROT_READ | PROT_WRITE : PROT_NONE) != 0)
+        if (c.base &&
+            mprotect(c.base, ADDRESSES * c.size, open ? PROT_READ | PROT_WRITE : PROT_NONE) != 0)
             die("mprotect: %s", strerror(errno));
     for (const auto &f : fresh)
         if (open)
