@@ -16,8 +16,8 @@ DEVICE  := cpu
 
 PATIENTS = $(shell awk 'BEGIN { printf "%d", 500 * $(SCALE) }')
 PHANTOM  = um-phantom -n $(PATIENTS) --seed 42 --volume 32x96x96 --xray-size 224
-XRAY     = um-preprocess --image-size 128
-CT       = um-preprocess --volume-size 16x64x64
+XRAY     = um-preprocess --size 128
+CT       = um-preprocess --size 16x64x64
 TOKENIZE = um-tokenize --train-vocab 600
 TRAIN    = um-train --preset phantom --norm mgca --batch 8 --lr 2e-4 --warmup 1 --text-dropout 0 --epochs $(EPOCHS)
 ENCODE   = um-encode

@@ -36,8 +36,8 @@ say "um-phantom: $patients made-up patients: a chest CT, the X-ray projected fro
 um-phantom -n "$patients" --seed "$seed" --volume 32x96x96 --xray-size 224 "${j[@]}" -o "$dir/data"
 
 say "um-preprocess: files to streams of images and volumes"
-um-preprocess --image-size 128 "${j[@]}" -o "$dir/xray.raw.umt" "$dir/data/xray.tsv"
-um-preprocess --volume-size 16x64x64 "${j[@]}" -o "$dir/ct.raw.umt" "$dir/data/ct.tsv"
+um-preprocess --size 128 "${j[@]}" -o "$dir/xray.raw.umt" "$dir/data/xray.tsv"
+um-preprocess --size 16x64x64 "${j[@]}" -o "$dir/ct.raw.umt" "$dir/data/ct.tsv"
 um-show --montage -n 24 -o "$dir/xray.png" "$dir/xray.raw.umt"
 um-show --montage -n 24 -o "$dir/ct.png" "$dir/ct.raw.umt"
 

@@ -44,20 +44,20 @@ j=(-j "$threads")
 mkdir -p "$dir"
 
 say "um-preprocess: real X-rays, frontal, with notes of three sentences or more"
-um-preprocess --filter frontal,sentences=3 --image-size "$image" "${j[@]}" "$data/xray/manifest.tsv" |
+um-preprocess --filter frontal,sentences=3 --size "$image" "${j[@]}" "$data/xray/manifest.tsv" |
     um-cat --hash-split patient:train=0.85,valid=0.15 -o "$dir/xray.raw.umt"
 echo "        $(split "$dir/xray.raw.umt" "real X-rays"); patients split by a hash, so that none is on both sides"
 um-show --montage -n 40 -o "$dir/xray.png" "$dir/xray.raw.umt"
 
 say "um-preprocess: real volumes: no reports come with them, so they are not trained on"
-um-preprocess --volume-size "$volume" --mask-threshold 127.5 --on-error skip --rejects "$dir/ct.rejects.tsv" "${j[@]}" \
+um-preprocess --size "$volume" --mask-threshold 127.5 --on-error skip --rejects "$dir/ct.rejects.tsv" "${j[@]}" \
     -o "$dir/ct.umt" "$data/ct/manifest.tsv"
 echo "        $(count "$dir/ct.umt") real volumes"
 um-show --montage -o "$dir/ct.png" "$dir/ct.umt"
 
 say "um-phantom: made-up volumes with reports train the 3D branch in their place"
 um-phantom -n "$phantoms" --seed "$seed" --pairs ct --split 0.8,0.2,0 "${j[@]}" -q -o "$dir/phantom"
-um-preprocess --volume-size "$volume" "${j[@]}" -q -o "$dir/phantom.raw.umt" "$dir/phantom/ct.tsv"
+um-preprocess --size "$volume" "${j[@]}" -q -o "$dir/phantom.raw.umt" "$dir/phantom/ct.tsv"
 echo "        $(split "$dir/phantom.raw.umt" "phantom volumes")"
 
 say "um-tokenize: a vocabulary from the training notes and reports"

@@ -19,15 +19,18 @@
 static struct config {
     struct um_common  common;
     struct um_prepare prepare;
-    const char       *root, *volume_size, *window, *nan, *filter, *dropped, *shard, *mask_filter,
-        *threshold;
-} cfg = {
-    .common      = UM_COMMON_INIT,
-    .prepare     = { .image_size = 256, .frame = -1, .max_pixels = 1 << 29, .mask_threshold = NAN },
-    .volume_size = "32x128x128",
-    .window      = "-1000,1000",
-    .mask_filter = "nearest"
-};
+    const char *root, *size, *spacing, *resize, *fit, *window, *nan, *filter, *dropped, *shard,
+        *mask_filter, *threshold;
+} cfg = { .common      = UM_COMMON_INIT,
+          .prepare     = { .image_size     = 256,
+                           .volume_size    = { 32, 128, 128 },
+                           .frame          = -1,
+                           .max_pixels     = 1 << 29,
+                           .mask_threshold = NAN },
+          .resize      = "area",
+          .fit         = "pad",
+          .window      = "-1000,1000",
+          .mask_filter = "nearest" };
 
 struct run {
     struct um_manifest *manifest;
@@ -76,7 +79,17 @@ static int parse_options(struct run *r)
 
     p->mask_filter = strcmp(cfg.mask_filter, "area") == 0 ? UM_FILTER_AREA : UM_FILTER_NEAREST;
     p->replace     = cfg.nan != NULL;
-    UM_TRY(um_size_parse(cfg.volume_size, 4096, p->volume_size));
+    p->point       = strcmp(cfg.resize, "point") == 0;
+    p->stretch     = strcmp(cfg.fit, "stretch") == 0;
+    if (cfg.size)
+        UM_TRY(um_sizes_parse(cfg.size, 4096, &p->image_size, p->volume_size, &p->sized));
+    if (cfg.spacing)
+        UM_TRY(um_spacing_parse(cfg.spacing, p->spacing));
+    if (p->point && p->fast_decode)
+        return um_fail(UM_EUSAGE,
+                       "--resize point takes pixels of the file, --fast-decode has none");
+    if (cfg.spacing && p->mask_filter == UM_FILTER_AREA)
+        return um_fail(UM_EUSAGE, "--spacing takes masks by --mask-filter nearest");
     UM_TRY(um_shard_parse(cfg.shard, &r->part, &r->parts));
     UM_TRY(um_window_parse(cfg.window, p->window));
     UM_TRY(um_filters_parse(cfg.filter, &p->filters));
@@ -159,13 +172,22 @@ static int run(char **operands)
 static const char examples[] =
     "  um-preprocess data/manifest.tsv -o all.umt            images, volumes, reports\n"
     "  um-preprocess --filter frontal,sentences=3 m.tsv | um-tokenize --vocab v.txt >train.umt\n"
-    "  um-preprocess --window abdomen --volume-size 96x96x96 bcv.tsv -o bcv.umt\n"
+    "  um-preprocess --window abdomen --spacing 1.5,1.5,2 --crop-foreground bcv.tsv -o bcv.umt\n"
     "  um-preprocess --shard 3/100 m.tsv -o 3.umt            one of a hundred jobs\n";
 
 static const struct um_opt opts[] = {
-    UM_OPT_INT(0, "image-size", "N", &cfg.prepare.image_size, 8, 4096, true,
-               "side of the square image"),
-    UM_OPT_STR(0, "volume-size", "DxHxW", &cfg.volume_size, true, "slices, rows, columns"),
+    UM_OPT_STR(0, "size", "N,DxHxW", &cfg.size, true,
+               "side of pictures; slices, rows, columns of volumes; either alone (default "
+               "256,32x128x128)"),
+    UM_OPT_STR(0, "spacing", "X,Y,Z", &cfg.spacing, true,
+               "volumes: millimetres instead of a size; with one, crop or pad to it"),
+    UM_OPT_FLAG(0, "crop-foreground", &cfg.prepare.crop_foreground, true,
+                "volumes: to the box of what is above 0"),
+    UM_OPT_CHOICE(0, "resize", "area|point", &cfg.resize, true,
+                  "anti-aliased, or linear between samples"),
+    UM_OPT_CHOICE(0, "fit", "pad|stretch", &cfg.fit, true,
+                  "pictures: zeros at the shorter side, or none"),
+    UM_OPT_FLAG(0, "box-mask", &cfg.prepare.box_mask, true, "pictures: draw a mask from the boxes"),
     UM_OPT_STR(0, "window", "NAME|LO,HI", &cfg.window, true, "HU that become 0 and 1"),
     UM_OPT_STR(0, "filter", "LIST", &cfg.filter, true, "keep: frontal, sentences=N, words=N"),
     UM_OPT_STR(0, "dropped", "FILE", &cfg.dropped, false, "list what the filters dropped"),

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* a whole number from 1 to most at *p, moved behind it */
 static bool count(const char **p, int64_t most, int64_t *n)
@@ -33,6 +34,71 @@ int um_size_parse(const char *text, int64_t most, int64_t size[3])
         count(&p, most, &size[2]) && !*p)
         return UM_OK;
     return um_fail(UM_ERANGE, "size \"%s\": expected DxHxW, each 1 to %lld", text, (long long)most);
+}
+
+/* N, or DxHxW, at *p */
+static bool sides(const char **p, int64_t most, int64_t side[3], int *n)
+{
+    for (*n = 0; *n < 3; (*n)++) {
+        if (*n > 0 && **p != 'x')
+            break;
+        if (!((*n == 0 || skip(p, 'x')) && count(p, most, &side[*n])))
+            return false;
+    }
+    return *n != 2;
+}
+
+int um_sizes_parse(const char *text, int64_t most, int64_t *image, int64_t size[3], bool *given)
+{
+    const char *p    = text;
+    bool        seen = false;
+
+    *given = false;
+    for (;;) {
+        int64_t side[3];
+        int     n = 0;
+
+        if (!sides(&p, most, side, &n) || (n == 1 ? seen || side[0] < 8 : *given))
+            break;
+        if (n == 1)
+            *image = side[0];
+        else
+            memcpy(size, side, sizeof side);
+        seen   = seen || n == 1;
+        *given = *given || n == 3;
+        if (!*p)
+            return UM_OK;
+        if (!skip(&p, ','))
+            break;
+    }
+    return um_fail(UM_ERANGE,
+                   "size \"%s\": expected N, DxHxW or both with a comma, N from 8, at most %lld",
+                   text, (long long)most);
+}
+
+int um_spacing_parse(const char *text, double mm[3])
+{
+    const char *p = text;
+    int         n = 0;
+
+    while (n < 3) {
+        char *end;
+
+        mm[n] = strtod(p, &end);
+        if (end == p || !(mm[n] >= 0.01 && mm[n] <= 1000))
+            break;
+        n++;
+        p = end;
+        if (*p != ',')
+            break;
+        p++;
+    }
+    if (n == 1)
+        mm[1] = mm[2] = mm[0];
+    if ((n == 1 || n == 3) && !*p && p[-1] != ',')
+        return UM_OK;
+    return um_fail(UM_ERANGE, "spacing \"%s\": expected X,Y,Z or one number, 0.01 to 1000 mm",
+                   text);
 }
 
 int um_shard_parse(const char *text, int64_t *part, int64_t *parts)

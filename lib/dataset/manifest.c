@@ -155,14 +155,9 @@ static const struct {
     const char    *name;
     enum um_column kind;
 } once[] = {
-    { "key", UM_COL_KEY },
-    { "image", UM_COL_IMAGE },
-    { "mask", UM_COL_MASK },
-    { "report", UM_COL_REPORT },
-    { "report_file", UM_COL_REPORT_FILE },
-    { "view", UM_COL_VIEW },
-    { "patient", UM_COL_PATIENT },
-    { "split", UM_COL_SPLIT },
+    { "key", UM_COL_KEY },     { "image", UM_COL_IMAGE },     { "mask", UM_COL_MASK },
+    { "boxes", UM_COL_BOXES }, { "report", UM_COL_REPORT },   { "report_file", UM_COL_REPORT_FILE },
+    { "view", UM_COL_VIEW },   { "patient", UM_COL_PATIENT }, { "split", UM_COL_SPLIT },
     { "class", UM_COL_CLASS },
 };
 

@@ -2,7 +2,9 @@
  *
  * A picture becomes `image` uint8 [1,S,S]; a volume `volume` float32 [D,H,W] in 0..1; its mask, if
  * there is one, `mask` uint8 on the same grid ([1,S,S] or [D,H,W]). Which it is, the file's content
- * says. Everything the manifest knows about the row goes into meta.
+ * says. Boxes become `boxes` float32 [n,4] on the square. Everything the manifest knows about the
+ * row goes into meta, and so does where the grid lies: pixels and extent of a picture, affine and
+ * spacing of a volume.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_DATASET_PREPARE_H
@@ -18,12 +20,18 @@
 #include "stream/tensor.h"
 
 struct um_prepare {
-    const char       *root;           /* the folder of relative paths; "" the current one */
-    int64_t           image_size;     /* S */
-    int64_t           volume_size[3]; /* D, H, W */
-    double            window[2];      /* HU that become 0 and 1 */
-    int64_t           frame;          /* of volumes with several; -1: there must be one only */
-    bool              replace;        /* voxels that are not finite: nan_hu instead of an error */
+    const char       *root;            /* the folder of relative paths; "" the current one */
+    int64_t           image_size;      /* S */
+    int64_t           volume_size[3];  /* D, H, W */
+    bool              sized;           /* volume_size was asked for: with a spacing too */
+    double            spacing[3];      /* mm along x, y, z; 0: none, resize to volume_size */
+    bool              crop_foreground; /* volumes: to the box of what lies above the window's end */
+    bool              point;     /* linear between samples, not anti-aliased, when shrinking too */
+    bool              stretch;   /* pictures: both sides to S, instead of zeros at the shorter */
+    bool              box_mask;  /* pictures: draw `mask` from `boxes` */
+    double            window[2]; /* HU that become 0 and 1 */
+    int64_t           frame;     /* of volumes with several; -1: there must be one only */
+    bool              replace;   /* voxels that are not finite: nan_hu instead of an error */
     double            nan_hu;
     bool              fast_decode;
     int64_t           max_pixels;

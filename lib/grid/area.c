@@ -24,8 +24,8 @@ static void shrink(struct um_boxes *b)
     }
 }
 
-/* growing: the centre lies at ((2i + 1) n_in - n_out) / (2 n_out) samples */
-static void grow(struct um_boxes *b)
+/* between samples: the centre lies at ((2i + 1) n_in - n_out) / (2 n_out) samples */
+static void between(struct um_boxes *b)
 {
     const int64_t unit = 2 * b->n_out;
 
@@ -42,7 +42,8 @@ static void grow(struct um_boxes *b)
     }
 }
 
-int um_boxes_new(struct um_arena *a, int64_t n_in, int64_t per, int64_t n_out, struct um_boxes *b)
+static int boxes_alloc(struct um_arena *a, int64_t n_in, int64_t per, int64_t n_out,
+                       struct um_boxes *b)
 {
     if (n_in < 1 || n_out < 1 || n_in > UM_SIDE_MAX || n_out > UM_SIDE_MAX / per ||
         (per > 1 && n_in / per < n_out))
@@ -55,21 +56,41 @@ int um_boxes_new(struct um_arena *a, int64_t n_in, int64_t per, int64_t n_out, s
     b->first  = um_alloc_array(a, n_out, sizeof *b->first);
     b->count  = um_alloc_array(a, n_out, sizeof *b->count);
     b->weight = um_alloc_array(a, n_out * b->most, sizeof *b->weight);
-    if (!b->first || !b->count || !b->weight)
-        return UM_ENOMEM;
+    return b->first && b->count && b->weight ? UM_OK : UM_ENOMEM;
+}
+
+int um_boxes_new(struct um_arena *a, int64_t n_in, int64_t per, int64_t n_out, struct um_boxes *b)
+{
+    UM_TRY(boxes_alloc(a, n_in, per, n_out, b));
     if (n_out * per <= n_in)
         shrink(b);
     else
-        grow(b);
+        between(b);
     return UM_OK;
 }
 
-void um_fit(int64_t w, int64_t h, int64_t side, int64_t *fit_w, int64_t *fit_h)
+int um_points_new(struct um_arena *a, int64_t n_in, int64_t n_out, struct um_boxes *b)
+{
+    UM_TRY(boxes_alloc(a, n_in, 1, n_out, b));
+    between(b);
+    return UM_OK;
+}
+
+struct um_fit um_fit_pad(int64_t w, int64_t h, int64_t side)
 {
     const int64_t longer = w > h ? w : h, other = side * (w > h ? h : w) / longer;
+    struct um_fit f;
 
-    *fit_w = w == longer ? side : other > 0 ? other : 1;
-    *fit_h = h == longer ? side : other > 0 ? other : 1;
+    f.w = w == longer ? side : other > 0 ? other : 1;
+    f.h = h == longer ? side : other > 0 ? other : 1;
+    f.x = (side - f.w) / 2;
+    f.y = (side - f.h) / 2;
+    return f;
+}
+
+struct um_fit um_fit_stretch(int64_t side)
+{
+    return (struct um_fit){ 0, 0, side, side };
 }
 
 /* acc[x] = sum over the rows of output row i. Rows that count whole are added first and weighed
@@ -122,24 +143,37 @@ static void nearest(const struct um_grey *in, int64_t w, int64_t h, uint8_t *out
     }
 }
 
-int um_grey_square(struct um_arena *a, const struct um_grey *in, int64_t side,
-                   enum um_filter filter, uint8_t *out)
+/* the weights of both axes */
+static int weigh(struct um_arena *a, const struct um_grey *in, const struct um_fit *fit,
+                 enum um_filter filter, struct um_boxes *bx, struct um_boxes *by)
+{
+    const int64_t per = in->eighths == 8 ? 8 : 1;
+
+    if (filter == UM_FILTER_POINT) {
+        if (in->eighths != 8)
+            return um_fail(UM_ERANGE,
+                           "a picture shrunk by its decoder cannot be sampled by points");
+        UM_TRY(um_points_new(a, in->width, fit->w, bx));
+        return um_points_new(a, in->height, fit->h, by);
+    }
+    UM_TRY(um_boxes_new(a, in->file_width * in->eighths / per, 8 / per, fit->w, bx));
+    return um_boxes_new(a, in->file_height * in->eighths / per, 8 / per, fit->h, by);
+}
+
+int um_grey_square(struct um_arena *a, const struct um_grey *in, const struct um_fit *fit,
+                   enum um_filter filter, int64_t side, uint8_t *out)
 {
     const struct um_mark mark = um_arena_mark(a);
-    const int64_t        per  = in->eighths == 8 ? 8 : 1;
     struct um_boxes      bx, by;
     uint32_t            *acc;
-    int64_t              w, h;
 
-    um_fit(in->file_width, in->file_height, side, &w, &h);
     memset(out, 0, (size_t)(side * side));
-    out += (side - h) / 2 * side + (side - w) / 2;
+    out += fit->y * side + fit->x;
     if (filter == UM_FILTER_NEAREST) {
-        nearest(in, w, h, out, side);
+        nearest(in, fit->w, fit->h, out, side);
         return UM_OK;
     }
-    UM_TRY(um_boxes_new(a, in->file_width * in->eighths / per, 8 / per, w, &bx));
-    UM_TRY(um_boxes_new(a, in->file_height * in->eighths / per, 8 / per, h, &by));
+    UM_TRY(weigh(a, in, fit, filter, &bx, &by));
     acc = um_alloc_array(a, in->width, sizeof *acc);
     if (!acc)
         return UM_ENOMEM;

@@ -16,6 +16,7 @@ struct um_grey {
      * A last pixel may then stand for less than the others: width = ceil(file_width eighths / 8).
      */
     int64_t file_width, file_height, eighths;
+    double  mm[2]; /* of a pixel of the file along x and y; 0: not known */
 };
 
 /* what a reader of images may spend and how it may decode */

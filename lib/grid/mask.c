@@ -50,16 +50,26 @@ static int labels(struct job *j, int64_t z, int64_t y)
     return UM_OK;
 }
 
-static int nearest(struct job *j, const int64_t size[3], uint8_t *out)
+static int nearest(struct um_arena *a, struct job *j, const struct um_axis axis[3], uint8_t *out)
 {
-    const int64_t *n = j->v->dim;
+    const int64_t w  = axis[2].n_out;
+    int64_t      *at = um_alloc_array(a, w, sizeof *at);
 
-    for (int64_t z = 0; z < size[0]; z++)
-        for (int64_t y = 0; y < size[1]; y++) {
-            UM_TRY(
-                labels(j, (2 * z + 1) * n[0] / (2 * size[0]), (2 * y + 1) * n[1] / (2 * size[1])));
-            for (int64_t x = 0; x < size[2]; x++)
-                *out++ = j->label[(2 * x + 1) * n[2] / (2 * size[2])];
+    if (!at)
+        return UM_ENOMEM;
+    for (int64_t x = 0; x < w; x++)
+        at[x] = um_axis_nearest(&axis[2], x);
+    for (int64_t z = 0; z < axis[0].n_out; z++)
+        for (int64_t y = 0; y < axis[1].n_out; y++, out += w) {
+            const int64_t from_z = um_axis_nearest(&axis[0], z),
+                          from_y = um_axis_nearest(&axis[1], y);
+
+            memset(out, 0, (size_t)w);
+            if (from_z < 0 || from_y < 0)
+                continue;
+            UM_TRY(labels(j, from_z, from_y));
+            for (int64_t x = 0; x < w; x++)
+                out[x] = at[x] < 0 ? 0 : j->label[at[x]];
         }
     return UM_OK;
 }
@@ -76,40 +86,56 @@ static void add_row(const struct job *j, const struct um_boxes *b, uint64_t w, u
     }
 }
 
-static int area(struct um_arena *a, struct job *j, const int64_t size[3], uint8_t *out)
+/* plane (z,y) of the output: 255 times the share of each voxel that is covered */
+static int area_row(struct job *j, const struct um_boxes b[3], const struct um_axis axis[3],
+                    int64_t z, int64_t y, uint64_t *sum, uint8_t *out)
+{
+    const uint64_t total = b[0].total * b[1].total * b[2].total;
+    const int64_t  iz = z + axis[0].lead, iy = y + axis[1].lead;
+
+    memset(out, 0, (size_t)axis[2].n_out);
+    if (um_axis_nearest(&axis[0], z) < 0 || um_axis_nearest(&axis[1], y) < 0)
+        return UM_OK;
+    memset(sum, 0, (size_t)b[2].n_out * sizeof *sum);
+    for (int64_t m = 0; m < b[0].count[iz]; m++)
+        for (int64_t k = 0; k < b[1].count[iy]; k++) {
+            UM_TRY(labels(j, b[0].first[iz] + m, b[1].first[iy] + k));
+            add_row(j, &b[2],
+                    (uint64_t)b[0].weight[iz * b[0].most + m] * b[1].weight[iy * b[1].most + k],
+                    sum);
+        }
+    for (int64_t x = 0; x < axis[2].n_out; x++)
+        if (um_axis_nearest(&axis[2], x) >= 0)
+            out[x] = (uint8_t)um_div_round(255 * sum[x + axis[2].lead], total);
+    return UM_OK;
+}
+
+static int area(struct um_arena *a, struct job *j, const struct um_axis axis[3], uint8_t *out)
 {
     struct um_boxes b[3];
-    uint64_t       *sum = um_alloc_array(a, size[2], sizeof *sum), total;
+    uint64_t       *sum;
 
+    for (int i = 0; i < 3; i++) {
+        if (axis[i].span == 0)
+            return um_fail(UM_ERANGE, "shares of an area go with a size, not with a spacing");
+        UM_TRY(um_boxes_new(a, j->v->dim[i], 1, axis[i].span, &b[i]));
+    }
+    sum = um_alloc_array(a, axis[2].span, sizeof *sum);
     if (!sum)
         return UM_ENOMEM;
-    for (int i = 0; i < 3; i++)
-        UM_TRY(um_boxes_new(a, j->v->dim[i], 1, size[i], &b[i]));
-    total = b[0].total * b[1].total * b[2].total;
-    for (int64_t z = 0; z < size[0]; z++)
-        for (int64_t y = 0; y < size[1]; y++) {
-            memset(sum, 0, (size_t)size[2] * sizeof *sum);
-            for (int64_t m = 0; m < b[0].count[z]; m++)
-                for (int64_t k = 0; k < b[1].count[y]; k++) {
-                    UM_TRY(labels(j, b[0].first[z] + m, b[1].first[y] + k));
-                    add_row(j, &b[2],
-                            (uint64_t)b[0].weight[z * b[0].most + m] *
-                                b[1].weight[y * b[1].most + k],
-                            sum);
-                }
-            for (int64_t x = 0; x < size[2]; x++)
-                *out++ = (uint8_t)um_div_round(255 * sum[x], total);
-        }
+    for (int64_t z = 0; z < axis[0].n_out; z++)
+        for (int64_t y = 0; y < axis[1].n_out; y++, out += axis[2].n_out)
+            UM_TRY(area_row(j, b, axis, z, y, sum, out));
     return UM_OK;
 }
 
 int um_mask_resize(struct um_arena *a, const struct um_volume *v, enum um_filter filter,
-                   double threshold, const int64_t size[3], uint8_t *out)
+                   double threshold, const struct um_axis axis[3], uint8_t *out)
 {
     struct job j = { .v = v, .threshold = threshold };
 
     for (int i = 0; i < 3; i++)
-        if (v->dim[i] > UM_VOXEL_SIDE_MAX || size[i] < 1 || size[i] > UM_VOXEL_SIDE_MAX)
+        if (v->dim[i] > UM_VOXEL_SIDE_MAX || axis[i].n_out < 1 || axis[i].n_out > UM_VOXEL_SIDE_MAX)
             return um_fail(UM_ERANGE,
                            "mask of %lld x %lld x %lld voxels: sides of 1 to %d expected",
                            (long long)v->dim[0], (long long)v->dim[1], (long long)v->dim[2],
@@ -119,5 +145,5 @@ int um_mask_resize(struct um_arena *a, const struct um_volume *v, enum um_filter
     if (!j.row || !j.label)
         return UM_ENOMEM;
     UM_TRY(look(&j));
-    return filter == UM_FILTER_NEAREST ? nearest(&j, size, out) : area(a, &j, size, out);
+    return filter == UM_FILTER_NEAREST ? nearest(a, &j, axis, out) : area(a, &j, axis, out);
 }

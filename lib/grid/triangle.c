@@ -13,21 +13,22 @@ struct taps {
     float   *weight;
 };
 
-static void set_taps(struct taps *t, int64_t i, double *w)
+static void set_taps(struct taps *t, const struct um_axis *axis, double r, int64_t i, double *w)
 {
-    const double  ratio = (double)t->n_in / (double)t->n_out, r = ratio > 1 ? ratio : 1;
-    const double  c    = ((double)i + 0.5) * ratio - 0.5;
+    const double  c    = um_axis_at(axis, i);
     const int64_t from = c - r < 0 ? 0 : (int64_t)floor(c - r);
     double        sum  = 0;
     int64_t       n    = 0;
 
-    t->first[i] = -1;
+    t->first[i] = c < 0 ? 0 : t->n_in;
+    if (!um_axis_inside(axis, i))
+        return; /* its count is 0: before all input, or after it */
     for (int64_t j = from; j < t->n_in && (double)j <= c + r; j++) {
         const double x = 1 - fabs((double)j - c) / r;
 
         if (x <= 0)
             continue;
-        if (t->first[i] < 0)
+        if (n == 0)
             t->first[i] = j;
         sum += w[n++] = x;
     }
@@ -36,21 +37,22 @@ static void set_taps(struct taps *t, int64_t i, double *w)
         t->weight[i * t->most + k] = (float)(w[k] / sum);
 }
 
-static int taps_new(struct um_arena *a, int64_t n_in, int64_t n_out, struct taps *t)
+static int taps_new(struct um_arena *a, const struct um_axis *axis, bool point, struct taps *t)
 {
-    double *scratch;
+    const double r = point || axis->step < 1 ? 1 : axis->step;
+    double      *scratch;
 
-    t->n_in   = n_in;
-    t->n_out  = n_out;
-    t->most   = 2 * (n_in / n_out + 1) + 2;
-    t->first  = um_alloc_array(a, n_out, sizeof *t->first);
-    t->count  = um_alloc_array(a, n_out, sizeof *t->count);
-    t->weight = um_alloc_array(a, n_out * t->most, sizeof *t->weight);
+    t->n_in   = axis->n_in;
+    t->n_out  = axis->n_out;
+    t->most   = 2 * (int64_t)ceil(r < (double)t->n_in ? r : (double)t->n_in) + 3;
+    t->first  = um_alloc_array(a, t->n_out, sizeof *t->first);
+    t->count  = um_calloc_array(a, t->n_out, sizeof *t->count);
+    t->weight = um_alloc_array(a, t->n_out * t->most, sizeof *t->weight);
     scratch   = um_alloc_array(a, t->most, sizeof *scratch);
     if (!t->first || !t->count || !t->weight || !scratch)
         return UM_ENOMEM;
-    for (int64_t i = 0; i < n_out; i++)
-        set_taps(t, i, scratch);
+    for (int64_t i = 0; i < t->n_out; i++)
+        set_taps(t, axis, r, i, scratch);
     return UM_OK;
 }
 
@@ -89,7 +91,7 @@ struct job {
     struct um_hu_count     *count;
 };
 
-static void count_row(const float *hu, int64_t n, struct um_hu_count *count)
+void um_hu_count_add(struct um_hu_count *count, const float *hu, int64_t n)
 {
     int32_t air = 0, tissue = 0;
 
@@ -124,7 +126,7 @@ static int filter_plane(struct job *j, int64_t z)
     for (int64_t y = 0; y < v->dim[1]; y++) {
         UM_TRY(um_volume_row(v, z, y, j->row));
         if (j->count)
-            count_row(j->row, nx, j->count);
+            um_hu_count_add(j->count, j->row, nx);
         window_row(j, j->row, nx);
         while (lo < j->y.n_out && ends_before(&j->y, lo, y))
             lo++;
@@ -139,6 +141,11 @@ static void finish_slice(struct job *j, int64_t i)
 {
     const int64_t nx = j->v->dim[2], h = j->y.n_out, w = j->x.n_out;
     float        *to = j->out + i * h * w;
+
+    if (!j->slice[i]) { /* it lies outside */
+        memset(to, 0, (size_t)(h * w) * sizeof *to);
+        return;
+    }
 
     for (int64_t y = 0; y < h; y++)
         for (int64_t x = 0; x < w; x++) {
@@ -173,10 +180,10 @@ static int add_plane(struct job *j, int64_t z, int64_t *lo)
     return UM_OK;
 }
 
-static int check_sides(const struct um_volume *v, const int64_t size[3])
+static int check_sides(const struct um_volume *v, const struct um_axis axis[3])
 {
     for (int i = 0; i < 3; i++)
-        if (v->dim[i] > UM_VOXEL_SIDE_MAX || size[i] < 1 || size[i] > UM_VOXEL_SIDE_MAX)
+        if (v->dim[i] > UM_VOXEL_SIDE_MAX || axis[i].n_out < 1 || axis[i].n_out > UM_VOXEL_SIDE_MAX)
             return um_fail(UM_ERANGE,
                            "%lld x %lld x %lld voxels (z, y, x): sides of 1 to %d expected",
                            (long long)v->dim[0], (long long)v->dim[1], (long long)v->dim[2],
@@ -184,29 +191,30 @@ static int check_sides(const struct um_volume *v, const int64_t size[3])
     return UM_OK;
 }
 
-static int job_new(struct job *j, const int64_t size[3])
+static int job_new(struct job *j, const struct um_axis axis[3], bool point)
 {
     struct um_arena *a  = j->arena;
-    const int64_t    nx = j->v->dim[2];
+    const int64_t    nx = j->v->dim[2], h = axis[1].n_out;
 
-    UM_TRY(taps_new(a, j->v->dim[0], size[0], &j->z));
-    UM_TRY(taps_new(a, j->v->dim[1], size[1], &j->y));
-    UM_TRY(taps_new(a, nx, size[2], &j->x));
+    UM_TRY(taps_new(a, &axis[0], point, &j->z));
+    UM_TRY(taps_new(a, &axis[1], point, &j->y));
+    UM_TRY(taps_new(a, &axis[2], point, &j->x));
     j->row   = um_alloc_array(a, nx, sizeof *j->row);
-    j->plane = um_alloc_array(a, nx * size[1], sizeof *j->plane);
-    j->slice = um_alloc_array(a, size[0], sizeof *j->slice);
-    j->spare = um_alloc_array(a, size[0], sizeof *j->spare);
+    j->plane = um_calloc_array(a, nx * h, sizeof *j->plane); /* rows outside stay 0 */
+    j->slice = um_calloc_array(a, axis[0].n_out, sizeof *j->slice);
+    j->spare = um_alloc_array(a, axis[0].n_out, sizeof *j->spare);
     return j->row && j->plane && j->slice && j->spare ? UM_OK : UM_ENOMEM;
 }
 
 int um_volume_resize(struct um_arena *a, const struct um_volume *v, const double window[2],
-                     const int64_t size[3], float *out, struct um_hu_count *count)
+                     const struct um_axis axis[3], bool point, float *out,
+                     struct um_hu_count *count)
 {
     struct job j  = { .arena = a, .v = v, .out = out, .count = count };
     int64_t    lo = 0;
 
-    UM_TRY(check_sides(v, size));
-    UM_TRY(job_new(&j, size));
+    UM_TRY(check_sides(v, axis));
+    UM_TRY(job_new(&j, axis, point));
     j.lo  = (float)window[0];
     j.inv = (float)(1 / (window[1] - window[0]));
     if (count)
@@ -215,7 +223,7 @@ int um_volume_resize(struct um_arena *a, const struct um_volume *v, const double
         UM_TRY(filter_plane(&j, z));
         UM_TRY(add_plane(&j, z, &lo));
     }
-    while (lo < size[0])
+    while (lo < axis[0].n_out)
         finish_slice(&j, lo++);
     return UM_OK;
 }
@@ -242,10 +250,10 @@ const char *um_hu_advice(struct um_arena *a, const struct um_volume *v,
                 return NULL;
             for (int64_t x = 0; x < v->dim[2]; x++)
                 row[x] += 1024;
-            count_row(row, v->dim[2], &low);
+            um_hu_count_add(&low, row, v->dim[2]);
             for (int64_t x = 0; x < v->dim[2]; x++)
                 row[x] -= 2048;
-            count_row(row, v->dim[2], &high);
+            um_hu_count_add(&high, row, v->dim[2]);
         }
     if (low.total > 0 && has_peaks(&low))
         return "all values look about 1024 HU too low: rescaled twice?";

@@ -1,17 +1,19 @@
-/* triangle.h - resizing volumes: a separable triangle filter
+/* triangle.h - volumes onto another grid: a separable triangle filter
  *
- * Along an axis of n_in samples made n_out, output i sits at c = (i + 0.5) n_in/n_out - 0.5; the
- * support is r = max(1, n_in/n_out); input j weighs max(0, 1 - |j - c|/r), normalised to sum 1 over
- * the j that exist. Anti-aliased when shrinking, linear when growing. Source: um-method(7), "CT
- * volumes", step 4. Departures: none.
+ * Along an axis (axis.h) output i sits at c = (i + lead + 0.5) step - 0.5; the support is
+ * r = max(1, step); input j weighs max(0, 1 - |j - c|/r), normalised to sum 1 over the j that
+ * exist. Anti-aliased when shrinking, linear when growing. An output outside the input is 0.
+ * Source: um-method(7), "CT volumes", step 4. With `point`, r = 1 always: plain linear sampling.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_GRID_TRIANGLE_H
 #define UM_GRID_TRIANGLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "grid/axis.h"
 #include "grid/volume.h"
 
 /* voxels in the two ranges where a CT of a body has its peaks */
@@ -21,7 +23,7 @@ struct um_hu_count {
     int64_t total;
 };
 
-/* um_volume_resize - window to 0..1 with clipping, then the filter to size[] = D, H, W
+/* um_volume_resize - window to 0..1 with clipping, then the filter onto axis[] (z, y, x)
  *
  * out    [D,H,W] float32 in 0..1, in the volume's own frame (orient it first)
  * count  of the HU before the window; may be NULL
@@ -32,8 +34,11 @@ struct um_hu_count {
  * UM_ERANGE: a side over UM_VOXEL_SIDE_MAX; UM_ENONFINITE as um_volume_row; UM_ENOMEM.
  */
 UM_API UM_RESULT_USED int um_volume_resize(struct um_arena *a, const struct um_volume *v,
-                                           const double window[2], const int64_t size[3],
-                                           float *out, struct um_hu_count *count);
+                                           const double window[2], const struct um_axis axis[3],
+                                           bool point, float *out, struct um_hu_count *count);
+
+/* um_hu_count_add - count a row of HU in */
+UM_API void um_hu_count_add(struct um_hu_count *count, const float *hu, int64_t n);
 
 /* um_hu_advice - NULL if both peaks hold at least 1 % of the voxels; else what is likely wrong, a
  * static text. Reads the volume again when a peak is missing, to tell a wrong intercept apart. */

@@ -89,19 +89,15 @@ void um_affine_spacing(const double affine[12], double spacing[3])
                           affine[8 + c] * affine[8 + c]);
 }
 
-void um_affine_resized(const double affine[12], const int64_t from[3], const int64_t to[3],
-                       double out[12])
+void um_volume_crop(struct um_volume *v, const int64_t first[3], const int64_t n[3])
 {
-    for (int r = 0; r < 3; r++) {
-        const double *a = affine + 4 * r;
-        double       *o = out + 4 * r;
+    int64_t at = 0;
 
-        o[3] = a[3];
-        for (int c = 0; c < 3; c++) { /* column c is x, y, z; from and to are z, y, x */
-            const double f = (double)from[2 - c] / (double)to[2 - c];
-
-            o[c] = a[c] * f;
-            o[3] += a[c] * (0.5 * f - 0.5);
-        }
+    for (int i = 0; i < 3; i++) {
+        at += first[i] * v->step[i];
+        v->dim[i] = n[i];
+        for (int r = 0; r < 3; r++) /* column 2 - i is axis i's */
+            v->affine[4 * r + 3] += v->affine[4 * r + 2 - i] * (double)first[i];
     }
+    v->voxels = (const char *)v->voxels + at * (int64_t)um_voxel_size(v->type);
 }

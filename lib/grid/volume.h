@@ -48,9 +48,8 @@ UM_API UM_RESULT_USED int um_volume_row(const struct um_volume *v, int64_t z, in
 /* um_volume_spacing - mm along x, y, z: lengths of the affine's columns */
 UM_API void um_affine_spacing(const double affine[12], double spacing[3]);
 
-/* um_affine_resized - the affine of a grid of to[] voxels (z,y,x) over the same field of view as
- * from[]: sample i of n_out sits at (i + 0.5) n_in/n_out - 0.5 */
-UM_API void um_affine_resized(const double affine[12], const int64_t from[3], const int64_t to[3],
-                              double out[12]);
+/* um_volume_crop - the view becomes n[] voxels (z, y, x) from first[] on, which must lie within it;
+ * the affine follows */
+UM_API void um_volume_crop(struct um_volume *v, const int64_t first[3], const int64_t n[3]);
 
 #endif

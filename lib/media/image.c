@@ -157,6 +157,7 @@ int um_image_grey(struct um_arena *a, const struct um_image *im, const struct um
 {
     if (!im->kind->grey)
         return um_fail(UM_ESHAPE, "a volume, expected a picture");
+    *out = (struct um_grey){ 0 };
     return im->kind->grey(a, im->bytes, im->n, opts, out);
 }
 

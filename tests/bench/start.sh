@@ -10,7 +10,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"
 um-phantom -q -n 20 --pairs xray -o data
-um-preprocess -q --image-size 40 -o raw.umt data/xray.tsv
+um-preprocess -q --size 40 -o raw.umt data/xray.tsv
 um-tokenize -q --train-vocab 60 -o vocab.txt raw.umt
 um-tokenize -q --vocab vocab.txt --max-length 16 raw.umt | um-cat -q --range 0:1 -o in.umt
 um-train -q --preset tiny --epochs 0 -o run in.umt

@@ -49,7 +49,7 @@ def files(rng, count, seeds, tool, work):
     table = os.path.join(work, "m.tsv")
     media.put(table, "".join(["key\timage\n"] + [f"{k}\t{k}\n" for k in keys]).encode())
     r = subprocess.run([tool, "-q", "--on-error", "skip", "--rejects", os.path.join(work, "r.tsv"),
-                        "--image-size", "64", "--volume-size", "4x8x8", table, "-o",
+                        "--size", "64,4x8x8", table, "-o",
                         os.path.join(work, "o.umt")], stderr=subprocess.PIPE, text=True, check=False)
     if r.returncode or r.stderr:
         sys.exit(f"exit {r.returncode}: {r.stderr}")

@@ -173,8 +173,8 @@ def make_data(d, seed, cropped):
     """made-up X-rays, volumes and reports: 2d.umt, 3d.umt, vocab.txt in d"""
     tool("um-phantom", "-q", "-n", max(BATCH.values()), "--seed", seed, "--split", "1,0,0", "--volume", "32x64x64",
          "--xray-size", 160, "-o", d / "data")
-    tool("um-preprocess", "-q", "--image-size", 128 if cropped else 112, "-o", d / "2d.raw", d / "data/xray.tsv")
-    tool("um-preprocess", "-q", "--volume-size", "16x64x64", "-o", d / "3d.raw", d / "data/ct.tsv")
+    tool("um-preprocess", "-q", "--size", 128 if cropped else 112, "-o", d / "2d.raw", d / "data/xray.tsv")
+    tool("um-preprocess", "-q", "--size", "16x64x64", "-o", d / "3d.raw", d / "data/ct.tsv")
     tool("um-tokenize", "-q", "--train-vocab", 400, "-o", d / "vocab.txt", d / "2d.raw", d / "3d.raw")
     for kind in BATCH:
         tool("um-tokenize", "-q", "--vocab", d / "vocab.txt", "-o", d / f"{kind}.ids", d / f"{kind}.raw")

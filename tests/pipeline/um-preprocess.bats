@@ -36,7 +36,7 @@ header, r = read("out.umt")
 assert header["window"] == [-1000, 1000] and header["history"][0]["tool"] == "um-preprocess"
 assert list(r) == ["gray", "deep", "rgba", "blocks", "tail", "ct", "text"]
 meta, t = r["gray"]
-assert meta == {"report": 'says "no', "view": "PA", "patient": "p1", "split": "train", "class": "2",
+assert meta == {"report": 'says "no', "view": "PA", "patient": "p1", "split": "train", "class": "2", "pixels": [200, 300], "extent": [43, 0, 213, 256],
                 "label": {"Edema": 1}, "age": "61"}, meta
 assert r["deep"][0]["label"] == {"Edema": 0.5} and r["rgba"][0]["label"] == {"Edema": None}
 assert r["tail"][0]["report"] == "FINDINGS:\nHeart normal. Lungs clear. No effusion.\n"
@@ -92,7 +92,7 @@ END
     um-preprocess m.tsv -o a.umt
     mkdir 48
     (cd 48 && "$PY" "$MEDIA" arrangements)
-    um-preprocess --volume-size 7x20x11 48/manifest.tsv -o b.umt
+    um-preprocess --size 7x20x11 48/manifest.tsv -o b.umt
     "$PY" - <<'END'
 from media import *
 _, r = read("a.umt")
@@ -124,11 +124,11 @@ END
     "$PY" "$MEDIA" good
     [ "$(um-preprocess --shard 1/3 manifest.tsv | um-show --keys | tr '\n' ' ')" = 'gray blocks text ' ]
     [ "$(um-preprocess --shard 3/3 manifest.tsv | um-show --keys | tr '\n' ' ')" = 'rgba ct ' ]
-    um-preprocess --image-size 64 --volume-size 4x8x16 --window mediastinum manifest.tsv -o out.umt
+    um-preprocess --size 64,4x8x16 --window mediastinum manifest.tsv -o out.umt
     um-show out.umt | grep -q '^gray  image uint8 \[1,64,64\]'
     um-show out.umt | grep -q '^ct  volume float32 \[4,8,16\] min 0 .*mask uint8 \[4,8,16\]'
     um-show --header out.umt | grep -q 'window=\[-160'
-    for o in '--shard 0/3' '--shard 4/3' '--volume-size 32x128' '--window 5,5' '--nan x' '--image-size 0' \
+    for o in '--shard 0/3' '--shard 4/3' '--size 32x128' '--window 5,5' '--nan x' '--size 0' \
         '--mask-threshold 1e999' '--no-such-option'; do
         # shellcheck disable=SC2086
         run um-preprocess $o manifest.tsv -o none.umt
@@ -141,7 +141,7 @@ END
     "$PY" "$MEDIA" good
     "$PY" "$MEDIA" bad
     printf 'key\timage\tmask\np\tgray.png\tlesion.png\nv\tct.nii\torgans.nii\n' >m.tsv
-    um-preprocess --mask-filter area --volume-size 4x6x5 m.tsv -o out.umt
+    um-preprocess --mask-filter area --size 4x6x5 m.tsv -o out.umt
     "$PY" - <<'END'
 from media import *
 _, r = read("out.umt")

@@ -6,8 +6,8 @@ setup_file() {
     [ -z "${SAN:-}" ] || return 0 # 200 steps of a real size: minutes under a sanitizer
     cd "$BATS_FILE_TMPDIR" || return 1
     um-phantom -q -n 160 --seed 7 --volume 32x96x96 --xray-size 224 -o data
-    um-preprocess -q --image-size 128 -o xray.raw.umt data/xray.tsv
-    um-preprocess -q --volume-size 16x64x64 -o ct.raw.umt data/ct.tsv
+    um-preprocess -q --size 128 -o xray.raw.umt data/xray.tsv
+    um-preprocess -q --size 16x64x64 -o ct.raw.umt data/ct.tsv
     um-tokenize -q --train-vocab 400 -o vocab.txt xray.raw.umt ct.raw.umt
     for kind in xray ct; do um-tokenize -q --vocab vocab.txt -o $kind.umt $kind.raw.umt; done
     um-train -q --preset phantom --norm mgca --steps 200 --batch 8 --lr 5e-4 --text-dropout 0 --log-batches \

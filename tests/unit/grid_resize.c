@@ -19,6 +19,31 @@
 
 static struct um_arena *arena;
 
+static int onto(const struct um_volume *v, const double window[2], const int64_t size[3],
+                float *out, struct um_hu_count *count)
+{
+    struct um_axis axis[3];
+
+    um_axes_resize(v->dim, size, axis);
+    return um_volume_resize(arena, v, window, axis, false, out, count);
+}
+
+static int into(const struct um_grey *g, int64_t side, enum um_filter filter, uint8_t *out)
+{
+    const struct um_fit fit = um_fit_pad(g->file_width, g->file_height, side);
+
+    return um_grey_square(arena, g, &fit, filter, side, out);
+}
+
+static int mask_onto(const struct um_volume *v, enum um_filter filter, double threshold,
+                     const int64_t size[3], uint8_t *out)
+{
+    struct um_axis axis[3];
+
+    um_axes_resize(v->dim, size, axis);
+    return um_mask_resize(arena, v, filter, threshold, axis, out);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -56,14 +81,14 @@ static void area_is_the_mean(void **state)
     for (size_t k = 0; k < sizeof size / sizeof size[0]; k++) {
         const int64_t w = size[k][0], h = size[k][1], side = size[k][2];
         uint8_t      *px = um_alloc_array(arena, w * h, 1), *out = um_alloc_array(arena, side, 256);
-        struct um_grey g = { px, w, h, w, h, 8 };
-        struct um_rng  r = um_rng_at(1, UM_RNG_TEST, k, 0);
-        int64_t        fw, fh;
+        struct um_grey      g   = { px, w, h, w, h, 8, { 0 } };
+        struct um_rng       r   = um_rng_at(1, UM_RNG_TEST, k, 0);
+        const struct um_fit fit = um_fit_pad(w, h, side);
+        const int64_t       fw = fit.w, fh = fit.h;
 
         for (int64_t i = 0; i < w * h; i++)
             px[i] = (uint8_t)um_rng_below(&r, 256);
-        um_fit(w, h, side, &fw, &fh);
-        assert_int_equal(um_grey_square(arena, &g, side, UM_FILTER_AREA, out), UM_OK);
+        assert_int_equal(into(&g, side, UM_FILTER_AREA, out), UM_OK);
         for (int64_t y = 0; y < side; y += 3)
             for (int64_t x = 0; x < side; x += 3) {
                 const int64_t i = y - (side - fh) / 2, j = x - (side - fw) / 2;
@@ -81,11 +106,11 @@ static void area_is_the_mean(void **state)
 static void half_rounds_up(void **state)
 {
     uint8_t        px[] = { 1, 2, 4, 5, 7, 7 }, out[3];
-    struct um_grey g    = { px, 6, 1, 6, 1, 8 };
+    struct um_grey g    = { px, 6, 1, 6, 1, 8, { 0 } };
     uint8_t        square[9];
 
     (void)state;
-    assert_int_equal(um_grey_square(arena, &g, 3, UM_FILTER_AREA, square), UM_OK);
+    assert_int_equal(into(&g, 3, UM_FILTER_AREA, square), UM_OK);
     memcpy(out, square + 3, 3);  /* one row, one zero row above and one below */
     assert_int_equal(out[0], 2); /* 1.5 */
     assert_int_equal(out[1], 5); /* 4.5 */
@@ -96,24 +121,23 @@ static void half_rounds_up(void **state)
 
 static void fits(void **state)
 {
-    int64_t w, h;
+    struct um_fit f = um_fit_pad(2544, 3056, 256);
 
     (void)state;
-    um_fit(2544, 3056, 256, &w, &h);
-    assert_int_equal(w, 213);
-    assert_int_equal(h, 256);
-    um_fit(100000, 3, 256, &w, &h);
-    assert_int_equal(w, 256);
-    assert_int_equal(h, 1);
+    assert_true(f.w == 213 && f.h == 256 && f.x == 21 && f.y == 0);
+    f = um_fit_pad(100000, 3, 256);
+    assert_true(f.w == 256 && f.h == 1 && f.x == 0 && f.y == 127);
+    f = um_fit_stretch(224);
+    assert_true(f.w == 224 && f.h == 224 && f.x == 0 && f.y == 0);
 }
 
 static void nearest_takes_the_centre(void **state)
 {
     uint8_t        px[] = { 10, 20, 30, 40, 50 }, square[9];
-    struct um_grey g    = { px, 5, 1, 5, 1, 8 };
+    struct um_grey g    = { px, 5, 1, 5, 1, 8, { 0 } };
 
     (void)state; /* centres at 5/6, 15/6, 25/6 */
-    assert_int_equal(um_grey_square(arena, &g, 3, UM_FILTER_NEAREST, square), UM_OK);
+    assert_int_equal(into(&g, 3, UM_FILTER_NEAREST, square), UM_OK);
     assert_int_equal(square[3], 10);
     assert_int_equal(square[4], 30);
     assert_int_equal(square[5], 50);
@@ -192,7 +216,7 @@ static void triangle_is_its_equation(void **state)
 
         for (int64_t i = 0; i < n; i++)
             x[i] = (float)um_rng_range(&r, -1500, 1500);
-        assert_int_equal(um_volume_resize(arena, &v, window, s, out, &count), UM_OK);
+        assert_int_equal(onto(&v, window, s, out, &count), UM_OK);
         assert_int_equal(count.total, n);
         for (int64_t z = 0; z < s[0]; z++)
             for (int64_t y = 0; y < s[1]; y++)
@@ -216,7 +240,7 @@ static void a_constant_stays(void **state)
     (void)state;
     for (int i = 0; i < 9 * 50 * 31; i++)
         x[i] = 3000; /* above the window: exactly 1, never more */
-    assert_int_equal(um_volume_resize(arena, &v, window, size, out, NULL), UM_OK);
+    assert_int_equal(onto(&v, window, size, out, NULL), UM_OK);
     for (int i = 0; i < 1024; i++)
         assert_true(out[i] <= 1 && out[i] >= 1 - 1e-6f);
 }
@@ -224,12 +248,14 @@ static void a_constant_stays(void **state)
 /* the centres of the corner voxels move inward by half a new voxel, the field of view stays */
 static void affine_follows(void **state)
 {
-    const double  a[12]   = { -0.5, 0, 0, 100, 0, -0.75, 0.1, 50, 0, 0.1, 2, -30 };
-    const int64_t from[3] = { 60, 512, 500 }, to[3] = { 32, 128, 125 };
-    double        b[12];
+    const double   a[12]   = { -0.5, 0, 0, 100, 0, -0.75, 0.1, 50, 0, 0.1, 2, -30 };
+    const int64_t  from[3] = { 60, 512, 500 }, to[3] = { 32, 128, 125 };
+    struct um_axis axis[3];
+    double         b[12];
 
     (void)state;
-    um_affine_resized(a, from, to, b);
+    um_axes_resize(from, to, axis);
+    um_affine_onto(a, axis, b);
     for (int corner = 0; corner < 8; corner++)
         for (int r = 0; r < 3; r++) {
             double p = a[4 * r + 3], q = b[4 * r + 3];
@@ -258,7 +284,7 @@ static void peaks_and_advice(void **state)
 
         for (int i = 0; i < 1000; i++)
             x[i] = (float)((i < 10 ? -800 : i < 20 ? 40 : 2500) + 1024 * shift);
-        assert_int_equal(um_volume_resize(arena, &v, window, size, out, &count), UM_OK);
+        assert_int_equal(onto(&v, window, size, out, &count), UM_OK);
         advice = um_hu_advice(arena, &v, &count);
         if (shift == 0) {
             assert_int_equal(count.air, 10);
@@ -270,7 +296,7 @@ static void peaks_and_advice(void **state)
     }
     for (int i = 0; i < 1000; i++)
         x[i] = (float)(i % 300); /* an MR volume */
-    assert_int_equal(um_volume_resize(arena, &v, window, size, out, &count), UM_OK);
+    assert_int_equal(onto(&v, window, size, out, &count), UM_OK);
     assert_non_null(strstr(um_hu_advice(arena, &v, &count), "lung"));
 }
 
@@ -284,17 +310,17 @@ static void masks(void **state)
     (void)state;
     for (int i = 0; i < 20; i++)
         x[i] = (float)(i % 5 == 0 ? 7 : i % 5 == 4 ? 200 : 0);
-    assert_int_equal(um_mask_resize(arena, &v, UM_FILTER_NEAREST, NAN, size, out), UM_OK);
+    assert_int_equal(mask_onto(&v, UM_FILTER_NEAREST, NAN, size, out), UM_OK);
     assert_int_equal(out[0], 7);
     assert_int_equal(out[1], 0);
     assert_int_equal(out[2], 200);
-    assert_int_equal(um_mask_resize(arena, &v, UM_FILTER_AREA, NAN, size, out), UM_OK);
+    assert_int_equal(mask_onto(&v, UM_FILTER_AREA, NAN, size, out), UM_OK);
     assert_int_equal(out[0], 153); /* 1 of 5/3 voxels */
     assert_int_equal(out[1], 0);
     x[19] = 12.5f;
-    assert_int_equal(um_mask_resize(arena, &v, UM_FILTER_NEAREST, NAN, size, out), UM_ERANGE);
+    assert_int_equal(mask_onto(&v, UM_FILTER_NEAREST, NAN, size, out), UM_ERANGE);
     assert_non_null(strstr(um_errmsg(), "--mask-threshold"));
-    assert_int_equal(um_mask_resize(arena, &v, UM_FILTER_NEAREST, 10, size, out), UM_OK);
+    assert_int_equal(mask_onto(&v, UM_FILTER_NEAREST, 10, size, out), UM_OK);
     assert_int_equal(out[0], 0);
     assert_int_equal(out[2], 1);
 }
