@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mt19937.h"
 #include "base/philox.h"
-#include "eval/split_mt.h"
 #include "nn/nn.h"
 #include "train/adamw.h"
 

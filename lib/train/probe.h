@@ -64,7 +64,7 @@ struct um_probe_cell {
 
 /* um_probe_cell - train on a fraction of the training records (drawn by the lower 32 bits of
  * o->seed: the first round-half-even(f n), at least one, of the legacy permutation,
- * eval/split_mt.h), validate and test on all; figures with intervals from `reps` resamples. */
+ * base/mt19937.h), validate and test on all; figures with intervals from `reps` resamples. */
 UM_API UM_RESULT_USED int um_probe_cell(struct um_dev *dev, const struct um_labelled *f,
                                         double fraction, const struct um_probe_opts *o,
                                         int64_t reps, struct um_arena *a,

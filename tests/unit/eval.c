@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
+#include "base/mt19937.h"
 #include "base/philox.h"
 #include "eval/auc.h"
 #include "eval/bootstrap.h"
-#include "eval/split_mt.h"
 
 enum { MANY = 400 };
 

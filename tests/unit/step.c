@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
+#include "base/mt19937.h"
 #include "base/philox.h"
-#include "eval/split_mt.h"
 #include "load/sampler.h"
 #include "model/distill.h"
 #include "train/adamw.h"

@@ -1,4 +1,4 @@
-/* split_mt.h - the permutations that published splits were drawn with
+/* mt19937.h - the permutations that published splits were drawn with
  *
  * The relatives' splits come from NumPy's legacy generator, directly or through pandas and
  * scikit-learn. The same permutations here, so that their lists of records can be rebuilt bit for
@@ -7,8 +7,8 @@
  * Sources: Matsumoto and Nishimura, "Mersenne Twister", ACM TOMACS 8 (1998); method.md 9.8.
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef UM_EVAL_SPLIT_MT_H
-#define UM_EVAL_SPLIT_MT_H
+#ifndef UM_BASE_MT19937_H
+#define UM_BASE_MT19937_H
 
 #include <stdint.h>
 

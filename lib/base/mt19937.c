@@ -1,6 +1,6 @@
-/* split_mt.c - MT19937 and the permutations made from it */
+/* mt19937.c - MT19937 and the permutations made from it */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "eval/split_mt.h"
+#include "base/mt19937.h"
 
 #include <math.h>
 #include <stdlib.h>
