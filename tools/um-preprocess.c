@@ -10,7 +10,8 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/flow.h"
+#include "cli/names.h"
+#include "cli/shards.h"
 #include "cli/spec.h"
 #include "dataset/manifest.h"
 #include "dataset/prepare.h"
@@ -21,6 +22,7 @@ static struct config {
     struct um_prepare prepare;
     const char *root, *size, *spacing, *resize, *fit, *window, *nan, *filter, *dropped, *shard,
         *mask_filter, *threshold;
+    int64_t shard_size;
 } cfg = { .common      = UM_COMMON_INIT,
           .prepare     = { .image_size     = 256,
                            .volume_size    = { 32, 128, 128 },
@@ -39,6 +41,7 @@ struct run {
     int                 jobs;
     int64_t             part, parts; /* --shard, from 0 */
     struct um_arena    *a;           /* the header */
+    struct um_arena    *names;       /* of lists of dropped rows */
 };
 
 static const struct um_tool tool;
@@ -103,18 +106,39 @@ static int make_header(struct run *r, struct um_value *header)
     struct um_value options;
 
     UM_TRY(um_opts_value(r->a, tool.opts, &options));
+    if (cfg.shard_size) /* a file is the same whichever job makes it */
+        UM_TRY(um_map_set(r->a, &options, "shard", &(struct um_value){ .kind = UM_NIL }));
     UM_TRY(um_header_new(r->a, NULL, tool.name, &options, header));
     return um_map_set_nums(r->a, header, "window", cfg.prepare.window, 2);
 }
 
-static int report_dropped(struct run *r)
+/* a list of its own for each shard, there before the shard is */
+static int save_dropped(void *user, int64_t number)
+{
+    struct run *r    = user;
+    const char *path = cfg.dropped;
+
+    um_arena_reset(r->names);
+    if (cfg.dropped && cfg.shard_size)
+        UM_TRY(um_names_numbered(r->names, "--dropped", cfg.dropped, number, &path));
+    return cfg.dropped ? um_dropped_save(r->dropped, path) : UM_OK;
+}
+
+static int end_stream(void *user)
+{
+    return save_dropped(user, 0);
+}
+
+static void report(const struct run *r, const struct um_shards *s)
 {
     char text[UM_DROPPED_TEXT];
 
     if (cfg.filter && !cfg.common.quiet)
         fprintf(stderr, "%s: %s\n", tool.name,
-                um_dropped_text(r->dropped, um_manifest_taken(r->manifest), text));
-    return cfg.dropped ? um_dropped_save(r->dropped, cfg.dropped) : UM_OK;
+                um_dropped_text(r->dropped, um_manifest_taken(r->manifest) - s->passed, text));
+    if (s->there && !cfg.common.quiet)
+        fprintf(stderr, "%s: %lld shards made, %lld were there\n", tool.name, (long long)s->made,
+                (long long)s->there);
 }
 
 static int open_all(struct run *r, char **operands)
@@ -124,15 +148,35 @@ static int open_all(struct run *r, char **operands)
     if (parse_options(r) < 0)
         return um_usage("%s", um_errmsg());
     UM_TRY(um_arena_new(&r->a));
+    UM_TRY(um_arena_new(&r->names));
     UM_TRY(um_manifest_open(&r->manifest, operands[0]));
-    um_manifest_shard(r->manifest, r->part, r->parts);
+    if (!cfg.shard_size)
+        um_manifest_shard(r->manifest, r->part, r->parts);
     cfg.prepare.root = cfg.root ? cfg.root : um_manifest_folder(r->manifest);
-    UM_TRY(um_dropped_new(&r->dropped));
+    UM_TRY(um_dropped_new(&r->dropped, cfg.dropped));
     r->jobs    = um_jobs(&cfg.common);
     r->scratch = um_calloc_array(r->a, r->jobs, sizeof(struct um_arena *));
     for (int i = 0; r->scratch && i < r->jobs; i++)
         UM_TRY(um_arena_new(&r->scratch[i]));
     return r->scratch ? UM_OK : UM_ENOMEM;
+}
+
+static void turn(void *user, int64_t number)
+{
+    um_manifest_block(((struct run *)user)->manifest, number * cfg.shard_size,
+                      (number + 1) * cfg.shard_size);
+}
+
+/* rows of this job */
+static int64_t total(const struct run *r)
+{
+    const int64_t rows = um_manifest_total(r->manifest), size = cfg.shard_size;
+
+    if (!size)
+        return rows;
+    const int64_t round = size * r->parts, left = rows % round - r->part * size;
+
+    return rows / round * size + (left < 0 ? 0 : left < size ? left : size);
 }
 
 static int convert(struct run *r)
@@ -141,15 +185,24 @@ static int convert(struct run *r)
     const struct um_source source = { .tool      = &tool,
                                       .common    = &cfg.common,
                                       .user      = r,
-                                      .total     = um_manifest_total(r->manifest),
+                                      .total     = total(r),
                                       .unit      = "rows",
                                       .header    = &header,
                                       .next      = next_row,
                                       .map       = map_row,
-                                      .free_item = free };
+                                      .free_item = free,
+                                      .end       = end_stream };
+    struct um_shards       shards = { .source = source,
+                                      .part   = r->part,
+                                      .parts  = r->parts,
+                                      .all = !cfg.filter && strcmp(cfg.common.on_error, "stop") == 0,
+                                      .turn = turn,
+                                      .end  = save_dropped };
 
     UM_TRY(make_header(r, &header));
-    return um_source_run(&source);
+    UM_TRY(cfg.shard_size ? um_shards_run(&shards) : um_source_run(&source));
+    report(r, &shards);
+    return UM_OK;
 }
 
 static int run(char **operands)
@@ -159,12 +212,11 @@ static int run(char **operands)
 
     if (st >= 0)
         st = convert(&r);
-    if (st >= 0)
-        st = report_dropped(&r);
     for (int i = 0; r.scratch && i < r.jobs; i++)
         um_arena_free(r.scratch[i]);
     um_manifest_close(r.manifest);
     um_dropped_free(r.dropped);
+    um_arena_free(r.names);
     um_arena_free(r.a);
     return st;
 }
@@ -173,7 +225,8 @@ static const char examples[] =
     "  um-preprocess data/manifest.tsv -o all.umt            images, volumes, reports\n"
     "  um-preprocess --filter frontal,sentences=3 m.tsv | um-tokenize --vocab v.txt >train.umt\n"
     "  um-preprocess --window abdomen --spacing 1.5,1.5,2 --crop-foreground bcv.tsv -o bcv.umt\n"
-    "  um-preprocess --shard 3/100 m.tsv -o 3.umt            one of a hundred jobs\n";
+    "  um-preprocess --shard 3/100 m.tsv -o 3.umt            one of a hundred jobs\n"
+    "  um-preprocess --shard-size 1000 m.tsv -o 's/%05d.umt' many files; those there are kept\n";
 
 static const struct um_opt opts[] = {
     UM_OPT_STR(0, "size", "N,DxHxW", &cfg.size, true,
@@ -192,7 +245,9 @@ static const struct um_opt opts[] = {
     UM_OPT_STR(0, "filter", "LIST", &cfg.filter, true, "keep: frontal, sentences=N, words=N"),
     UM_OPT_STR(0, "dropped", "FILE", &cfg.dropped, false, "list what the filters dropped"),
     UM_OPT_STR(0, "root", "DIR", &cfg.root, false, "folder of relative paths; the manifest's"),
-    UM_OPT_STR(0, "shard", "I/N", &cfg.shard, true, "rows I, I + N, I + 2N, ... alone"),
+    UM_OPT_STR(0, "shard", "I/N", &cfg.shard, true, "rows (or shards) I, I + N, I + 2N, ... alone"),
+    UM_OPT_INT(0, "shard-size", "N", &cfg.shard_size, 0, 1e9, true,
+               "a file for each N rows, -o x-%05d.umt; 0: one file"),
     UM_OPT_INT(0, "frame", "N", &cfg.prepare.frame, -1, 1e9, true,
                "time frame, from 0; -1: the only one"),
     UM_OPT_STR(0, "nan", "HU", &cfg.nan, true, "in place of voxels that are not finite"),

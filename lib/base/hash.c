@@ -47,3 +47,11 @@ uint64_t um_hash64(const void *data, size_t n)
 {
     return XXH3_64bits(data, n);
 }
+
+void um_hash128(const void *data, size_t n, uint64_t h[2])
+{
+    const XXH128_hash_t x = XXH3_128bits(data, n);
+
+    h[0] = x.low64;
+    h[1] = x.high64;
+}

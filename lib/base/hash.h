@@ -22,4 +22,7 @@ UM_API void um_hash_bytes_hex(const void *data, size_t n, char hex[UM_HASH_HEX])
 /* um_hash64 - XXH3-64 of n bytes: hash tables, keyed draws, splits by patient */
 UM_API uint64_t um_hash64(const void *data, size_t n);
 
+/* um_hash128 - XXH3-128 of n bytes as two words, the low one first: to tell texts apart */
+UM_API void um_hash128(const void *data, size_t n, uint64_t h[2]);
+
 #endif

@@ -117,7 +117,7 @@ int belt_open(struct belt *b, const char *unit)
     if (c->rejects)
         UM_TRY(um_outfile_open(&b->rejects, c->rejects));
     UM_TRY(um_writer_open(&b->writer, b->out, &b->opts));
-    return um_progress_new(&b->bar, b->tool, unit);
+    return b->lent ? UM_OK : um_progress_new(&b->bar, b->tool, unit);
 }
 
 /* a failed record that need not end the run */
@@ -173,9 +173,10 @@ static int retire(struct belt *b)
     b->written++;
     b->count++;
     if (st >= 0) {
-        const double done = b->progress(b->owner, b->count, &total);
+        const int64_t count = b->before + b->count;
+        const double  done  = b->progress(b->owner, count, &total);
 
-        um_progress_set(b->bar, done, total, b->count, NULL);
+        um_progress_set(b->bar, done, total, count, NULL);
     }
     return st;
 }
@@ -301,7 +302,8 @@ int belt_close(struct belt *b, int st)
         st = um_writer_close(b->writer, st);
     st = um_outfile_close(b->rejects, st, 0);
     st = um_outfile_close(b->out, st, 0);
-    um_progress_free(b->bar);
+    if (!b->lent)
+        um_progress_free(b->bar);
     if (st >= 0 && b->rejected)
         um_warn(b->tool, "%lld of %lld records skipped; the first: %s", (long long)b->rejected,
                 (long long)b->count, b->first ? b->first : "?");

@@ -45,6 +45,8 @@ struct belt {
     struct um_outfile    *out, *rejects;
     struct um_writer     *writer;
     struct um_progress   *bar;
+    bool                  lent;            /* bar is the owner's */
+    int64_t               before;          /* items of earlier runs that bar counts too */
     int64_t               count, rejected; /* items written, of them skipped */
     char                 *first;           /* message of the first one skipped */
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/names.h"
 #include "stream/ledger.h"
 
 struct sink {
@@ -24,32 +25,9 @@ struct um_fan {
     int64_t            count; /* records so far */
 };
 
-/* the one "%d" or "%05d" of a path: where it begins and ends, and its width */
-static bool number_place(const char *path, size_t *from, size_t *to, int *width)
-{
-    for (const char *s = path; (s = strchr(s, '%')); s++) {
-        const size_t digits = strspn(s + 1, "0123456789");
-
-        if (s[1 + digits] != 'd' || digits > 2)
-            continue;
-        *from  = (size_t)(s - path);
-        *to    = *from + digits + 2;
-        *width = digits ? atoi(s + 1) : 1;
-        return true;
-    }
-    return false;
-}
-
 static int numbered(struct um_fan *f, int64_t number, const char **path)
 {
-    size_t from, to;
-    int    width;
-
-    if (!f->opts.path || !number_place(f->opts.path, &from, &to, &width))
-        return um_usage("several files need a -o with a place for their number, as in x-%%05d.umt");
-    *path = um_sprintf(f->arena, "%.*s%0*" PRId64 "%s", (int)from, f->opts.path, width, number,
-                       f->opts.path + to);
-    return *path ? UM_OK : UM_ENOMEM;
+    return um_names_numbered(f->arena, "-o", f->opts.path, number, path);
 }
 
 static int named(struct um_fan *f, const char *name, const char **path)
@@ -64,6 +42,8 @@ static int open_sink(struct um_fan *f, struct sink *s, const char *path)
 {
     const struct um_writer_opts opts = { .level = f->opts.level };
 
+    if (path)
+        UM_TRY(um_names_folder(f->arena, path));
     UM_TRY(um_stream_open(&s->out, path));
     UM_TRY(um_writer_open(&s->writer, s->out, &opts));
     return um_writer_part(s->writer, &f->header);

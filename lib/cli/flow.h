@@ -71,6 +71,13 @@ struct um_source {
     int (*next)(void *user, void **item, const char **key);
     int (*map)(void *user, int worker, struct um_arena *a, void *item, struct um_emit *e);
     void (*free_item)(void *item);
+    /* all items are done; the output does not have its name yet. NULL: nothing. */
+    int (*end)(void *user);
+    /* one of several runs: the line of all of them (NULL: one of its own), items worked on before;
+     * `count` (may be NULL) is set to the items of this one */
+    struct um_progress *bar;
+    int64_t             before;
+    int64_t            *count;
 };
 UM_API UM_RESULT_USED int um_source_run(const struct um_source *s);
 

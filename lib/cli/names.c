@@ -2,11 +2,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/names.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "cli/cli.h"
 
 struct um_names {
     uint64_t *table; /* open addressing, 0: empty */
@@ -76,7 +78,7 @@ static char *safe_key(struct um_arena *a, const char *key)
     return s;
 }
 
-static int make_folder(struct um_arena *a, const char *path)
+int um_names_folder(struct um_arena *a, const char *path)
 {
     const char *slash = strrchr(path, '/');
     char       *dir;
@@ -107,5 +109,34 @@ int um_names_path(struct um_names *n, struct um_arena *a, const char *pattern, c
     if (!*path)
         return UM_ENOMEM;
     UM_TRY(remember(n, *path));
-    return make_folder(a, *path);
+    return um_names_folder(a, *path);
+}
+
+/* the one "%d" or "%05d" of a path: where it begins and ends, and its width */
+static bool number_place(const char *path, size_t *from, size_t *to, int *width)
+{
+    for (const char *s = path; (s = strchr(s, '%')); s++) {
+        const size_t digits = strspn(s + 1, "0123456789");
+
+        if (s[1 + digits] != 'd' || digits > 2)
+            continue;
+        *from  = (size_t)(s - path);
+        *to    = *from + digits + 2;
+        *width = digits ? atoi(s + 1) : 1;
+        return true;
+    }
+    return false;
+}
+
+int um_names_numbered(struct um_arena *a, const char *what, const char *pattern, int64_t number,
+                      const char **path)
+{
+    size_t from, to;
+    int    width;
+
+    if (!pattern || !number_place(pattern, &from, &to, &width))
+        return um_usage("several files need a %s with a place for their number, as in x-%%05d.umt",
+                        what);
+    *path = um_sprintf(a, "%.*s%0*" PRId64 "%s", (int)from, pattern, width, number, pattern + to);
+    return *path ? UM_OK : UM_ENOMEM;
 }

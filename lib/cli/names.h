@@ -4,6 +4,7 @@
 #define UM_CLI_NAMES_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/arena.h"
 
@@ -21,5 +22,13 @@ UM_API bool um_names_many(const char *pattern);
  * *path is in the arena. UM_EDUPLICATE: two keys give the same file. */
 UM_API UM_RESULT_USED int um_names_path(struct um_names *n, struct um_arena *a, const char *pattern,
                                         const char *key, const char *ext, const char **path);
+
+/* um_names_numbered - the pattern with its first %d, or %05d, replaced by the number. *path is in
+ * the arena. UM_EUSAGE: it has no such place (NULL too), naming the option `what` */
+UM_API UM_RESULT_USED int um_names_numbered(struct um_arena *a, const char *what,
+                                            const char *pattern, int64_t number, const char **path);
+
+/* um_names_folder - make the folder that path lies in, if it is not there */
+UM_API UM_RESULT_USED int um_names_folder(struct um_arena *a, const char *path);
 
 #endif

@@ -40,7 +40,10 @@ static int run(struct belt *b, const struct um_source *src)
     UM_TRY(um_writer_part(b->writer, src->header));
     while ((st = feed(b, src)) > 0)
         ;
-    return belt_settle(b, st);
+    UM_TRY(belt_settle(b, st));
+    if (src->count)
+        *src->count = b->count;
+    return src->end ? src->end(src->user) : UM_OK;
 }
 
 int um_source_run(const struct um_source *s)
@@ -50,7 +53,10 @@ int um_source_run(const struct um_source *s)
                       .owner     = s,
                       .work      = work,
                       .progress  = progress,
-                      .free_item = s->free_item };
+                      .free_item = s->free_item,
+                      .bar       = s->bar,
+                      .lent      = s->bar != NULL,
+                      .before    = s->before };
 
     return belt_close(&b, run(&b, s));
 }

@@ -80,19 +80,21 @@ struct entry {
 
 struct um_dropped {
     pthread_mutex_t lock;
+    bool            list;
     struct entry   *entry;
     size_t          n, cap;
     int64_t         count[UM_NDROP];
 };
 
-int um_dropped_new(struct um_dropped **out)
+int um_dropped_new(struct um_dropped **out, bool list)
 {
     struct um_dropped *d = calloc(1, sizeof *d);
 
     if (!d)
         return um_fail(UM_ENOMEM, "out of memory");
     pthread_mutex_init(&d->lock, NULL);
-    *out = d;
+    d->list = list;
+    *out    = d;
     return UM_OK;
 }
 
@@ -116,7 +118,7 @@ int um_dropped_add(struct um_dropped *d, int64_t line, const char *key, enum um_
     bool ok;
 
     pthread_mutex_lock(&d->lock);
-    ok = add(d, line, key, why);
+    ok = !d->list || add(d, line, key, why);
     d->count[why]++;
     pthread_mutex_unlock(&d->lock);
     return ok ? UM_OK : um_fail(UM_ENOMEM, "out of memory");
@@ -165,20 +167,27 @@ static int write_all(struct um_dropped *d, struct um_outfile *out)
     return UM_OK;
 }
 
+static void clear(struct um_dropped *d)
+{
+    while (d->n > 0)
+        free(d->entry[--d->n].key);
+}
+
 int um_dropped_save(struct um_dropped *d, const char *path)
 {
     struct um_outfile *out;
 
     UM_TRY(um_outfile_open(&out, path));
-    return um_outfile_close(out, write_all(d, out), 0);
+    UM_TRY(um_outfile_close(out, write_all(d, out), 0));
+    clear(d);
+    return UM_OK;
 }
 
 void um_dropped_free(struct um_dropped *d)
 {
     if (!d)
         return;
-    for (size_t i = 0; i < d->n; i++)
-        free(d->entry[i].key);
+    clear(d);
     pthread_mutex_destroy(&d->lock);
     free(d->entry);
     free(d);

@@ -27,7 +27,8 @@ UM_API bool um_view_is_frontal(const char *view);
 
 /* what was dropped, from any thread; reported in the order of the manifest's lines */
 struct um_dropped;
-UM_API UM_RESULT_USED int um_dropped_new(struct um_dropped **d);
+/* um_dropped_new - list: keep what um_dropped_save writes; else only counts */
+UM_API UM_RESULT_USED int um_dropped_new(struct um_dropped **d, bool list);
 UM_API UM_RESULT_USED int um_dropped_add(struct um_dropped *d, int64_t line, const char *key,
                                          enum um_drop why);
 UM_API int64_t            um_dropped_count(struct um_dropped *d, enum um_drop why);
@@ -35,7 +36,8 @@ UM_API int64_t            um_dropped_count(struct um_dropped *d, enum um_drop wh
  */
 #define UM_DROPPED_TEXT 160
 UM_API char *um_dropped_text(struct um_dropped *d, int64_t rows, char buf[UM_DROPPED_TEXT]);
-/* um_dropped_save - a table in the file `path`: key, filter */
+/* um_dropped_save - a table in the file `path`: key, filter; the list is then empty, the counts
+ * stay */
 UM_API UM_RESULT_USED int um_dropped_save(struct um_dropped *d, const char *path);
 UM_API void               um_dropped_free(struct um_dropped *d); /* takes NULL */
 

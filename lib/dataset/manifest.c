@@ -1,4 +1,4 @@
-/* manifest.c - tab separated rows, and the keys seen so far */
+/* manifest.c - tab separated rows */
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include "dataset/manifest.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/hash.h"
+#include "dataset/keys.h"
 #include "text/utf8.h"
 
 enum { KEY_MAX = 1024, COLUMN_MAX = 4096, SHOWN = 60 };
@@ -20,93 +20,18 @@ struct column {
     const char    *name; /* in the header's text; of label.NAME: NAME */
 };
 
-/* keys seen: texts one after the other, found through a table of places */
-struct seen {
-    char   *text;
-    size_t  used, cap;
-    size_t *slot; /* place + 1; 0: free. A place holds the line number, then the key. */
-    size_t  nslot, n;
-};
-
 struct um_manifest {
-    FILE          *f;
-    char          *name, *folder, *header, *line;
-    size_t         cap;
-    int64_t        at; /* line number */
-    int64_t        part, parts, rows, taken;
-    int64_t        ncol;
-    struct column *col;
-    int64_t        index[UM_COL_LABEL]; /* of the columns that occur once; -1: not there */
-    struct seen    seen;
-    int            st; /* a failure is final */
+    FILE           *f;
+    char           *name, *folder, *header, *line;
+    size_t          cap;
+    int64_t         at; /* line number */
+    int64_t         part, parts, from, to, rows, taken;
+    int64_t         ncol;
+    struct column  *col;
+    int64_t         index[UM_COL_LABEL]; /* of the columns that occur once; -1: not there */
+    struct um_keys *seen;
+    int             st; /* a failure is final */
 };
-
-/* ---- keys ---- */
-
-static int seen_grow(struct seen *s)
-{
-    const size_t want = s->nslot ? 2 * s->nslot : 1024;
-    size_t      *slot = calloc(want, sizeof *slot);
-
-    if (!slot)
-        return um_fail(UM_ENOMEM, "out of memory");
-    for (size_t i = 0; i < s->nslot; i++) {
-        const char *key;
-        size_t      h;
-
-        if (!s->slot[i])
-            continue;
-        key = s->text + s->slot[i] - 1 + sizeof(int64_t);
-        for (h = um_hash64(key, strlen(key)) % want; slot[h]; h = (h + 1) % want)
-            ;
-        slot[h] = s->slot[i];
-    }
-    free(s->slot);
-    s->slot  = slot;
-    s->nslot = want;
-    return UM_OK;
-}
-
-static int seen_keep(struct seen *s, size_t h, const char *key, size_t n, int64_t line)
-{
-    const size_t need = s->used + sizeof line + n + 1;
-
-    if (need > s->cap) {
-        const size_t cap = 2 * need + 4096;
-        char        *p   = realloc(s->text, cap);
-
-        if (!p)
-            return um_fail(UM_ENOMEM, "out of memory");
-        s->text = p;
-        s->cap  = cap;
-    }
-    memcpy(s->text + s->used, &line, sizeof line);
-    memcpy(s->text + s->used + sizeof line, key, n + 1);
-    s->slot[h] = s->used + 1;
-    s->used    = need;
-    s->n++;
-    return UM_OK;
-}
-
-/* a key for the first time; UM_EDUPLICATE with the line it was on before */
-static int seen_add(struct seen *s, const char *key, int64_t line)
-{
-    const size_t n = strlen(key);
-    size_t       h;
-
-    if (2 * s->n >= s->nslot)
-        UM_TRY(seen_grow(s));
-    for (h = um_hash64(key, n) % s->nslot; s->slot[h]; h = (h + 1) % s->nslot) {
-        const char *at = s->text + s->slot[h] - 1;
-        int64_t     first;
-
-        if (strcmp(at + sizeof first, key) != 0)
-            continue;
-        memcpy(&first, at, sizeof first);
-        return um_fail(UM_EDUPLICATE, "key \"%s\" was on line %lld already", key, (long long)first);
-    }
-    return seen_keep(s, h, key, n, line);
-}
 
 /* ---- lines ---- */
 
@@ -279,7 +204,10 @@ int um_manifest_open(struct um_manifest **out, const char *path)
     for (int i = 0; i < UM_COL_LABEL; i++)
         m->index[i] = -1;
     m->parts = 1;
-    st       = begin(m, path);
+    m->to    = INT64_MAX;
+    st       = um_keys_new(&m->seen);
+    if (st >= 0)
+        st = begin(m, path);
     if (st < 0)
         um_manifest_close(m);
     else
@@ -293,8 +221,7 @@ void um_manifest_close(struct um_manifest *m)
         return;
     if (m->f && m->f != stdin)
         (void)fclose(m->f);
-    free(m->seen.text);
-    free(m->seen.slot);
+    um_keys_free(m->seen);
     free(m->col);
     free(m->header);
     free(m->line);
@@ -361,7 +288,7 @@ static int parse_row(struct um_manifest *m, size_t n, struct um_row **out)
         row->field[i] = strsep(&p, "\t");
     st = check_key(row->field[m->index[UM_COL_KEY]]);
     if (st == UM_OK)
-        st = seen_add(&m->seen, row->field[m->index[UM_COL_KEY]], m->at);
+        st = um_keys_add(m->seen, row->field[m->index[UM_COL_KEY]], m->at);
     if (st < 0) {
         free(row);
         return st;
@@ -389,10 +316,25 @@ int um_manifest_next(struct um_manifest *m, struct um_row **row)
 {
     int st = m->st;
 
-    while (st >= 0 && (st = next_row(m, row)) > 0 && m->rows++ % m->parts != m->part)
+    while (st >= 0) {
+        if (m->rows >= m->to)
+            return 0;
+        if ((st = next_row(m, row)) <= 0)
+            return st;
+        const int64_t number = m->rows++;
+        if (number >= m->from && number % m->parts == m->part) {
+            m->taken++;
+            return 1;
+        }
         um_row_free(*row);
-    m->taken += st > 0;
+    }
     return st;
+}
+
+void um_manifest_block(struct um_manifest *m, int64_t from, int64_t to)
+{
+    m->from = from;
+    m->to   = to;
 }
 
 void um_manifest_shard(struct um_manifest *m, int64_t part, int64_t parts)

@@ -4,7 +4,8 @@
  * columns, in any order: key, image, mask, boxes, report (the text), report_file (a file of UTF-8),
  * view, patient, split, class, label.NAME. Any other column is kept as a string. `key` and one of
  * image, report, report_file must be there. Empty lines are skipped. Rows are not held: memory
- * grows by each row's key alone. SPDX-License-Identifier: Apache-2.0
+ * grows by 21 to 43 bytes a row, which tell a key that comes twice.
+ * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_DATASET_MANIFEST_H
 #define UM_DATASET_MANIFEST_H
@@ -51,8 +52,12 @@ UM_API enum um_column um_manifest_column(const struct um_manifest *m, int64_t i)
 UM_API const char    *um_manifest_name(const struct um_manifest *m, int64_t i);
 
 /* um_manifest_shard - from here on give rows part, part + parts, part + 2 parts, ... alone (from
- * 0); keys are still held against those of all rows um_manifest_taken - rows given so far
+ * 0); keys are still held against those of all rows
+ * um_manifest_block - from here on give rows from..to-1 alone (from 0), of those not read yet, then
+ * 0; `from` must not be less than the last `to`
+ * um_manifest_taken - rows given so far
  * um_manifest_total - rows there will be, counted by line ends; 0 where that cannot be known */
+UM_API void    um_manifest_block(struct um_manifest *m, int64_t from, int64_t to);
 UM_API void    um_manifest_shard(struct um_manifest *m, int64_t part, int64_t parts);
 UM_API int64_t um_manifest_taken(const struct um_manifest *m);
 UM_API int64_t um_manifest_total(const struct um_manifest *m);

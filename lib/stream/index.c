@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -112,11 +113,25 @@ static void order_parts(struct um_index *ix)
     }
 }
 
+/* A data set may have thousands of shards, all open at once, and a process is often allowed 1024
+ * files though it may ask for more. */
+static bool more_files(void)
+{
+    struct rlimit r;
+
+    if (errno != EMFILE || getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= r.rlim_max)
+        return false;
+    r.rlim_cur = r.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &r) == 0;
+}
+
 static int open_file(struct um_index *ix, const char *path)
 {
     struct stat sb;
 
-    ix->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hang us */
+    do
+        ix->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hang us */
+    while (ix->fd < 0 && more_files());
     if (ix->fd < 0 || fstat(ix->fd, &sb) != 0)
         return um_fail_errno("open");
     if (!S_ISREG(sb.st_mode))

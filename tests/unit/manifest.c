@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "dataset/keys.h"
 #include "dataset/manifest.h"
 
 static char path[] = "/tmp/um-manifest-XXXXXX";
@@ -157,12 +158,72 @@ static void many_keys(void **state)
     um_manifest_close(m);
 }
 
+static void blocks_of_rows(void **state)
+{
+    static const int64_t block[][2] = { { 0, 0 }, { 1, 3 }, { 5, 7 }, { 9, 99 }, { 99, 100 } };
+    static const char   *want[]     = { "", "bc", "fg", "jk", "" };
+    struct um_manifest  *m;
+    struct um_row       *row;
+
+    (void)state;
+    put("key\treport\na\tx\n\nb\tx\nc\tx\nd\tx\ne\tx\nf\tx\ng\tx\nh\tx\ni\tx\nj\tx\nk\tx\n");
+    assert_int_equal(um_manifest_open(&m, path), UM_OK);
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        char got[8] = "";
+        int  st;
+
+        um_manifest_block(m, block[i][0], block[i][1]);
+        while ((st = um_manifest_next(m, &row)) > 0) {
+            strcat(got, um_row_get(m, row, UM_COL_KEY));
+            um_row_free(row);
+        }
+        assert_int_equal(st, 0);
+        assert_string_equal(got, want[i]);
+    }
+    assert_int_equal(um_manifest_taken(m), 6);
+    um_manifest_close(m);
+
+    put("key\treport\na\tx\nb\tx\na\tx\n"); /* a key that comes twice outside the block */
+    assert_int_equal(um_manifest_open(&m, path), UM_OK);
+    um_manifest_block(m, 5, 9);
+    assert_int_equal(um_manifest_next(m, &row), UM_EDUPLICATE);
+    um_manifest_close(m);
+}
+
+static void keys_and_lines(void **state)
+{
+    struct um_keys *k;
+    char            key[32];
+
+    (void)state;
+    assert_int_equal(um_keys_new(&k), UM_OK);
+    for (int i = 1; i <= 5000; i++) {
+        (void)snprintf(key, sizeof key, "%d", i);
+        assert_int_equal(um_keys_add(k, key, i), UM_OK);
+    }
+    assert_int_equal(um_keys_add(k, "", 5001), UM_OK);
+    assert_int_equal(um_keys_add(k, "", 5002), UM_EDUPLICATE);
+    for (int i = 1; i <= 5000; i++) {
+        char says[64];
+
+        (void)snprintf(key, sizeof key, "%d", i);
+        (void)snprintf(says, sizeof says, "key \"%d\" was on line %d already", i, i);
+        assert_int_equal(um_keys_add(k, key, 6000), UM_EDUPLICATE);
+        assert_string_equal(um_errmsg(), says);
+    }
+    assert_int_equal(um_keys_add(k, "last", UINT32_MAX), UM_OK);
+    assert_int_equal(um_keys_add(k, "more", (int64_t)UINT32_MAX + 1), UM_ERANGE);
+    um_keys_free(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_in_any_order),
         cmocka_unit_test(wrong_tables),
         cmocka_unit_test(many_keys),
+        cmocka_unit_test(blocks_of_rows),
+        cmocka_unit_test(keys_and_lines),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,132 @@
+/* shards.c - one source, many files */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/shards.h"
+
+#include "cli/names.h"
+#include "dataset/shard.h"
+
+/* one run over all files of the job */
+struct run {
+    struct um_shards   *s;
+    struct um_arena    *a; /* names of one file */
+    struct um_progress *bar;
+    int64_t             number, before, total; /* the file; items worked on before it; in all */
+    void               *first;                 /* looked at to know whether there is any */
+    const char         *key;
+};
+
+static int next(void *user, void **item, const char **key)
+{
+    struct run *r = user;
+
+    if (!r->first)
+        return r->s->source.next(r->s->source.user, item, key);
+    *item    = r->first;
+    *key     = r->key;
+    r->first = NULL;
+    return 1;
+}
+
+static int map(void *user, int worker, struct um_arena *a, void *item, struct um_emit *e)
+{
+    const struct um_source *src = &((const struct run *)user)->s->source;
+
+    return src->map(src->user, worker, a, item, e);
+}
+
+static int end(void *user)
+{
+    const struct run *r = user;
+
+    return r->s->end ? r->s->end(r->s->source.user, r->number) : UM_OK;
+}
+
+static int make(struct run *r, const char *path)
+{
+    const struct um_source *of     = &r->s->source;
+    struct um_common        common = *of->common;
+    struct um_source        src    = *of;
+    int64_t                 count  = 0;
+
+    common.output = path;
+    if (common.rejects)
+        UM_TRY(
+            um_names_numbered(r->a, "--rejects", of->common->rejects, r->number, &common.rejects));
+    UM_TRY(um_names_folder(r->a, path));
+    src.common = &common;
+    src.user   = r;
+    src.next   = next;
+    src.map    = map;
+    src.end    = end;
+    src.bar    = r->bar;
+    src.before = r->before;
+    src.total  = r->total;
+    src.count  = &count;
+    UM_TRY(um_source_run(&src));
+    r->before += count;
+    r->s->made++;
+    return UM_OK;
+}
+
+/* the items go by, held against the keys that the file has */
+static int pass(struct run *r, struct um_shard *shard)
+{
+    const struct um_source *src = &r->s->source;
+    void                   *item;
+    const char             *key;
+    int                     st;
+
+    while ((st = next(r, &item, &key)) > 0) {
+        st = um_shard_row(shard, key);
+        if (src->free_item)
+            src->free_item(item);
+        if (st < 0)
+            break;
+        r->total -= r->total > 0;
+        r->s->passed++;
+    }
+    r->s->there++;
+    return um_shard_close(shard, st, r->s->all);
+}
+
+/* 1: there may be more; 0: this file would have no items */
+static int one(struct run *r)
+{
+    const struct um_source *src = &r->s->source;
+    struct um_shard        *shard;
+    const char             *path;
+    bool                    cut;
+    int                     st;
+
+    UM_TRY(um_names_numbered(r->a, "-o", src->common->output, r->number, &path));
+    r->s->turn(src->user, r->number);
+    if ((st = src->next(src->user, &r->first, &r->key)) <= 0)
+        return st;
+    if ((st = um_shard_open(&shard, path, src->header, &cut)) > 0)
+        st = pass(r, shard);
+    else if (st == 0) {
+        if (cut)
+            um_warn(src->tool, "%s is there, but not whole: made anew", path);
+        st = make(r, path);
+    }
+    if (r->first && src->free_item)
+        src->free_item(r->first);
+    r->first = NULL;
+    return st < 0 ? st : 1;
+}
+
+int um_shards_run(struct um_shards *s)
+{
+    struct run r  = { .s = s, .number = s->part, .total = s->source.total };
+    int        st = um_arena_new(&r.a);
+
+    if (st >= 0)
+        st = um_progress_new(&r.bar, s->source.tool, s->source.unit);
+    for (st = st < 0 ? st : 1; st > 0; r.number += s->parts) {
+        st = one(&r);
+        um_arena_reset(r.a);
+    }
+    um_progress_free(r.bar);
+    um_arena_free(r.a);
+    return st;
+}

@@ -1,0 +1,33 @@
+/* shards.h - a source cut into files of so many items, each whole or absent
+ *
+ * Items are numbered from 0; file k has items k N to k N + N - 1, whoever makes it, so that any
+ * number of jobs can share the work and a file's bytes do not depend on how it was shared. A file
+ * that is there whole is not made again.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef UM_CLI_SHARDS_H
+#define UM_CLI_SHARDS_H
+
+#include "cli/flow.h"
+
+struct um_shards {
+    /* common->output and, if given, common->rejects hold a place for the number (cli/names.h);
+     * next() gives the items of the file that turn() has named and then 0; total: of this job */
+    struct um_source source;
+    int64_t          part, parts; /* this job makes files part, part + parts, ... */
+    bool             all;         /* every item gives a record: a file with fewer is another's */
+    /* the items of file `number` are next; called for rising numbers */
+    void (*turn)(void *user, int64_t number);
+    /* file `number` is complete but does not have its name yet; may be NULL */
+    int (*end)(void *user, int64_t number);
+
+    int64_t made, there; /* files; set by um_shards_run */
+    int64_t passed;      /* items of those that were there */
+};
+
+/* um_shards_run - until a file would have no items at all. Progress counts the items that are still
+ * to be worked on. Errors: as um_source_run, um_names_numbered, um_shard_open; files that are whole
+ * stay. */
+UM_API UM_RESULT_USED int um_shards_run(struct um_shards *s);
+
+#endif
