@@ -19,7 +19,7 @@ enum { SHEET_MAX = 64 }; /* pictures on a contact sheet unless -n says otherwise
 static struct config {
     struct um_common common;
     bool             header, keys, json, dump, stats, npy, png, nii, montage, stack, tee;
-    const char      *tensor, *key;
+    const char      *tensor, *key, *like;
     int64_t          number;
 } cfg = { .common = UM_COMMON_INIT };
 
@@ -108,7 +108,12 @@ static int finish(struct show *s)
 static int open_output(struct show *s)
 {
     const enum um_export e = cfg.npy ? UM_EXPORT_NPY : cfg.nii ? UM_EXPORT_NII : UM_EXPORT_PNG;
-    const struct um_exports_opts x = { e, cfg.tensor, cfg.common.output, cfg.stack, cfg.montage };
+    const struct um_exports_opts x     = { .format = e,
+                                           .tensor = cfg.tensor,
+                                           .path   = cfg.common.output,
+                                           .stack  = cfg.stack,
+                                           .sheet  = cfg.montage,
+                                           .like   = cfg.like };
     const bool                   files = cfg.npy || cfg.png || cfg.nii || cfg.montage;
 
     if (cfg.tee && files && !cfg.common.output)
@@ -132,6 +137,8 @@ static int open_all(struct show *s)
                         "--montage at a time");
     if (cfg.stack && !cfg.npy)
         return um_usage("--stack goes with --npy");
+    if (cfg.like && !cfg.nii)
+        return um_usage("--like goes with --nii");
     s->lines = ways == 0;
     s->limit = cfg.number || !cfg.montage ? cfg.number : SHEET_MAX;
     UM_TRY(um_arena_new(&s->a));
@@ -168,6 +175,7 @@ static const char examples[] =
     "  um-show --json a.umt | jq .key             for programs\n"
     "  um-show --png -o 'slices/%s.png' a.umt     a picture per record\n"
     "  um-show --montage -o sheet.png a.umt       a contact sheet\n"
+    "  um-show --nii --like ct.nii.gz -t mask -o onto.nii.gz a.umt\n"
     "  um-encode a.umt | um-show --tee | um-probe in the middle of a pipe\n";
 
 static const struct um_opt opts[] = {
@@ -180,6 +188,8 @@ static const struct um_opt opts[] = {
     UM_OPT_FLAG(0, "stack", &cfg.stack, false, "--npy: all records as one array [N,...]"),
     UM_OPT_FLAG(0, "png", &cfg.png, false, "one tensor as a picture"),
     UM_OPT_FLAG(0, "nii", &cfg.nii, false, "one tensor as a NIfTI file (-o X.gz: compressed)"),
+    UM_OPT_STR(0, "like", "FILE", &cfg.like, false,
+               "--nii: resampled to FILE's grid and frame; %s in it: the key"),
     UM_OPT_FLAG(0, "montage", &cfg.montage, false, "images and middle slices on a sheet, PNG"),
     UM_OPT_STR('t', "tensor", "NAME", &cfg.tensor, false, "the tensor for --dump, --npy, ..."),
     UM_OPT_STR('k', "key", "KEY", &cfg.key, false, "this record alone"),

@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/names.h"
 #include "media/png_write.h"
+#include "picture/onto.h"
 #include "picture/picture.h"
 #include "stream/npy.h"
 
@@ -87,6 +88,18 @@ static bool ends_in_gz(const char *path)
     return n > 3 && strcmp(path + n - 3, ".gz") == 0;
 }
 
+static int write_one(struct um_exports *x, struct um_arena *scratch, struct um_outfile *f,
+                     const struct um_record *rec, const struct um_tensor *t, bool gzip)
+{
+    const char *like = x->opts.like, *at = like ? strstr(like, "%s") : NULL;
+
+    if (!like)
+        return um_export_write(f, scratch, x->opts.format, rec, t, gzip);
+    if (at)
+        like = um_sprintf(scratch, "%.*s%s%s", (int)(at - like), like, rec->key, at + 2);
+    return like ? um_export_onto(f, scratch, rec, t, like, gzip) : UM_ENOMEM;
+}
+
 int um_exports_record(struct um_exports *x, struct um_arena *scratch, const struct um_record *rec)
 {
     const enum um_export    e    = x->opts.format;
@@ -105,10 +118,10 @@ int um_exports_record(struct um_exports *x, struct um_arena *scratch, const stru
         return um_usage("several records: name a file for each, -o 'folder/%%s.%s', or pick one",
                         um_export_ext(e));
     if (!x->many)
-        return um_export_write(x->out, scratch, e, rec, t, ends_in_gz(path));
+        return write_one(x, scratch, x->out, rec, t, ends_in_gz(path));
     UM_TRY(um_names_path(x->names, scratch, path, rec->key, um_export_ext(e), &path));
     UM_TRY(um_outfile_open(&f, path));
-    return um_outfile_close(f, um_export_write(f, scratch, e, rec, t, ends_in_gz(path)), 0);
+    return um_outfile_close(f, write_one(x, scratch, f, rec, t, ends_in_gz(path)), 0);
 }
 
 static int unspool(struct um_exports *x)

@@ -12,6 +12,7 @@ struct um_exports_opts {
     const char    *tensor; /* NULL: see um_export_pick */
     const char *path;  /* as -o: NULL for standard output; with %s or a last "/" a file a record */
     bool        stack; /* NPY alone: one array [N,...] of all records, in one file */
+    const char *like;  /* NII alone: onto the grid of this file (picture/onto.h); %s: the key */
     bool        sheet; /* PNG alone: one contact sheet (picture/picture.h) */
 };
 

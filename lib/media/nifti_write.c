@@ -10,6 +10,8 @@
 #include <libdeflate.h>
 #include <nifti2_io.h>
 
+#include "media/nifti.h"
+
 enum { HEAD = 352, SIDE_MAX = 32767, GZIP_LEVEL = 6 };
 
 static short code_of(enum um_dtype t)
@@ -110,19 +112,27 @@ static int fill_header(struct nifti_1_header *h, const struct um_nifti_out *v)
     return v->affine ? set_affine(h, v->affine) : UM_OK;
 }
 
-static int write_gzip(struct um_outfile *out, const struct nifti_1_header *h, const void *data,
-                      size_t n, int level)
+/* `head` with room behind it for the voxels' place, then the voxels */
+static int write_file(struct um_outfile *out, const void *head, size_t room,
+                      const struct um_nifti_out *v)
 {
-    struct libdeflate_compressor *z     = libdeflate_alloc_compressor(level ? level : GZIP_LEVEL);
-    const size_t                  bound = z ? libdeflate_gzip_compress_bound(z, HEAD + n) : 0;
-    char                         *raw   = calloc(1, HEAD + n);
-    char                         *gz    = malloc(bound ? bound : 1);
-    int                           st    = UM_ENOMEM;
+    const size_t n = (size_t)(v->depth * v->height * v->width) * um_dtype_size(v->dtype);
+
+    if (!v->gzip) {
+        UM_TRY(um_outfile_write(out, head, room));
+        return um_outfile_write(out, v->data, n);
+    }
+    struct libdeflate_compressor *z =
+        libdeflate_alloc_compressor(v->gzip_level ? v->gzip_level : GZIP_LEVEL);
+    const size_t bound = z ? libdeflate_gzip_compress_bound(z, room + n) : 0;
+    char        *raw   = malloc(room + n);
+    char        *gz    = malloc(bound ? bound : 1);
+    int          st    = UM_ENOMEM;
 
     if (z && raw && gz) {
-        memcpy(raw, h, sizeof *h);
-        memcpy(raw + HEAD, data, n);
-        const size_t got = libdeflate_gzip_compress(z, raw, HEAD + n, gz, bound);
+        memcpy(raw, head, room);
+        memcpy(raw + room, v->data, n);
+        const size_t got = libdeflate_gzip_compress(z, raw, room + n, gz, bound);
         st               = got ? um_outfile_write(out, gz, got) : UM_ENOMEM;
     }
     if (st == UM_ENOMEM)
@@ -135,14 +145,91 @@ static int write_gzip(struct um_outfile *out, const struct nifti_1_header *h, co
 
 int um_nifti_write(struct um_outfile *out, const struct um_nifti_out *v)
 {
-    static const char     gap[HEAD - sizeof(struct nifti_1_header)];
+    char                  head[HEAD] = { 0 };
     struct nifti_1_header h;
 
     UM_TRY(fill_header(&h, v));
-    const size_t n = (size_t)(v->depth * v->height * v->width) * um_dtype_size(v->dtype);
-    if (v->gzip)
-        return write_gzip(out, &h, v->data, n, v->gzip_level);
-    UM_TRY(um_outfile_write(out, &h, sizeof h));
-    UM_TRY(um_outfile_write(out, gap, sizeof gap));
-    return um_outfile_write(out, v->data, n);
+    memcpy(head, &h, sizeof h);
+    return write_file(out, head, sizeof head, v);
+}
+
+/* what is the file's own, in the fields that both versions name alike */
+#define OWN_FIELDS(h, v, offset)                                                                   \
+    do {                                                                                           \
+        (h)->datatype    = code_of((v)->dtype);                                                    \
+        (h)->bitpix      = (short)(8 * um_dtype_size((v)->dtype));                                 \
+        (h)->dim[0]      = 3;                                                                      \
+        (h)->vox_offset  = offset;                                                                 \
+        (h)->scl_slope   = 0;                                                                      \
+        (h)->scl_inter   = 0;                                                                      \
+        (h)->cal_max     = 0;                                                                      \
+        (h)->cal_min     = 0;                                                                      \
+        (h)->intent_code = 0;                                                                      \
+        (h)->intent_p1   = 0;                                                                      \
+        (h)->intent_p2   = 0;                                                                      \
+        (h)->intent_p3   = 0;                                                                      \
+        memset((h)->intent_name, 0, sizeof(h)->intent_name);                                       \
+        memset((h)->aux_file, 0, sizeof(h)->aux_file);                                             \
+        for (int i = 4; i < 8; i++) {                                                              \
+            (h)->dim[i]    = 1;                                                                    \
+            (h)->pixdim[i] = 0;                                                                    \
+        }                                                                                          \
+    } while (0)
+
+/* sides beyond the header's number of dimensions are 1; all together v's voxels */
+static int check_like(int64_t dim[3], int64_t ndim, const struct um_nifti_out *v)
+{
+    int64_t left = v->width * v->height * v->depth;
+
+    if (!code_of(v->dtype))
+        return um_fail(UM_EDTYPE, "NIfTI: cannot hold %s", um_dtype_name(v->dtype));
+    for (int i = 0; i < 3; i++) {
+        if (i >= ndim)
+            dim[i] = 1;
+        if (dim[i] < 1 || left % dim[i] != 0)
+            left = 0;
+        else
+            left /= dim[i];
+    }
+    if (left != 1)
+        return um_fail(UM_ESHAPE, "NIfTI: %lld x %lld x %lld voxels under a header of others",
+                       (long long)v->width, (long long)v->height, (long long)v->depth);
+    return UM_OK;
+}
+
+int um_nifti_write_like(struct um_outfile *out, const void *bytes, size_t n,
+                        const struct um_nifti_out *v)
+{
+    enum { ROOM_2 = 544 };
+    const enum um_nifti_kind kind         = um_nifti_kind(bytes, n);
+    char                     head[ROOM_2] = { 0 };
+    int64_t                  dim[3];
+    nifti_1_header           one;
+    nifti_2_header           two;
+
+    if (kind != UM_NIFTI_1 && kind != UM_NIFTI_2)
+        return um_fail(UM_EFORMAT, "not a NIfTI file");
+    memcpy(kind == UM_NIFTI_1 ? (void *)&one : (void *)&two, bytes,
+           kind == UM_NIFTI_1 ? sizeof one : sizeof two);
+    if (kind == UM_NIFTI_1) {
+        if (one.sizeof_hdr != (int)sizeof one)
+            (void)swap_nifti_header(&one, 1);
+        for (int i = 0; i < 3; i++)
+            dim[i] = one.dim[1 + i];
+        UM_TRY(check_like(dim, one.dim[0], v));
+        OWN_FIELDS(&one, v, HEAD);
+        for (int i = 0; i < 3; i++)
+            one.dim[1 + i] = (short)dim[i];
+        memcpy(head, &one, sizeof one);
+        return write_file(out, head, HEAD, v);
+    }
+    if (two.sizeof_hdr != (int)sizeof two)
+        (void)swap_nifti_header(&two, 2);
+    for (int i = 0; i < 3; i++)
+        dim[i] = two.dim[1 + i];
+    UM_TRY(check_like(dim, two.dim[0], v));
+    OWN_FIELDS(&two, v, ROOM_2);
+    memcpy(&two.dim[1], dim, sizeof dim);
+    memcpy(head, &two, sizeof two);
+    return write_file(out, head, ROOM_2, v);
 }

@@ -37,4 +37,14 @@ struct um_nifti_out {
  */
 UM_API UM_RESULT_USED int um_nifti_write(struct um_outfile *out, const struct um_nifti_out *v);
 
+/* um_nifti_write_like - the same with the header of another file, which begins with head[0..n-1]
+ *
+ * Version, qform, sform, their codes, voxel sizes and units stay byte for byte as they are (in this
+ * machine's byte order), so that a viewer lays one over the other. Datatype, scaling and the number
+ * of frames are v's; intent, ranges for display, extensions and names of other files are left out.
+ * The sides are the header's first three, and v must have as many voxels (UM_ESHAPE); its affine
+ * and spacing are not looked at. UM_EFORMAT: no header of a NIfTI file. Else as um_nifti_write. */
+UM_API UM_RESULT_USED int um_nifti_write_like(struct um_outfile *out, const void *head, size_t n,
+                                              const struct um_nifti_out *v);
+
 #endif

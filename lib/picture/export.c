@@ -4,6 +4,7 @@
 
 #include "media/nifti_write.h"
 #include "media/png_write.h"
+#include "picture/onto.h"
 #include "picture/picture.h"
 #include "stream/npy.h"
 
@@ -36,23 +37,6 @@ static int write_png(struct um_outfile *out, struct um_arena *scratch, const str
 
     UM_TRY(um_picture_tensor(scratch, rec, t, &p));
     return um_png_write(out, p.pixel, p.width, p.height, p.channels);
-}
-
-/* n numbers of a list in meta; false if it is not such a list */
-static bool meta_numbers(const struct um_record *rec, const char *name, int n, double *x)
-{
-    const struct um_value *v = um_map_get(&rec->meta, name);
-
-    if (!v || v->kind != UM_LIST || v->n != n)
-        return false;
-    for (int i = 0; i < n; i++) {
-        const struct um_value *e = &v->item[i];
-
-        if (e->kind != UM_INT && e->kind != UM_FLOAT)
-            return false;
-        x[i] = e->kind == UM_INT ? (double)e->i : e->f;
-    }
-    return true;
 }
 
 static int as_float(struct um_arena *scratch, const struct um_tensor *t, struct um_nifti_out *v)
@@ -88,10 +72,10 @@ static int write_nii(struct um_outfile *out, struct um_arena *scratch, const str
     v.depth  = dim[0];
     v.height = dim[1];
     v.width  = dim[2];
-    if (meta_numbers(rec, "affine", 12, affine))
+    if (um_meta_numbers(rec, "affine", 12, affine))
         v.affine = affine;
-    else if (!meta_numbers(rec, "spacing", 3, mm))
-        (void)meta_numbers(rec, "spacing", 2, mm + 1);
+    else if (!um_meta_numbers(rec, "spacing", 3, mm))
+        (void)um_meta_numbers(rec, "spacing", 2, mm + 1);
     for (int i = 0; i < 3; i++)
         v.spacing[i] = mm[2 - i];
     if (t->dtype == UM_I64 || t->dtype == UM_F16 || t->dtype == UM_BF16)

@@ -139,6 +139,60 @@ assert v[3, 2, 1] == np.float32(321 / 512)
 EOF
 }
 
+@test "--nii --like: back onto the file's own grid, axes and frame" {
+    "$PY" - <<'END'
+import gzip, struct
+import numpy as np
+rng = np.random.default_rng(1)
+v = rng.integers(-1000, 1000, (6, 5, 4)).astype("<i2")  # stored z, y, x
+def nii(path, q, s, rows):
+    h = bytearray(352)
+    struct.pack_into("<i", h, 0, 348)
+    struct.pack_into("<8h", h, 40, 3, 4, 5, 6, 1, 1, 1, 1)
+    struct.pack_into("<hh", h, 70, 4, 16)
+    struct.pack_into("<8f", h, 76, 1, 2, 3, 4, 0, 0, 0, 0)
+    struct.pack_into("<f", h, 108, 352)
+    struct.pack_into("<hh", h, 252, q, s)
+    struct.pack_into("<12f", h, 280, *np.ravel(rows))
+    h[344:348] = b"n+1\0"
+    gzip.open(path, "wb").write(bytes(h) + v.tobytes())
+nii("ras.nii.gz", 0, 2, [[2, 0, 0, 5], [0, 3, 0, 6], [0, 0, 4, 7]])
+nii("turned.nii.gz", 0, 1, [[0, 0, -4, 5], [0, 2.4, 1.6, 6], [2, 0.9, 0.6, 7]])
+END
+    printf 'key\timage\np/ras\tras.nii.gz\np/turned\tturned.nii.gz\n' >m.tsv
+    um-preprocess -q --size 12x10x8 m.tsv -o v.umt
+    mkdir p
+    cp ras.nii.gz turned.nii.gz p
+    um-show --nii --like '%s' -t volume -o 'no/%s.nii' v.umt 2>err && return 1
+    grep -q 'um-show: record p/ras: p/ras: no such file' err
+    um-show --nii --like '%s.nii.gz' -o 'back/%s.nii' v.umt
+    um-show --nii --like ras.nii.gz -k p/ras -o one.nii.gz v.umt
+    "$PY" - <<'END'
+import gzip
+import numpy as np
+for name in ("ras", "turned"):
+    want, got = gzip.open(name + ".nii.gz").read(), open(f"back/p_{name}.nii", "rb").read()
+    assert got[40:70] == want[40:70] and got[70:74] == b"\x10\0\x20\0"  # sides; float32
+    assert got[76:108] == want[76:108] and got[252:344] == want[252:344]  # sizes, forms
+    x = (np.clip(np.frombuffer(want[352:], "<i2"), -1000, 1000) + 1000) / 2000
+    y = np.frombuffer(got[352:], "<f4")
+    # twice as many samples by linear interpolation and back by linear interpolation: near enough to
+    # tell one arrangement of axes from another
+    assert np.corrcoef(x, y)[0, 1] > 0.8, np.corrcoef(x, y)
+assert gzip.open("one.nii.gz").read() == open("back/p_ras.nii", "rb").read()
+END
+    run um-show --nii --like v.umt v.umt
+    [ "$status" = 1 ]
+    [[ $output == 'um-show: record p/ras: v.umt: '* ]]
+    make_stream xray
+    run um-show --nii --like ras.nii.gz -k p0/s1 -t image -o none.nii xray.umt
+    [ "$status" = 1 ]
+    [[ $output == *'no meta.affine, which says where a volume lies'* ]]
+    [ ! -e none.nii ]
+    run um-show --png --like ras.nii.gz v.umt
+    [ "$status" = 2 ]
+}
+
 @test "--stats: over all records" {
     make_stream mixed
     run um-show --stats mixed.umt

@@ -182,7 +182,8 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
-    static const char *const name[] = { "a.png", "v.nii", "v.nii.gz", "s.nii" };
+    static const char *const name[] = { "a.png", "v.nii",    "v.nii.gz",
+                                        "s.nii", "like.nii", "like2.nii" };
 
     (void)state;
     for (size_t i = 0; i < sizeof name / sizeof name[0]; i++)
@@ -190,12 +191,80 @@ static int remove_dir(void **state)
     return rmdir(dir);
 }
 
+/* the header of a 4D file of either version and byte order comes back under other voxels */
+static void nifti_like(void **state)
+{
+    const uint8_t             voxels[24] = { 1, 2, 3, [23] = 9 };
+    const struct um_nifti_out v          = {
+                 .data = voxels, .dtype = UM_U8, .depth = 4, .height = 3, .width = 2
+    };
+    nifti_1_header one = { .sizeof_hdr = 348, .dim = { 4, 2, 3, 4, 9 }, .pixdim = { -1, 2, 3, 4 } };
+    nifti_2_header two = { .sizeof_hdr = 540, .dim = { 3, 4, 3, 2 }, .pixdim = { 1, 5, 6, 7 } };
+    struct um_outfile *f;
+    nifti_image       *im;
+    char               raw[540];
+    FILE              *file;
+
+    (void)state;
+    memcpy(one.magic, "n+1", 4);
+    memcpy(two.magic, "n+2\0\r\n\032\n", 8);
+    one.datatype   = NIFTI_TYPE_INT16;
+    two.datatype   = NIFTI_TYPE_INT16;
+    one.scl_slope  = 3;
+    one.cal_max    = 7;
+    one.qform_code = NIFTI_XFORM_MNI_152;
+    two.sform_code = NIFTI_XFORM_MNI_152;
+    one.quatern_b  = 0.6f;
+    one.xyzt_units = NIFTI_UNITS_MICRON;
+    for (int i = 0; i < 4; i++)
+        two.srow_x[i] = two.srow_y[3 - i] = two.srow_z[i] = i * i + 0.1;
+    (void)strcpy(one.intent_name, "gone");
+    (void)strcpy(one.descrip, "kept");
+    for (int turn = 0; turn < 2; turn++) {
+        assert_int_equal(um_outfile_open(&f, in_dir("like.nii")), UM_OK);
+        assert_int_equal(um_outfile_close(f, um_nifti_write_like(f, &one, sizeof one, &v), 0),
+                         UM_OK);
+        assert_non_null(im = nifti_image_read(in_dir("like.nii"), 1));
+        assert_int_equal(im->ndim, 3);
+        assert_true(im->nx == 2 && im->ny == 3 && im->nz == 4 && im->nt == 1);
+        assert_true(im->qform_code == NIFTI_XFORM_MNI_152 && im->sform_code == 0);
+        assert_true(im->quatern_b == (double)0.6f && im->qfac == -1 && im->dy == 3);
+        assert_int_equal(im->xyz_units, NIFTI_UNITS_MICRON);
+        assert_int_equal(im->datatype, NIFTI_TYPE_UINT8);
+        assert_true(im->scl_slope == 0 && im->cal_max == 0 && !im->intent_name[0]);
+        assert_string_equal(im->descrip, "kept");
+        assert_memory_equal(im->data, voxels, sizeof voxels);
+        nifti_image_free(im);
+        (void)swap_nifti_header(&one, 1); /* from here in the other byte order */
+    }
+    assert_int_equal(um_outfile_open(&f, in_dir("like2.nii")), UM_OK);
+    assert_int_equal(um_outfile_close(f, um_nifti_write_like(f, &two, sizeof two, &v), 0), UM_OK);
+    assert_non_null(im = nifti_image_read(in_dir("like2.nii"), 1));
+    assert_non_null(file = fopen(in_dir("like2.nii"), "r"));
+    assert_int_equal(fread(raw, 1, sizeof raw, file), sizeof raw);
+    (void)fclose(file);
+    assert_int_equal(im->nx, 4);
+    assert_int_equal(im->nz, 2);
+    assert_int_equal(nifti_header_version(raw, sizeof raw), 2);
+    assert_true(im->sto_xyz.m[0][2] == 4.1 && im->sto_xyz.m[1][0] == 9.1 && im->qform_code == 0);
+    assert_memory_equal(im->data, voxels, sizeof voxels);
+    nifti_image_free(im);
+
+    two.dim[3] = 3;
+    assert_int_equal(um_outfile_open(&f, in_dir("no.nii")), UM_OK);
+    assert_int_equal(um_nifti_write_like(f, &two, sizeof two, &v), UM_ESHAPE);
+    assert_int_equal(um_nifti_write_like(f, &two, 347, &v), UM_EFORMAT);
+    two.dim[3] = -2;
+    assert_int_equal(um_nifti_write_like(f, &two, sizeof two, &v), UM_ESHAPE);
+    assert_int_equal(um_outfile_close(f, UM_EFORMAT, 0), UM_EFORMAT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(png_round_trip),           cmocka_unit_test(png_refuses),
         cmocka_unit_test(nifti_round_trip),         cmocka_unit_test(nifti_refuses),
-        cmocka_unit_test(nifti_shear_has_no_qform),
+        cmocka_unit_test(nifti_shear_has_no_qform), cmocka_unit_test(nifti_like),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
