@@ -22,8 +22,10 @@ const char *um_job_get(const struct um_job *j, enum um_column col)
 
 void um_job_note(struct um_job *j, const char *text)
 {
-    if (text && j->out->notes < UM_NOTES)
-        j->out->note[j->out->notes++] = text;
+    const char *kept = text && j->out->notes < UM_NOTES ? um_strdup(j->a, text) : NULL;
+
+    if (kept) /* text may lie in scratch, which is reset before notes are said */
+        j->out->note[j->out->notes++] = kept;
 }
 
 static const char *path_of(const struct um_job *j, enum um_column col)

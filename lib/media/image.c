@@ -4,16 +4,26 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "grid/orient.h"
+#include "grid/turn.h"
+#include "media/exif.h"
 #include "media/gunzip.h"
 #include "media/jpeg.h"
+#include "media/meta.h"
 #include "media/nifti.h"
+#include "media/nrrd.h"
 #include "media/png.h"
+#include "media/slices.h"
 
-enum { HEAD_MAX = 1 << 24 }; /* bytes a file may hold besides its voxels */
+enum {
+    HEAD_MAX = 1 << 24, /* bytes a file may hold besides its voxels */
+    SIGN_MAX = 1 << 10, /* bytes that tell a kind */
+    LOOKED   = 64       /* files of a folder that are looked at to tell what it holds */
+};
 
 /* kinds people will try; the longest sign that fits wins by coming first */
 static const struct {
@@ -25,9 +35,6 @@ static const struct {
     { 0, 4, "CDF\002", "MINC (NetCDF)" },
     { 0, 8, "\x89HDF\r\n\x1a\n", "HDF5 or MINC-2" },
     { 0, 6, "MATRIX", "ECAT" },
-    { 0, 4, "NRRD", "NRRD" },
-    { 0, 10, "ObjectType", "MetaImage" },
-    { 0, 5, "NDims", "MetaImage" },
     { 0, 4, "II*\0", "TIFF" },
     { 0, 4, "MM\0*", "TIFF" },
     { 0, 4, "GIF8", "GIF" },
@@ -46,13 +53,16 @@ static const struct {
     { 0, 2, "BM", "BMP" },
 };
 
-/* a kind we read: how it begins, and how it is decoded, as a picture or as a volume */
+/* a kind we read: how it begins, and how it is decoded: as a picture, as a volume, or as one of a
+ * folder's slices */
 struct um_reader_of {
     const char *name;
     bool (*is)(const uint8_t *bytes, size_t n);
     int (*grey)(struct um_arena *a, const uint8_t *bytes, size_t n,
                 const struct um_image_opts *opts, struct um_grey *out);
     int (*volume)(struct um_arena *a, const struct um_image *im, const struct um_scan_opts *opts,
+                  struct um_scan *out);
+    int (*folder)(struct um_arena *a, const struct um_folder *f, const struct um_scan_opts *opts,
                   struct um_scan *out);
 };
 
@@ -78,15 +88,32 @@ static bool is_nifti(const uint8_t *bytes, size_t n)
 static int nifti(struct um_arena *a, const struct um_image *im, const struct um_scan_opts *opts,
                  struct um_scan *out)
 {
-    (void)a;
-    return um_nifti_read(im->bytes, im->n, opts, out);
+    const enum um_nifti_kind kind = um_nifti_kind(im->bytes, im->n);
+
+    return kind == UM_NIFTI_1 || kind == UM_NIFTI_2
+               ? um_nifti_read(im->bytes, im->n, opts, out)
+               : um_nifti_read_pair(a, im->path, im->bytes, im->n, im->voxels, opts, out);
+}
+
+static int meta(struct um_arena *a, const struct um_image *im, const struct um_scan_opts *opts,
+                struct um_scan *out)
+{
+    return um_meta_read(a, im->path, im->bytes, im->n, opts, out);
+}
+
+static int nrrd(struct um_arena *a, const struct um_image *im, const struct um_scan_opts *opts,
+                struct um_scan *out)
+{
+    return um_nrrd_read(a, im->path, im->bytes, im->n, opts, out);
 }
 
 /* the first that fits */
 static const struct um_reader_of readers[] = {
-    { "JPEG", is_jpeg, um_jpeg_read, NULL },
-    { "PNG", is_png, um_png_read, NULL },
-    { "NIfTI", is_nifti, NULL, nifti },
+    { "JPEG", is_jpeg, um_jpeg_read, NULL, um_slices_read },
+    { "PNG", is_png, um_png_read, NULL, um_slices_read },
+    { "NIfTI or Analyze", is_nifti, NULL, nifti, NULL },
+    { "MetaImage", um_meta_is, NULL, meta, NULL },
+    { "NRRD", um_nrrd_is, NULL, nrrd, NULL },
 };
 enum { NREADERS = sizeof readers / sizeof readers[0] };
 
@@ -98,7 +125,7 @@ static const struct um_reader_of *reader_of(const uint8_t *bytes, size_t n)
     return NULL;
 }
 
-#define EXPECTED "expected JPEG, PNG or NIfTI"
+#define EXPECTED "expected JPEG, PNG, NIfTI, Analyze, MetaImage or NRRD"
 
 static int refuse(const uint8_t *bytes, size_t n, const char *where)
 {
@@ -136,12 +163,61 @@ static int tell(struct um_arena *a, size_t max, struct um_image *im)
     return im->kind ? UM_OK : refuse(im->bytes, im->n, where);
 }
 
+/* what the first readable kind among a folder's files is, so is the folder */
+static int open_folder(struct um_arena *a, struct um_image *im)
+{
+    UM_TRY(um_folder_list(a, im->path, &im->folder));
+    for (int64_t i = 0; i < im->folder.n && i < LOOKED; i++) {
+        const char *path = um_folder_path(a, &im->folder, i);
+        uint8_t     head[SIGN_MAX];
+        size_t      n, total;
+
+        if (!path)
+            return UM_ENOMEM;
+        UM_TRY(um_file_head(path, head, sizeof head, &n, &total));
+        im->kind = reader_of(head, n);
+        if (im->kind && im->kind->folder)
+            return UM_OK;
+    }
+    return um_fail(UM_EFORMAT, "%s: a folder without slices: expected JPEG or PNG files in it%s",
+                   im->path, im->folder.n == 0 ? ", there is no file" : "");
+}
+
+/* the header of a pair, where its file of voxels was named */
+static int open_pair(struct um_arena *a, size_t max, struct um_image *im)
+{
+    const char *named = im->path, *slash = strrchr(named, '/'), *header;
+    int         st;
+
+    UM_TRY(st = um_nifti_header_of(a, named, &header));
+    if (st == 0)
+        return 0;
+    UM_TRY(um_file_read(a, header, max, &im->bytes, &im->n));
+    st = tell(a, max, im);
+    if (st < 0)
+        return um_context(st, "%s", header);
+    im->path   = header;
+    im->voxels = slash ? slash + 1 : named;
+    switch (um_nifti_kind(im->bytes, im->n)) {
+    case UM_NIFTI_PAIR:
+    case UM_NIFTI_PAIR_2:
+    case UM_NIFTI_ANALYZE: return 1;
+    default: return um_fail(UM_EFORMAT, "%s: not the header of %s", header, im->voxels);
+    }
+}
+
 int um_image_open(struct um_arena *a, const char *path, int64_t max_pixels, struct um_image *im)
 {
     const size_t max = (size_t)max_pixels * 8 + HEAD_MAX;
+    struct stat  sb;
     int          st;
 
-    im->path = path;
+    *im = (struct um_image){ .path = path };
+    if (stat(path, &sb) == 0 && S_ISDIR(sb.st_mode))
+        return open_folder(a, im);
+    UM_TRY(st = open_pair(a, max, im));
+    if (st > 0)
+        return UM_OK;
     UM_TRY(um_file_read(a, path, max, &im->bytes, &im->n));
     st = tell(a, max, im);
     return st < 0 ? um_context(st, "%s", path) : UM_OK;
@@ -149,23 +225,32 @@ int um_image_open(struct um_arena *a, const char *path, int64_t max_pixels, stru
 
 bool um_image_is_volume(const struct um_image *im)
 {
-    return im->kind->volume != NULL;
+    return im->folder.path || im->kind->volume;
 }
 
 int um_image_grey(struct um_arena *a, const struct um_image *im, const struct um_image_opts *opts,
                   struct um_grey *out)
 {
-    if (!im->kind->grey)
+    const int            up     = im->bytes ? um_exif_orientation(im->bytes, im->n) : 1;
+    struct um_image_opts turned = *opts;
+
+    if (um_image_is_volume(im))
         return um_fail(UM_ESHAPE, "a volume, expected a picture");
+    if (up != 1)
+        turned.fast_side = 0;
     *out = (struct um_grey){ 0 };
-    return im->kind->grey(a, im->bytes, im->n, opts, out);
+    UM_TRY(im->kind->grey(a, im->bytes, im->n, &turned, out));
+    return um_grey_turn(a, up, out);
 }
 
 int um_image_volume(struct um_arena *a, const struct um_image *im, const struct um_scan_opts *opts,
                     struct um_scan *out)
 {
-    if (!im->kind->volume)
+    if (!um_image_is_volume(im))
         return um_fail(UM_ESHAPE, "a picture, expected a volume");
-    UM_TRY(im->kind->volume(a, im, opts, out));
+    if (im->folder.path)
+        UM_TRY(im->kind->folder(a, &im->folder, opts, out));
+    else
+        UM_TRY(im->kind->volume(a, im, opts, out));
     return um_volume_orient(&out->volume);
 }

@@ -9,21 +9,26 @@
 
 #include "base/arena.h"
 #include "grid/grey.h"
+#include "media/folder.h"
 #include "media/scan.h"
 
-/* a file in memory, of a kind we read; a gzipped one is inflated already */
+/* a file in memory, of a kind we read (a gzipped one is inflated already), or a folder of such */
 struct um_image {
     const struct um_reader_of *kind;
-    const char                *path; /* the caller's */
-    uint8_t                   *bytes;
+    const char                *path;  /* the caller's; of a pair, the header's */
+    uint8_t                   *bytes; /* NULL: a folder */
     size_t                     n;
+    const char                *voxels; /* of a pair: name of its other file; NULL: not known yet */
+    struct um_folder           folder; /* path NULL: a file */
 };
 
-/* um_image_open - read the file into the arena and tell its kind
+/* um_image_open - read the file into the arena and tell its kind; list a folder and tell it by the
+ * first file in it that is a slice
  *
- * UM_EMISSING, UM_EIO, UM_EFORMAT (a directory, device or FIFO; empty; a damaged .gz; not an
- * image), UM_EUNSUPPORTED (a kind that is known but not read: the message names it), UM_ERANGE
- * (more bytes than max_pixels voxels of 8 bytes could take). Messages name the path. */
+ * A file of voxels alone (.img of a NIfTI or Analyze pair) is known by the header beside it.
+ * UM_EMISSING, UM_EIO, UM_EFORMAT (a device or FIFO; empty; a damaged .gz; not an image),
+ * UM_EUNSUPPORTED (a kind that is known but not read: the message names it), UM_ERANGE (more bytes
+ * than max_pixels voxels of 8 bytes could take). Messages name the path. */
 UM_API UM_RESULT_USED int um_image_open(struct um_arena *a, const char *path, int64_t max_pixels,
                                         struct um_image *im);
 
@@ -34,7 +39,8 @@ UM_API bool um_image_is_volume(const struct um_image *im);
  */
 UM_API bool um_image_is_picture(const char *path);
 
-/* um_image_grey - decode a picture (see jpeg.h, png.h). UM_ESHAPE if it is a volume. */
+/* um_image_grey - decode a picture (see jpeg.h, png.h) and lay it as EXIF says it is seen; one that
+ * is turned is never shrunk on the way. UM_ESHAPE if it is a volume. */
 UM_API UM_RESULT_USED int um_image_grey(struct um_arena *a, const struct um_image *im,
                                         const struct um_image_opts *opts, struct um_grey *out);
 

@@ -1,7 +1,8 @@
-/* nifti.h - a NIfTI file in memory -> a view of its voxels
+/* nifti.h - a file of the NIfTI family in memory -> a view of its voxels
  *
- * NIfTI-1 and -2, single file (.nii), either byte order, extensions skipped. Nothing in the header
- * is believed before it is held against the bytes that are there.
+ * NIfTI-1 and -2, single files (.nii) and pairs (.hdr, .img), and Analyze 7.5 pairs, either byte
+ * order, extensions skipped. Nothing in the header is believed before it is held against the bytes
+ * that are there.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MEDIA_NIFTI_H
@@ -14,9 +15,15 @@
 #include "base/arena.h"
 #include "media/scan.h"
 
-/* what the first bytes say; UM_NIFTI_PAIR and _ANALYZE are headers whose voxels lie in another file
- */
-enum um_nifti_kind { UM_NIFTI_NOT = 0, UM_NIFTI_1, UM_NIFTI_2, UM_NIFTI_PAIR, UM_NIFTI_ANALYZE };
+/* what the first bytes say; the last three are headers whose voxels lie in another file */
+enum um_nifti_kind {
+    UM_NIFTI_NOT = 0,
+    UM_NIFTI_1,
+    UM_NIFTI_2,
+    UM_NIFTI_PAIR,
+    UM_NIFTI_PAIR_2,
+    UM_NIFTI_ANALYZE
+};
 UM_API enum um_nifti_kind um_nifti_kind(const uint8_t *bytes, size_t n);
 
 /* um_nifti_read - bytes[0..n-1] are kept by the view and changed: brought to this machine's byte
@@ -31,5 +38,18 @@ UM_API enum um_nifti_kind um_nifti_kind(const uint8_t *bytes, size_t n);
  */
 UM_API UM_RESULT_USED int um_nifti_read(uint8_t *bytes, size_t n, const struct um_scan_opts *opts,
                                         struct um_scan *out);
+
+/* um_nifti_read_pair - the header in bytes[0..n-1], a file at the path `header`; its voxels come
+ * from the file of that name beside it, or, where voxels is NULL, from the .img or .img.gz of the
+ * header's name. They are read into the arena. Analyze does not record left and right, which a note
+ * says: see analyze.c for what is assumed. Errors as um_nifti_read and um_block_read (block.h). */
+UM_API UM_RESULT_USED int um_nifti_read_pair(struct um_arena *a, const char *header,
+                                             const uint8_t *bytes, size_t n, const char *voxels,
+                                             const struct um_scan_opts *opts, struct um_scan *out);
+
+/* um_nifti_header_of - voxels alone cannot be told by their content: 1 and the path of the header
+ * beside them, if `path` ends in .img or .img.gz and there is a file of the same name with .hdr; 0
+ * if not. UM_ENOMEM. */
+UM_RESULT_USED int um_nifti_header_of(struct um_arena *a, const char *path, const char **header);
 
 #endif

@@ -36,4 +36,23 @@ static inline void um_scan_note(struct um_scan *s, const char *text)
         s->note[s->notes++] = text;
 }
 
+/* um_scan_sizes - what a header says of sizes: dim[0..3] are x, y, z and frames
+ *
+ * Sets frames, and dim and step of the volume for x running fastest. Returns UM_OK; UM_EFORMAT: a
+ * size below 1; UM_ERANGE: more than max_voxels a frame, no such frame; UM_ESHAPE: several frames
+ * and none chosen. */
+UM_RESULT_USED int um_scan_sizes(const int64_t dim[4], const struct um_scan_opts *opts,
+                                 struct um_scan *out);
+
+/* um_scan_all - *n: voxels of all frames; UM_ERANGE if they take more than 8 bytes for each of
+ * max_voxels. um_scan_frame - where the chosen frame begins, the frames lying one behind the other.
+ * Both after um_scan_sizes, with the volume's type set. */
+UM_RESULT_USED int um_scan_all(const struct um_scan_opts *opts, const struct um_scan *s,
+                               int64_t *n);
+void *um_scan_frame(const struct um_scan_opts *opts, const struct um_scan *s, void *voxels);
+
+/* um_scan_settle - bytes of voxels, `size` each, in this machine's byte order and at an aligned
+ * place: in place, or up to size - 1 bytes before. Returns where they are. */
+void *um_scan_settle(uint8_t *at, size_t bytes, size_t size, bool swapped);
+
 #endif

@@ -170,17 +170,17 @@ END
 @test "bad pictures" {
     "$PY" "$MEDIA" bad
     bad_image 'no such file' missing.png
-    bad_image 'empty, expected JPEG, PNG or NIfTI' empty.jpg
-    bad_image 'not an image: expected JPEG, PNG or NIfTI' text.jpg
+    bad_image 'empty, expected JPEG, PNG, NIfTI, ' empty.jpg
+    bad_image 'not an image: expected JPEG, PNG, NIfTI, ' text.jpg
     bad_image 'JPEG: Premature end of JPEG file' cut.jpg
     bad_image 'PNG: IDAT: CRC error' crc.png
     bad_image 'PNG: cut' cut.png
-    bad_image 'a directory, not a file' folder
+    bad_image 'a folder without slices' folder
     bad_image 'a device or FIFO, not a file' fifo
     bad_image 'a device or FIFO, not a file' /dev/zero
     bad_image 'Too many levels of symbolic links' loop
     bad_image 'PNG: 10 x 10 pixels, at most 99 allowed' small.png --max-pixels 99
-    bad_image 'DICOM, expected JPEG, PNG or NIfTI' dicom.dcm
+    bad_image 'DICOM, expected JPEG, PNG, NIfTI, ' dicom.dcm
 }
 
 @test "bad volumes" {
@@ -193,7 +193,7 @@ END
     bad_image 'NIfTI: 2 time frames: --frame N picks one' frames.nii
     bad_image 'NIfTI: frame 2 asked for, there are 2' frames.nii --frame 2
     bad_image 'voxel x 5, y 4, z 3 (of 25 x 30 x 20) is nan' hole.nii
-    bad_image 'NIfTI: a header whose voxels lie in another file' pair.nii
+    bad_image 'NIfTI pair: pair.nii.img: no such file' pair.nii
     bad_image 'gzip: cut' cut.nii.gz
     bad_image 'gzip: cut or damaged: it claims 4294967295 bytes' claim.nii.gz
     bad_image 'gzip: cut or damaged' flipped.nii.gz
@@ -296,10 +296,10 @@ END
     um-preprocess -q --root "$UM_REAL_DATA/odd" --on-error skip --rejects r.tsv odd.tsv -o odd.umt
     [ "$(um-show --keys odd.umt | tr '\n' ' ')" = \
         'anatomical.nii heart_mask_other_grid.nii.gz mr_not_ct.nii.gz reoriented_anat_moved.nii standard.nii.gz ' ]
-    [ "$(cut -f 1,2 r.tsv | tr '\t\n' '= ')" = "analyze.hdr=unsupported covid_chestxray_metadata.csv=format \
+    [ "$(cut -f 1,2 r.tsv | tr '\t\n' '= ')" = "analyze.hdr=missing covid_chestxray_metadata.csv=format \
 csa_slice_norm.dcm=unsupported decimal_rescale.dcm=unsupported example4d.nii.gz=shape \
 example_nifti2.nii.gz=shape figure1_metadata_cp1252.csv=format functional.nii=shape \
-implicit_vr.dcm=unsupported nifti1.hdr=unsupported nifti2.hdr=unsupported \
+implicit_vr.dcm=unsupported nifti1.hdr=missing nifti2.hdr=missing \
 resampled_anat_moved.nii=nonfinite row_major.dconn.nii=unsupported \
 slicethickness_empty_string.dcm=unsupported test.mgz=unsupported tiny.mnc=unsupported \
 tinypet.v=unsupported " ]

@@ -273,7 +273,7 @@ static void lies(void **state)
     h = head(NIFTI_TYPE_INT16, 16), memcpy(h.magic, "ni1", 4);
     assert_refused(&h, UM_EUNSUPPORTED, "another file");
     h = head(NIFTI_TYPE_INT16, 16), memset(h.magic, 0, 4);
-    assert_refused(&h, UM_EUNSUPPORTED, "Analyze");
+    assert_refused(&h, UM_EUNSUPPORTED, "another file");
 }
 
 static void bad_axes(void **state)
