@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "stream/gather.h"
+
 /* a record that number and key have chosen: 1 if it is wanted, and merged with its partner */
 static int complete(struct um_pick *p, struct um_arena *arena, struct um_record *rec)
 {
@@ -59,24 +61,34 @@ static int choose(struct um_pick *p, struct um_arena *arena, int64_t *number, do
     return UM_OK;
 }
 
+/* what is left of the numbers goes on, in their order */
+static int give(struct um_pick *p, struct um_arena *arena, const int64_t *number, int64_t n)
+{
+    struct um_gather *g;
+    struct um_record *rec;
+    int               st, input;
+
+    UM_TRY(um_gather_open(&g, p->feed, number, n));
+    p->total = (double)n;
+    while ((st = um_gather_next(g, arena, &rec, &input)) > 0) {
+        p->done++;
+        if ((st = complete(p, arena, rec)) >= 0)
+            st = p->each(p->user, rec, input);
+        um_arena_reset(arena);
+        if (st < 0)
+            break;
+    }
+    um_gather_close(g);
+    return st;
+}
+
 static int by_index(struct um_pick *p, struct um_arena *arena, int64_t *number, double *draw)
 {
     int64_t n;
 
     UM_TRY(choose(p, arena, number, draw, &n));
     UM_TRY(um_select_lot(p->seed, p->lot, p->shuffle, number, draw, n, &n));
-    p->total = (double)n;
-    for (int64_t i = 0; i < n; i++) {
-        struct um_record *rec;
-        int               input;
-
-        p->done = (double)i + 1;
-        UM_TRY(um_feed_read(p->feed, number[i], arena, &rec, &input));
-        UM_TRY(complete(p, arena, rec));
-        UM_TRY(p->each(p->user, rec, input));
-        um_arena_reset(arena);
-    }
-    return UM_OK;
+    return give(p, arena, number, n);
 }
 
 int um_pick_run(struct um_pick *p, struct um_arena *arena)

@@ -307,3 +307,31 @@ EOF
     [ "$status" = 1 ]
     [ "${#lines[@]}" = 1 ]
 }
+
+@test "--shuffle: thousands of small records, and records too large to be held together" {
+    "${UM_PYTHON:-/usr/bin/python3}" - <<'END'
+import msgpack, struct, zstandard
+def write(path, n, large):
+    z = zstandard.ZstdCompressor(level=1, write_checksum=True)
+    with open(path, "wb") as f:
+        def put(m): f.write(z.compress(msgpack.packb(m)))
+        put({"umt": 1, "history": []})
+        for i in range(n):
+            t = {"x": {"dtype": "int32", "shape": [1], "data": struct.pack("<i", i)}}
+            if large:
+                t["pad"] = {"dtype": "uint8", "shape": [large], "data": bytes(large)}
+            put({"key": f"k{i}", "meta": {}, "tensors": t})
+        put({"end": n, "index": False})
+write("small.umt", 3000, 0)
+write("large.umt", 300, 300000)
+END
+    for f in small large; do
+        um-cat -q -o "$f.ix.umt" "$f.umt"
+        um-cat -q --shuffle -o "$f.out.umt" "$f.ix.umt"
+        um-show --keys "$f.out.umt" >"$f.keys"
+        ! cmp -s "$f.keys" <(um-show --keys "$f.umt")
+        sort "$f.keys" | cmp - <(um-show --keys "$f.umt" | sort)
+        um-show --dump -t x "$f.out.umt" | sed -n 's/^[0-9]/k&/p' | cmp - "$f.keys"
+    done
+    um-cat -q --drop pad --shuffle large.ix.umt | um-show --keys | cmp - large.keys # the lot is the key's alone
+}
