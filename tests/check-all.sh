@@ -4,9 +4,10 @@
 # usage: BUILD=build tests/check-all.sh
 #
 # `make check`, both compilers, format, clang-tidy, shellcheck, the CUDA compile, in the forms of a
-# machine with a GPU too, its kernels on an emulated GPU, an installed copy, valgrind, and `make check`
-# again under the address, undefined-behaviour and thread sanitizers. Each check is one test; a run of
-# the tests adds all of them. UM_CHECKED=1: take the tally of the run of `make check` that just ended.
+# machine with a GPU too, its kernels on an emulated GPU, an installed copy, valgrind, libFuzzer for a
+# moment, and `make check` again under the address, undefined-behaviour and thread sanitizers. Each
+# check is one test; a run of the tests adds all of them. UM_CHECKED=1: take the tally of the run of
+# `make check` that just ended.
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
@@ -127,6 +128,7 @@ else
 fi
 check install installed
 check valgrind valgrind_units
+check fuzz env BUILD="$BUILD" tests/fuzz/run.sh -t 3
 tests sanitize "$BUILD-san-1" "${make[@]}" SAN=1 BUILD="$BUILD-san-1" check
 tests threads "$BUILD-san-thread" "${make[@]}" SAN=thread BUILD="$BUILD-san-thread" check
 check tidy "${make[@]}" -k BUILD="$BUILD" tidy

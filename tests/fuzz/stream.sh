@@ -1,18 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# stream.sh - damage streams at random and count what is accepted; then let libFuzzer try
-# usage: stream.sh [-n count] [-s seed] [-t seconds] [file.umt ...]
+# stream.sh - damage streams at random and count what is accepted (run.sh has libFuzzer try)
+# usage: stream.sh [-n count] [-s seed] [file.umt ...]
 #
 # Without files, streams of all kinds are made: raw, compressed, small and large records, no records,
-# several parts. -t: run the libFuzzer target that long (needs clang), starting from small ones of them.
+# several parts.
 set -euo pipefail
 
-count=10000 seed=1 seconds=0
-while getopts n:s:t: opt; do
+count=10000 seed=1
+while getopts n:s: opt; do
     case $opt in
     n) count=$OPTARG ;;
     s) seed=$OPTARG ;;
-    t) seconds=$OPTARG ;;
     *) sed -n 's/^# usage/usage/p' "$0" >&2; exit 2 ;;
     esac
 done
@@ -43,15 +42,3 @@ if [ $# = 0 ]; then
     set -- "$work"/*.umt
 fi
 "$work/damage" "$count" "$seed" "$@"
-
-if [ "$seconds" != 0 ]; then
-    clang -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all "${flags[@]}" \
-        -o "$work/fuzz" "$top/tests/fuzz/fuzz_stream.c" "${sources[@]}" "${packages[@]}" -lpthread -lm
-    mkdir "$work/corpus"
-    for f in "$@"; do
-        if [ "$(stat -c %s "$f")" -gt 65536 ]; then continue; fi
-        cp "$f" "$work/corpus/"
-        (printf m; zstd -dcq <"$f") >"$work/corpus/m-${f##*/}" # see fuzz_stream.c
-    done
-    "$work/fuzz" -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=4096 -print_final_stats=1 "$work/corpus"
-fi

@@ -1,18 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# weights.sh - damage weights files at random and count what is accepted; then let libFuzzer try
-# usage: weights.sh [-n count] [-s seed] [-t seconds]
+# weights.sh - damage weights files at random and count what is accepted (run.sh has libFuzzer try)
+# usage: weights.sh [-n count] [-s seed]
 #
 # Files of every format are made: safetensors, PyTorch's zip in three dialects, PyTorch's legacy
-# format. -n: how many are damaged of each. -t: run the libFuzzer target that long (needs clang).
+# format. -n: how many are damaged of each.
 set -euo pipefail
 
-count=10000 seed=1 seconds=0
-while getopts n:s:t: opt; do
+count=10000 seed=1
+while getopts n:s: opt; do
     case $opt in
     n) count=$OPTARG ;;
     s) seed=$OPTARG ;;
-    t) seconds=$OPTARG ;;
     *) sed -n 's/^# usage/usage/p' "$0" >&2; exit 2 ;;
     esac
 done
@@ -29,12 +28,3 @@ flags=(-std=c11 -g -I"$top/lib" -I"$top" -D_POSIX_C_SOURCE=200809L -DUM_VERSION=
 ${CC:-cc} -O2 "${flags[@]}" -o "$work/damage" "$top/tests/fuzz/damage_weights.c" "${sources[@]}" \
     "${packages[@]}" -lpthread -lm
 "$work/damage" "$count" "$seed"
-
-if [ "$seconds" != 0 ]; then
-    clang -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all "${flags[@]}" \
-        -o "$work/fuzz" "$top/tests/fuzz/fuzz_weights.c" "${sources[@]}" "${packages[@]}" -lpthread -lm
-    mkdir "$work/corpus"
-    "$work/damage" "$work/corpus"
-    "$work/fuzz" -seed="$seed" -max_total_time="$seconds" -max_len=16384 -rss_limit_mb=4096 -timeout=20 \
-        -print_final_stats=1 "$work/corpus"
-fi
