@@ -3,8 +3,8 @@
 # run.sh - libFuzzer on every reader of foreign bytes, each from a few honest files (needs clang)
 # usage: [BUILD=build] run.sh [-t seconds] [-k folder] [target ...]
 #
-# Targets: jpeg png nifti analyze meta nrrd gunzip manifest report stream weights; all of them if none
-# is named. -t: how long each one runs (5). -k: keep what was found there, a corpus for each target,
+# Targets: jpeg png dicom nifti analyze meta nrrd gunzip manifest report stream weights; all of them
+# if none is named. -t: how long each one runs (5). -k: keep what was found there, a corpus for each target,
 # and go on from it. A line for each says how many inputs were tried and how many edges and features
 # of the code they reached. An input that does harm is kept as $BUILD/fuzz/TARGET-*.
 set -euo pipefail
@@ -22,15 +22,30 @@ while getopts t:k: opt; do
     esac
 done
 shift $((OPTIND - 1))
-# target: its program, the longest input
-declare -A program=([jpeg]=image [png]=image [nifti]=volume [analyze]=volume [meta]=volume [nrrd]=volume
-    [gunzip]=volume [manifest]=manifest [report]=report [stream]=stream [weights]=weights)
-declare -A longest=([jpeg]=8192 [png]=8192 [nifti]=4096 [analyze]=4096 [meta]=4096 [nrrd]=4096
-    [gunzip]=4096 [manifest]=4096 [report]=4096 [stream]=65536 [weights]=16384)
-[ $# -gt 0 ] || set -- jpeg png nifti analyze meta nrrd gunzip manifest report stream weights
+# target, its program (left out where there is no such file), the longest input
+declare -A program longest
+names=()
+while read -r t p n; do
+    [ -e "$top/tests/fuzz/fuzz_$p.c" ] || continue
+    names+=("$t") program[$t]=$p longest[$t]=$n
+done <<'END'
+jpeg image 8192
+png image 8192
+dicom dicom 16384
+nifti volume 4096
+analyze volume 4096
+meta volume 4096
+nrrd volume 4096
+gunzip volume 4096
+manifest manifest 4096
+report report 4096
+stream stream 65536
+weights weights 16384
+END
+[ $# -gt 0 ] || set -- "${names[@]}"
 for t in "$@"; do
     if [ -z "${program[$t]:-}" ]; then
-        echo "run.sh: no target $t: ${!program[*]}" >&2
+        echo "run.sh: no target $t, there are: ${names[*]}" >&2
         exit 2
     fi
 done
@@ -63,7 +78,7 @@ done
 # ---- seeds: what um-phantom and the writers make -------------------------------------------------
 
 seeds=$work/honest
-mkdir -p "$seeds"/{manifest,report,stream,weights,jpeg,png}
+for t in "${names[@]}"; do mkdir -p "$seeds/$t"; done
 PATH=$build:$PATH
 "$work/seeds" "$seeds"
 "$work/seeds_image" "$seeds"

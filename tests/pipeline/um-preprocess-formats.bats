@@ -1,0 +1,105 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# um-preprocess-formats: one volume in every form, folders of pictures, pictures lying on their side
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return 1
+    PY=${UM_PYTHON:-/usr/bin/python3}
+    VOLUMES=$BATS_TEST_DIRNAME/volumes.py
+    export PYTHONPATH=$BATS_TEST_DIRNAME PYTHONDONTWRITEBYTECODE=1
+}
+
+# refused TEXT IMAGE ARGUMENT...: exit 1, one line that names the record and holds TEXT
+refused() {
+    printf 'key\timage\np\t%s\n' "$2" >one.tsv
+    run um-preprocess -o refused.umt "${@:3}" one.tsv
+    if [ "$status" != 1 ] || [ "${#lines[@]}" != 1 ] || [ -e refused.umt ] ||
+        [[ $output != "um-preprocess: record p: "*"$1"* ]]; then
+        echo "$2: exit $status: $output"
+        return 1
+    fi
+}
+
+@test "one volume in 19 forms gives the same bytes and lies in the same place" {
+    "$PY" "$VOLUMES" forms
+    um-preprocess --size 32,20x30x25 forms.tsv -o out.umt 2>warnings
+    "$PY" - <<'END'
+from media import *
+_, r = read("out.umt")
+assert len(r) == 19
+want = r["ct.nii"]
+assert np.abs(want[1]["volume"] - (np.clip(body(), -1000, 1000) + 1000) / 2000).max() < 1e-6
+for k, (meta, t) in r.items():
+    assert t["volume"].tobytes() == want[1]["volume"].tobytes(), k
+    if k != "sagittal.hdr":
+        assert np.abs(np.subtract(meta["affine"], want[0]["affine"])).max() < 1e-4, (k, meta["affine"])
+# without an origin the middle of the grid is 0
+a = np.array(r["sagittal.hdr"][0]["affine"]).reshape(3, 4)
+assert np.allclose(a[:, :3], np.diag([-2, -1.5, 3])) and np.allclose(a @ [12, 14.5, 9.5, 1], 0)
+END
+    [ "$(grep -c 'does not record left and right' warnings)" = 3 ]
+    [ "$(wc -l <warnings)" = 3 ]
+}
+
+@test "a file alone, or one that lacks its other half, is refused by name" {
+    "$PY" "$VOLUMES" forms
+    cp beside.mhd moved.mhd
+    mv scan.raw other.raw
+    refused 'beside.mhd: MetaImage: scan.raw: no such file' beside.mhd
+    refused 'beside.nhdr: NRRD: scan.raw: no such file' beside.nhdr
+    rm pair.img old.hdr
+    refused 'pair.hdr: NIfTI pair: pair.img: no such file' pair.hdr
+    refused 'old.img: not an image: expected JPEG, PNG, ' old.img
+    cp ct.nii old.hdr
+    refused 'old.hdr: not the header of old.img' old.img
+    head -c 100 other.raw >scan.raw
+    refused 'cut: the header promises 30000 bytes of voxels, 100 are there' beside.mhd
+}
+
+@test "a folder of pictures: numbers in order, levels over 255, what is not known is said" {
+    "$PY" "$VOLUMES" slices
+    printf 'key\timage\tmask\na\tgood\tgood\nb\tgap/\t\n' >m.tsv
+    um-preprocess --size 8,12x30x20 --window lung m.tsv -o out.umt 2>warnings
+    "$PY" - <<'END'
+from media import *
+_, r = read("out.umt")
+p = np.load("planes.npy")
+meta, t = r["a"]
+assert np.abs(t["volume"] - p / 255).max() < 1e-6
+assert meta["window"] == [0, 255] and meta["spacing"] == [1, 1, 1], meta
+assert np.allclose(meta["affine"], [-1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 1, 0])
+assert (t["mask"] == p).all()
+END
+    grep -q 'record a: a folder of pictures: spacing and direction are not known' warnings
+    grep -q 'record b: slices: 1 of the numbers 0 to 11 missing, the first is 4' warnings
+    [ "$(wc -l <warnings)" = 3 ]
+    refused '2.png: 20 x 29 pixels, 1.png has 20 x 30' sizes
+    refused 'mixed/2.txt: not an image' mixed
+    refused 'a folder of pictures with another folder in it' nested
+    refused 'fifo: a folder without slices: expected JPEG' fifo
+    refused 'there is no file' empty
+    refused '20 x 30 x 12 voxels, at most 7000 allowed' good --max-pixels 7000
+}
+
+@test "EXIF: eight ways to lie become one picture; masks and boxes go by what is seen" {
+    "$PY" "$VOLUMES" upright
+    um-preprocess --size 32 upright.tsv -o out.umt
+    um-preprocess --size 16 --fast-decode upright.tsv -o fast.umt
+    "$PY" - <<'END'
+from media import *
+for name in "out.umt", "fast.umt":
+    _, r = read(name)
+    assert len(r) == 8
+    for k, (meta, t) in r.items():
+        assert meta["pixels"] == [64, 48], (k, meta)
+        for n in t:
+            # by --fast-decode the upright one alone may differ, by the rounding of a level
+            far = np.abs(t[n].astype(float) - r["3"][1][n]).max()
+            assert far <= (name == "fast.umt"), (name, k, n, far)
+_, r = read("out.umt")
+seen = (np.arange(48).reshape(6, 8) * 5 + 3).repeat(4, 0).repeat(4, 1)
+assert np.abs(r["6"][1]["image"][0, 4:28] - seen.astype(float)).max() <= 1
+assert (r["6"][1]["mask"][0, 8:16, 8:20] == 1).all() and r["6"][1]["mask"].sum() == 8 * 12
+assert np.allclose(r["6"][1]["boxes"], [[8, 8, 20, 16]])
+END
+}
