@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/exports.h"
+#include "grid/window.h"
 #include "stream/describe.h"
 #include "stream/tally.h"
 #include "stream/umt.h"
@@ -19,9 +20,10 @@ enum { SHEET_MAX = 64 }; /* pictures on a contact sheet unless -n says otherwise
 static struct config {
     struct um_common common;
     bool             header, keys, json, dump, stats, npy, png, nii, montage, stack, tee;
-    const char      *tensor, *key, *like;
+    const char      *tensor, *key, *like, *overlay, *window, *slice, *plane;
     int64_t          number;
-} cfg = { .common = UM_COMMON_INIT };
+    struct um_view   view;
+} cfg = { .common = UM_COMMON_INIT, .plane = "axial" };
 
 struct show {
     bool               terminal;
@@ -113,7 +115,8 @@ static int open_output(struct show *s)
                                            .path   = cfg.common.output,
                                            .stack  = cfg.stack,
                                            .sheet  = cfg.montage,
-                                           .like   = cfg.like };
+                                           .like   = cfg.like,
+                                           .view   = &cfg.view };
     const bool                   files = cfg.npy || cfg.png || cfg.nii || cfg.montage;
 
     if (cfg.tee && files && !cfg.common.output)
@@ -124,6 +127,21 @@ static int open_output(struct show *s)
         return um_outfile_wrap(&s->out, STDERR_FILENO);
     UM_TRY(um_outfile_open(&s->out, cfg.common.output));
     s->terminal = isatty(um_outfile_fd(s->out));
+    return UM_OK;
+}
+
+static int parse_view(void)
+{
+    struct um_view *v = &cfg.view;
+
+    v->plane    = *cfg.plane == 'c' ? UM_CORONAL : *cfg.plane == 's' ? UM_SAGITTAL : UM_AXIAL;
+    v->windowed = cfg.window != NULL;
+    if (um_view_over(cfg.overlay, v) < 0 || um_view_slices(cfg.slice, v) < 0 ||
+        (cfg.window && um_window_parse(cfg.window, v->window) < 0))
+        return um_usage("%s", um_errmsg());
+    if (!um_view_plain(v) && !cfg.png && !cfg.montage)
+        return um_usage("--overlay, --window, --slice, --plane and --crop go with --png or "
+                        "--montage");
     return UM_OK;
 }
 
@@ -139,6 +157,7 @@ static int open_all(struct show *s)
         return um_usage("--stack goes with --npy");
     if (cfg.like && !cfg.nii)
         return um_usage("--like goes with --nii");
+    UM_TRY(parse_view());
     s->lines = ways == 0;
     s->limit = cfg.number || !cfg.montage ? cfg.number : SHEET_MAX;
     UM_TRY(um_arena_new(&s->a));
@@ -175,6 +194,7 @@ static const char examples[] =
     "  um-show --json a.umt | jq .key             for programs\n"
     "  um-show --png -o 'slices/%s.png' a.umt     a picture per record\n"
     "  um-show --montage -o sheet.png a.umt       a contact sheet\n"
+    "  um-show --montage --overlay mask --window lung --slice even=4 -o s.png a.umt\n"
     "  um-show --nii --like ct.nii.gz -t mask -o onto.nii.gz a.umt\n"
     "  um-encode a.umt | um-show --tee | um-probe in the middle of a pipe\n";
 
@@ -191,6 +211,14 @@ static const struct um_opt opts[] = {
     UM_OPT_STR(0, "like", "FILE", &cfg.like, false,
                "--nii: resampled to FILE's grid and frame; %s in it: the key"),
     UM_OPT_FLAG(0, "montage", &cfg.montage, false, "images and middle slices on a sheet, PNG"),
+    UM_OPT_STR(0, "overlay", "LIST", &cfg.overlay, false,
+               "pictures: lay over it mask, boxes, attention"),
+    UM_OPT_STR(0, "window", "NAME|LO,HI", &cfg.window, false,
+               "pictures: HU (or values) that are black and white"),
+    UM_OPT_STR(0, "slice", "N|middle|all|even=K", &cfg.slice, false, "pictures: these slices"),
+    UM_OPT_CHOICE(0, "plane", "axial|coronal|sagittal", &cfg.plane, false, "pictures: cut so"),
+    UM_OPT_INT(0, "crop", "N", &cfg.view.crop, 0, 4096, false,
+               "pictures: the N x N pixels in the middle"),
     UM_OPT_STR('t', "tensor", "NAME", &cfg.tensor, false, "the tensor for --dump, --npy, ..."),
     UM_OPT_STR('k', "key", "KEY", &cfg.key, false, "this record alone"),
     UM_OPT_INT('n', "number", "N", &cfg.number, 0, 9e15, false, "the first N records; 0: all"),

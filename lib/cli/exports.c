@@ -12,7 +12,7 @@
 #include "cli/names.h"
 #include "media/png_write.h"
 #include "picture/onto.h"
-#include "picture/picture.h"
+#include "picture/sheet.h"
 #include "stream/npy.h"
 
 struct um_exports {
@@ -24,6 +24,7 @@ struct um_exports {
     FILE                  *spool_file;
     struct um_tensor       first; /* dtype and shape of what is stacked */
     struct um_sheet        sheet;
+    unsigned               laid; /* UM_OVER_... that any record had */
 };
 
 static int open_spool(struct um_exports *x)
@@ -40,6 +41,7 @@ static int open_sheet(struct um_exports *x)
 {
     if (x->opts.format != UM_EXPORT_PNG || x->many)
         return um_usage("a contact sheet is one picture: it goes into one file");
+    x->sheet.view = x->opts.view;
     return um_arena_new(&x->sheet.arena);
 }
 
@@ -92,7 +94,13 @@ static int write_one(struct um_exports *x, struct um_arena *scratch, struct um_o
                      const struct um_record *rec, const struct um_tensor *t, bool gzip)
 {
     const char *like = x->opts.like, *at = like ? strstr(like, "%s") : NULL;
+    unsigned    has;
 
+    if (x->opts.format == UM_EXPORT_PNG && !um_view_plain(x->opts.view)) {
+        UM_TRY(um_export_view(f, scratch, x->opts.view, rec, t, &has));
+        x->laid |= has;
+        return UM_OK;
+    }
     if (!like)
         return um_export_write(f, scratch, x->opts.format, rec, t, gzip);
     if (at)
@@ -106,14 +114,18 @@ int um_exports_record(struct um_exports *x, struct um_arena *scratch, const stru
     const struct um_tensor *t    = um_export_pick(rec, e, x->opts.tensor);
     const char             *path = x->opts.path;
     struct um_outfile      *f;
+    unsigned                has;
 
     if (!t)
         return UM_OK;
     x->files++;
     if (x->opts.stack)
         return stack(x, t);
-    if (x->opts.sheet)
-        return um_sheet_add(&x->sheet, rec->key, t);
+    if (x->opts.sheet) {
+        UM_TRY(um_sheet_add(&x->sheet, rec, t, &has));
+        x->laid |= has;
+        return UM_OK;
+    }
     if (!x->many && x->files > 1)
         return um_usage("several records: name a file for each, -o 'folder/%%s.%s', or pick one",
                         um_export_ext(e));
@@ -147,6 +159,17 @@ static int draw_sheet(struct um_exports *x)
     return um_png_write(x->out, p.pixel, p.width, p.height, p.channels);
 }
 
+/* what was to be laid over, and no record had */
+static int check_laid(const struct um_exports *x)
+{
+    const unsigned missing = x->opts.view ? x->opts.view->over & ~x->laid : 0;
+
+    for (int bit = 1; bit < 1 << UM_NOVER; bit *= 2)
+        if (missing & (unsigned)bit)
+            return um_fail(UM_EMISSING, "--overlay: no record has a tensor %s", um_over_name(bit));
+    return UM_OK;
+}
+
 int um_exports_close(struct um_exports *x, int st)
 {
     if (!x)
@@ -155,6 +178,8 @@ int um_exports_close(struct um_exports *x, int st)
         st = x->opts.tensor
                  ? um_fail(UM_EMISSING, "no record has a tensor %s", x->opts.tensor)
                  : um_fail(UM_EMISSING, "no tensor that suits the format: name it with --tensor");
+    if (st >= 0)
+        st = check_laid(x);
     if (st >= 0 && x->spool)
         st = unspool(x);
     if (st >= 0 && x->opts.sheet)

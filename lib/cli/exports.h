@@ -13,7 +13,8 @@ struct um_exports_opts {
     const char *path;  /* as -o: NULL for standard output; with %s or a last "/" a file a record */
     bool        stack; /* NPY alone: one array [N,...] of all records, in one file */
     const char *like;  /* NII alone: onto the grid of this file (picture/onto.h); %s: the key */
-    bool        sheet; /* PNG alone: one contact sheet (picture/picture.h) */
+    bool        sheet; /* PNG alone: one contact sheet (picture/sheet.h) */
+    const struct um_view *view; /* PNG alone: how to look (picture/view.h) */
 };
 
 /* um_exports_open - UM_EUSAGE: stack or sheet for another format, or into many files; a terminal */
@@ -25,7 +26,8 @@ UM_API UM_RESULT_USED int um_exports_open(struct um_exports           **x,
 UM_API UM_RESULT_USED int um_exports_record(struct um_exports *x, struct um_arena *scratch,
                                             const struct um_record *rec);
 
-/* um_exports_close - finish the files if st >= 0 (UM_EMISSING: no record had the tensor), drop the
+/* um_exports_close - finish the files if st >= 0 (UM_EMISSING: no record had the tensor, or
+ * what was to be laid over it), drop the
  * unfinished one otherwise. Returns st or its own error. Takes NULL. */
 UM_API UM_RESULT_USED int um_exports_close(struct um_exports *x, int st);
 

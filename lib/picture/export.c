@@ -93,3 +93,12 @@ int um_export_write(struct um_outfile *out, struct um_arena *scratch, enum um_ex
     }
     return um_fail(UM_EUNSUPPORTED, "no such format");
 }
+
+int um_export_view(struct um_outfile *out, struct um_arena *scratch, const struct um_view *v,
+                   const struct um_record *rec, const struct um_tensor *t, unsigned *has)
+{
+    struct um_picture p;
+
+    UM_TRY(um_view_picture(scratch, v, rec, t, &p, has));
+    return um_png_write(out, p.pixel, p.width, p.height, p.channels);
+}

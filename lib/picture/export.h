@@ -4,7 +4,7 @@
 #define UM_PICTURE_EXPORT_H
 
 #include "base/file.h"
-#include "stream/tensor.h"
+#include "picture/view.h"
 
 enum um_export { UM_EXPORT_NPY = 0, UM_EXPORT_PNG, UM_EXPORT_NII };
 
@@ -27,5 +27,11 @@ UM_API const struct um_tensor *um_export_pick(const struct um_record *rec, enum 
 UM_API UM_RESULT_USED int um_export_write(struct um_outfile *out, struct um_arena *scratch,
                                           enum um_export e, const struct um_record *rec,
                                           const struct um_tensor *t, bool gzip);
+
+/* um_export_view - append the picture that the view asks for (picture/view.h). *has: UM_OVER_...
+ * that was there. Errors as um_scene_open and the writer. */
+UM_API UM_RESULT_USED int um_export_view(struct um_outfile *out, struct um_arena *scratch,
+                                         const struct um_view *v, const struct um_record *rec,
+                                         const struct um_tensor *t, unsigned *has);
 
 #endif

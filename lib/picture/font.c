@@ -14,7 +14,7 @@ static const char glyph[95][8] = {
     "hhhvhhh", "e44444e", "72222ic", "hikokih", "ggggggv", "hrllhhh", "hhpljhh", "ehhhhhe", /* HIJKLMNO */
     "uhhuggg", "ehhhlid", "uhhukih", "fgge11u", "v444444", "hhhhhhe", "hhhhha4", "hhhllla", /* PQRSTUVW */
     "hha4ahh", "hhha444", "v1248gv", "e88888e", "g884221", "e22222e", "4ah0000", "000000v", /* XYZ[\]^_ */
-    "8420000", "00e1fhf", "ggmphhu", "00egghe", "11djhhf", "00ehvge", "698s888", "0fhhf1e", /* `abcdefg */
+    "8420000", "00e1fhf", "ggmphhu", "00egghe", "11djhhf", "00ehvge", "698s888", "00fhf1e", /* `abcdefg */
     "ggmphhh", "40c444e", "20622ic", "ggikoki", "c44444e", "00qllll", "00mphhh", "00ehhhe", /* hijklmno */
     "00uhugg", "00djf11", "00mpggg", "00fge1u", "88s8896", "00hhhjd", "00hhha4", "00hhlla", /* pqrstuvw */
     "00ha4ah", "00hhf1e", "00v248v", "2448442", "4444444", "8442448", "008l200"             /* xyz{|}~  */

@@ -9,6 +9,7 @@
 #include "media/image.h"
 #include "media/nifti.h"
 #include "media/nifti_write.h"
+#include "picture/picture.h"
 
 enum { HEAD = 540 }; /* the longest NIfTI header */
 
@@ -39,23 +40,17 @@ bool um_meta_numbers(const struct um_record *rec, const char *name, int n, doubl
 static int place_attention(const struct um_record *rec, struct placed *p)
 {
     const struct um_tensor *volume = um_record_find(rec, "volume");
-    double                  grid[3], affine[12];
+    double                  affine[12];
     struct um_axis          axis[3];
-    int64_t                 cells = 1;
 
     if (!volume || volume->ndim != 3)
         return um_fail(UM_EMISSING, "attention: where it lies is known beside `volume` only");
-    if (!um_meta_numbers(rec, "grid", 3, grid))
-        return um_fail(UM_EMISSING, "attention: no meta.grid of three sides: run um-encode");
-    for (int i = 0; i < 3; i++) {
-        if (!(grid[i] >= 1 && grid[i] <= (double)volume->dim[i]))
-            return um_fail(UM_ESHAPE, "attention: meta.grid has a side of %g", grid[i]);
-        p->dim[i] = (int64_t)grid[i];
-        cells *= p->dim[i];
-    }
-    if (cells != um_tensor_count(p->t))
-        return um_fail(UM_ESHAPE, "attention: %lld cells, meta.grid has %lld",
-                       (long long)um_tensor_count(p->t), (long long)cells);
+    p->dim[0] = p->t->dim[0];
+    um_picture_cells(rec, p->t->dim[1], &p->dim[1], &p->dim[2]);
+    for (int i = 0; i < 3; i++)
+        if (p->dim[i] < 1 || p->dim[i] > volume->dim[i])
+            return um_fail(UM_ESHAPE, "attention: %lld cells along a side of %lld voxels",
+                           (long long)p->dim[i], (long long)volume->dim[i]);
     memcpy(affine, p->affine, sizeof affine);
     um_axes_resize(volume->dim, p->dim, axis);
     um_affine_onto(affine, axis, p->affine);

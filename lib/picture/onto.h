@@ -10,10 +10,10 @@ enum { UM_ONTO_MAX = 1 << 29 }; /* voxels of a file that is written onto */
 
 /* um_export_onto - append `t` of rec, resampled to the grid of the volume in the file `like`
  *
- * The tensor is [D,H,W] (leading sides of 1 are dropped) at meta.affine, or "attention" [S,P] with
- * meta.grid = S, rows, columns over the record's volume. Whole numbers are labels and take the
- * nearest sample, floats are linear between samples and become float32; 0 where the tensor does not
- * reach (grid/resample_to.h). Onto a NIfTI file: its own axes, qform, sform and version
+ * The tensor is [D,H,W] (leading sides of 1 are dropped) at meta.affine, or "attention" [S,P]
+ * as S slabs of P cells (um_picture_cells) over the record's volume. Whole numbers are labels and
+ * take the nearest sample, floats are linear between samples and become float32; 0 where the tensor
+ * does not reach (grid/resample_to.h). Onto a NIfTI file: its own axes, qform, sform and version
  * (um_nifti_write_like). Onto another kind: NIfTI-1 in the canonical frame.
  *
  * UM_EMISSING: no meta.affine, no such file; UM_ESHAPE; UM_EDTYPE; the errors of reading `like`,

@@ -31,31 +31,32 @@ UM_API UM_RESULT_USED int um_picture_new(struct um_arena *a, int64_t width, int6
 UM_API UM_RESULT_USED int um_picture_tensor(struct um_arena *a, const struct um_record *rec,
                                             const struct um_tensor *t, struct um_picture *p);
 
-/* um_picture_slice - one gray slice of an image or volume: z, or the middle one if z < 0 */
-UM_API UM_RESULT_USED int um_picture_slice(struct um_arena *a, const struct um_tensor *t, int64_t z,
-                                           struct um_picture *p);
+/* ---- what the other files of this room draw with ---- */
 
-/* um_picture_fit - from drawn into a box of w x h at (x,y) of `to`, shrunk by averaging where it is
- * larger, enlarged by a whole factor where it is smaller (aspect kept), centred. Both gray. */
-UM_API void um_picture_fit(struct um_picture *to, int64_t x, int64_t y, int64_t w, int64_t h,
-                           const struct um_picture *from);
+/* um_picture_dims - the last three dims as slices, rows, columns: 1 to 3 dims, no side of 0.
+ * UM_ESHAPE */
+UM_API UM_RESULT_USED int um_picture_dims(const struct um_tensor *t, int64_t d[3]);
+/* um_picture_range - the values that are black and white (see above) */
+UM_API void um_picture_range(const struct um_tensor *t, double *lo, double *hi);
+/* um_picture_gray - of value x */
+UM_API uint8_t um_picture_gray(double x, double lo, double hi);
+/* um_picture_heat - 0 black, red, yellow, 1 white */
+UM_API void um_picture_heat(double v, uint8_t rgb[3]);
+/* um_picture_cells - rows and columns of P cells: meta.grid's last two sides if they fit, a square,
+ * or one row */
+UM_API void um_picture_cells(const struct um_record *rec, int64_t cells, int64_t *rows,
+                             int64_t *cols);
 
-/* um_picture_text - at most `letters` characters at (x,y), white; of a longer text the end */
+/* um_picture_tiles - room for n tiles of w x h in rows, about as many rows as columns, a pixel
+ * apart; errors as um_picture_new. um_picture_tile copies the i-th into its place. */
+UM_API UM_RESULT_USED int um_picture_tiles(struct um_arena *a, int64_t n, int64_t w, int64_t h,
+                                           int channels, struct um_picture *p);
+UM_API void               um_picture_tile(struct um_picture *p, int64_t i, int64_t n,
+                                          const struct um_picture *tile);
+
+/* um_picture_text - at most `letters` characters at (x,y), white; of a longer text the end, or with
+ * `begin` the beginning */
 UM_API void um_picture_text(struct um_picture *to, int64_t x, int64_t y, const char *text,
-                            int letters);
-
-/* A contact sheet: thumbnails in rows, their keys beneath. Thumbnails alone are kept. */
-enum { UM_SHEET_CELL = 160 };
-struct um_sheet {
-    struct um_arena   *arena; /* lives as long as the sheet */
-    int                n, cap;
-    struct um_picture *cell;
-};
-
-/* um_sheet_add - the image, or the middle slice of the volume; a zeroed sheet with an arena */
-UM_API UM_RESULT_USED int um_sheet_add(struct um_sheet *s, const char *key,
-                                       const struct um_tensor *t);
-/* um_sheet_draw - all of it, about as wide as high; UM_EMISSING if nothing was added */
-UM_API UM_RESULT_USED int um_sheet_draw(const struct um_sheet *s, struct um_picture *p);
+                            int letters, bool begin);
 
 #endif

@@ -46,6 +46,20 @@ def volumes(n):
                                                                 "attention": attention}
 
 
+def marked():
+    """a picture with all that can be laid over it, and a volume with a mask and attention"""
+    image = np.full((1, 16, 16), 100, np.uint8)
+    mask = np.zeros_like(image)
+    mask[0, 2:5, 3:9] = 1
+    yield "p/x", {"split": "test", "class": "2", "label": {"Edema": 1, "Effusion": 0}}, {
+        "image": image, "mask": mask, "boxes": np.array([[4, 8, 12, 14]], np.float32),
+        "attention": np.array([[0, 1, 0, 0]], np.float32)}
+    volume = np.linspace(0, 1, 4 * 6 * 5, dtype=np.float32).reshape(4, 6, 5)
+    yield "p/ct", {"window": [-1000.0, 1000.0], "spacing": [1.0, 1.0, 3.0]}, {
+        "volume": volume, "mask": (volume > 0.5).astype(np.uint8),
+        "attention": np.array([[0, 0, 0, 0], [0, 0, 0, 1]], np.float32)}
+
+
 def odd():
     f = np.array([[1.5, np.nan, -np.inf], [np.pi, 1e-300, 3]])
     i = np.array([-(2**63), 2**63 - 1])
@@ -57,6 +71,7 @@ KINDS = {
     "xray": lambda: part(list(xrays(3)), window=[-1000, 1000]),
     "mixed": lambda: part(list(xrays(2)) + list(volumes(2))),
     "parts": lambda: part(list(xrays(2))) + part(list(xrays(1, 5)), window="b"),
+    "marked": lambda: part(list(marked())),
     "odd": lambda: part(list(odd())),
     "dots": lambda: part([(k, {}, {"x": np.ones(1)}) for k in ("../up", ".hidden", "a/b", "a_b")]),
     "many": lambda: part([(f"r{i}", {}, {"x": np.arange(1000.0)}) for i in range(2000)]),

@@ -122,6 +122,101 @@ assert png("sheet.png") == (321, 341, 8, 0)
 EOF
 }
 
+# pixels FILE X,Y ...: each as R,G,B (a gray one as one number), after width x height
+pixels() {
+    "$PY" - "$@" <<'END'
+import struct, sys, zlib
+data, at, idat = open(sys.argv[1], "rb").read(), 8, b""
+while at < len(data):
+    n, kind = struct.unpack(">I4s", data[at:at + 8])
+    body = data[at + 8:at + 8 + n]
+    if kind == b"IHDR":
+        w, h, depth, colour = struct.unpack(">IIBB", body[:10])
+    idat += body if kind == b"IDAT" else b""
+    at += 12 + n
+c, raw, rows, last = 3 if colour == 2 else 1, zlib.decompress(idat), [], None
+for y in range(h):
+    f, row = raw[y * (w * c + 1)], bytearray(raw[y * (w * c + 1) + 1:(y + 1) * (w * c + 1)])
+    last = last or bytes(w * c)
+    for i in range(w * c):
+        a, b, d = row[i - c] if i >= c else 0, last[i], last[i - c] if i >= c else 0
+        p = a + b - d
+        paeth = min((abs(p - a), 0, a), (abs(p - b), 1, b), (abs(p - d), 2, d))[2]
+        row[i] = (row[i] + (0, a, b, (a + b) // 2, paeth)[f]) & 255
+    rows.append(bytes(row))
+    last = rows[-1]
+out = [f"{w}x{h}"]
+for xy in sys.argv[2:]:
+    x, y = map(int, xy.split(","))
+    out.append(",".join(map(str, rows[y][x * c:x * c + c])))
+print(*out)
+END
+}
+
+@test "--overlay: mask, boxes and attention over the picture they belong to" {
+    make_stream marked
+    um-show --png --overlay mask -k p/x -o m.png marked.umt # 16 pixels for each
+    [ "$(pixels m.png 0,0 48,32 60,40 143,79 144,79)" = '256x256 100,100,100 213,94,0 140,98,65 213,94,0 100,100,100' ]
+    um-show --png --overlay boxes -k p/x marked.umt >b.png
+    [ "$(pixels b.png 64,128 191,223 100,150)" = '256x256 240,228,66 240,228,66 100,100,100' ]
+    um-show --png --overlay attention -k p/x marked.umt >a.png # cells of 7 pixels, from the first on
+    [ "$(pixels a.png 127,20 128,20 240,20)" = '256x256 100,100,100 193,193,193 100,100,100' ]
+    um-show --png --overlay attention --crop 8 -k p/x marked.umt >a.png
+    [ "$(pixels a.png 127,20 128,127 128,128)" = '256x256 100,100,100 193,193,193 100,100,100' ]
+    um-show --png --overlay attention,mask --plane coronal --slice 5 -k p/ct -o c.png marked.umt
+    # 5 x 4 voxels of 1 x 3 mm, 21 times as large; the head at the top: values 115/119, 119/119 (the
+    # largest attention, white), 25/119; the first two under label 1
+    [ "$(pixels c.png 0,0 104,0 0,251)" = '105x252 234,193,160 240,199,166 54,54,54' ]
+    um-show --png --overlay mask,boxes,attention -o 'all/%s.png' -k p/x marked.umt
+    [ "$(ls all)" = p_x.png ]
+}
+
+@test "--window, --slice, --plane, --crop: what is looked at" {
+    make_stream marked mixed dots
+    um-show --png --slice middle -k p/ct -o s.png marked.umt # 5 x 6 voxels, 42 times as large
+    [ "$(pixels s.png 0,0)" = '210x252 129' ]
+    um-show --png --slice 0 --window=-1000,0 -k p/ct -o w.png marked.umt # HU: twice as bright
+    [ "$(pixels w.png 209,251)" = '210x252 124' ]
+    um-show --png --slice 0 --window lung -k p/ct -o w.png marked.umt # -1350 to 150 HU; -513 here
+    [ "$(pixels w.png 209,251)" = '210x252 142' ]
+    um-show --png --slice even=2 -k p/ct -o e.png marked.umt
+    [ "$(pixels e.png)" = 421x252 ]
+    um-show --png --window 10,20 -k p0/s1 -o r.png mixed.umt # raw values
+    [ "$(pixels r.png 0,0 88,0 159,0 239,0)" = '240x160 0 26 230 255' ]
+    um-show --png --crop 10 -k p0/s1 -o r.png mixed.umt
+    [ "$(pixels r.png 0,0 249,249)" = '250x250 15 33' ]
+    um-show --montage --slice all -k p/ct -o sheet.png marked.umt
+    [ "$(pixels sheet.png)" = 321x341 ]
+    um-show --montage --overlay mask -o sheet.png marked.umt # two lines beneath
+    [ "$(pixels sheet.png)" = 321x180 ]
+    um-show --png -o 'x/%s.png' dots.umt 2>err && return 1 # keys with slashes
+    [ "$(ls -A x | tr '\n' ' ')" = '_._up.png _hidden.png a_b.png ' ] || ls -A x
+    [ "$(ls -A x | wc -l)" = 3 ]
+    grep -q 'would be written twice' err
+}
+
+# view_fails STATUS TEXT ARGUMENT...: one line, and no picture
+view_fails() {
+    local want=$1 says=$2
+    shift 2
+    run um-show -o no.png "$@"
+    [ "$status" = "$want" ] && [ "${#lines[@]}" = 1 ] && [[ $output == *"$says"* ]] && [ ! -e no.png ] ||
+        { echo "$*: exit $status: $output"; return 1; }
+}
+
+@test "views that cannot be: said in one line" {
+    make_stream marked mixed xray
+    view_fails 2 'overlay "lesion": expected mask, boxes or attention' --png --overlay lesion marked.umt
+    view_fails 2 'slice "x"' --png --slice x marked.umt
+    view_fails 2 'window' --png --window 5,5 marked.umt
+    view_fails 2 'go with --png or --montage' --npy --overlay mask marked.umt
+    view_fails 1 '--overlay: no record has a tensor boxes' --montage --overlay boxes xray.umt
+    view_fails 1 'no record has a tensor boxes' --png --overlay boxes -k p/ct marked.umt
+    view_fails 1 'record p/x: image: a picture has no other planes' --png --plane coronal -k p/x marked.umt
+    view_fails 1 'record p/ct: volume: slice 4 asked for, there are 4 (0 to 3)' --png --slice 4 -k p/ct marked.umt
+    view_fails 1 'record p/x: image: 16 x 16 pixels, smaller than the crop of 17' --montage --crop 17 marked.umt
+}
+
 @test "--nii carries the affine; .gz by name" {
     make_stream mixed
     um-show --nii -k ct0 mixed.umt >v.nii

@@ -120,9 +120,6 @@ static void volumes_become_montages(void **state)
     assert_int_equal(p.width, 5);
     assert_int_equal(p.height, 3);
     assert_memory_equal(p.pixel, want, sizeof want);
-    assert_int_equal(um_picture_slice(arena, &t, -1, &p), UM_OK);
-    assert_memory_equal(p.pixel, v + 2, 2);
-    assert_int_equal(um_picture_slice(arena, &t, 3, &p), UM_ERANGE);
 }
 
 static void attention_takes_its_grid_from_meta(void **state)
@@ -153,7 +150,6 @@ static void what_cannot_be_drawn(void **state)
     const uint8_t          x[8] = { 0 };
     const struct um_tensor none = tensor("x", UM_U8, 3, 0, 4, 4, x);
     struct um_tensor       four = tensor("x", UM_U8, 1, 0, 0, 8, x);
-    struct um_sheet        s    = { .arena = arena };
     struct um_picture      p;
 
     (void)state;
@@ -163,31 +159,6 @@ static void what_cannot_be_drawn(void **state)
         four.dim[i] = 1;
     assert_int_equal(um_picture_tensor(arena, record(), &four, &p), UM_ESHAPE);
     assert_int_equal(um_picture_new(arena, INT64_MAX, 2, 1, &p), UM_ERANGE);
-    assert_int_equal(um_sheet_draw(&s, &p), UM_EMISSING);
-}
-
-static void sheets_hold_every_size(void **state)
-{
-    static const int64_t side[][2] = {
-        { 1, 1 }, { 3, 500 }, { 500, 3 }, { 160, 160 }, { 161, 159 }
-    };
-    static uint8_t    white[500 * 500];
-    struct um_sheet   s = { .arena = arena };
-    struct um_picture p;
-
-    (void)state;
-    memset(white, 255, sizeof white);
-    for (int i = 0; i < 5; i++) {
-        const struct um_tensor t = tensor("image", UM_U8, 2, 0, side[i][0], side[i][1], white);
-
-        assert_int_equal(um_sheet_add(&s, "a-key-that-is-longer-than-its-cell/s12", &t), UM_OK);
-        const struct um_picture *c   = &s.cell[i];
-        const uint8_t            mid = c->pixel[79 * c->width + 79];
-        assert_int_equal(mid, 255);
-    }
-    assert_int_equal(um_sheet_draw(&s, &p), UM_OK);
-    assert_int_equal(p.width, 3 * 160 + 2);
-    assert_int_equal(p.height, 2 * 170 + 1);
 }
 
 static void letters_differ(void **state)
@@ -248,7 +219,6 @@ int main(void)
         cmocka_unit_test(volumes_become_montages),
         cmocka_unit_test(attention_takes_its_grid_from_meta),
         cmocka_unit_test(what_cannot_be_drawn),
-        cmocka_unit_test(sheets_hold_every_size),
         cmocka_unit_test(letters_differ),
         cmocka_unit_test(names_from_keys),
     };
