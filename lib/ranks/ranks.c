@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/library.h"
 #include "ranks/launch.h"
 #include "ranks/ranks_int.h"
 
@@ -28,31 +28,12 @@ static int missing(const struct um_launch *l, const char *why)
         l->by, many, why);
 }
 
-/* libum-mpi.so, beside libum.so or else where the system looks. By its path: a sanitizer that calls
- * dlopen() in our place hides that libum.so has an rpath. */
-static void *open_library(void)
-{
-    static const char file[] = "libum-mpi.so", here = 0;
-    char              path[4096];
-    Dl_info           us;
-
-    if (dladdr(&here, &us) != 0 && us.dli_fname) {
-        const char *slash = strrchr(us.dli_fname, '/');
-        const int   n     = slash ? (int)(slash - us.dli_fname) + 1 : 0;
-        const int   len   = snprintf(path, sizeof path, "%.*s%s", n, us.dli_fname, file);
-
-        if (n > 0 && len < (int)sizeof path && access(path, F_OK) == 0)
-            return dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    }
-    return dlopen(file, RTLD_NOW | RTLD_LOCAL);
-}
-
 static int load(const struct um_launch *l, const struct um_ranks_plugin **plugin)
 {
     um_ranks_plugin_fn *get;
     void               *lib, *sym;
 
-    lib = open_library();
+    lib = um_library_open("libum-mpi.so");
     if (!lib)
         return missing(l, dlerror());
     sym = dlsym(lib, "um_mpi_plugin");
