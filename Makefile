@@ -9,6 +9,7 @@
 #   make cuda-report  registers and spills of its kernels
 #   make emu        the plug-in for an emulated GPU (tests/emu), to test it without one
 #   make mpi        the plug-in for many processes (part of all and tools where mpicc is found)
+#   make gdcm       the plug-in for compressed DICOM files (part of all and tools where GDCM is found)
 #
 # WITHOUT=cpu no cpu backend and no oneDNN; WITHOUT=libs kernels alone, which need no other library: tests/gpu.
 # SAN=1 address and undefined sanitizers, SAN=thread the thread sanitizer; V=1 shows the commands.
@@ -63,6 +64,8 @@ MPICC   ?= $(shell command -v mpicc 2>/dev/null)
 MPI_SHOW   := $(if $(MPICC),$(shell $(MPICC) -show 2>/dev/null))
 MPI_CFLAGS := $(patsubst -I%,-isystem %,$(filter -I%,$(MPI_SHOW)))
 MPI_LIBS   := $(filter -L% -l% -Wl%,$(MPI_SHOW))
+# codecs of DICOM files; its headers are not ours to warn about
+GDCM    ?= $(lastword $(sort $(patsubst %/gdcmBitmap.h,%,$(wildcard /usr/include/gdcm-*/gdcmBitmap.h /usr/local/include/gdcm-*/gdcmBitmap.h))))
 ISAS    := $(if $(filter x86_64,$(ARCH)),sse2 avx2 avx512 avx512bf16,generic)
 
 ISA_sse2    := -DUM_ISA=sse2
@@ -86,7 +89,8 @@ LINK     := $(SANFLAGS) $(LDFLAGS)
 
 MPI_C    := lib/ranks/mpi.c
 LIB_C    := $(filter-out $(MPI_C),$(wildcard lib/*/*.c)) $(wildcard kernels/*.c) $(filter-out %/cpu.c,$(wildcard kernels/*/*.c))
-LIB_CXX  := $(wildcard lib/*/*.cpp)
+GDCM_CXX := lib/media/gdcm.cpp
+LIB_CXX  := $(filter-out $(GDCM_CXX),$(wildcard lib/*/*.cpp))
 CPU_C    := $(wildcard kernels/*/cpu.c)
 ifneq ($(WITHOUT),)
 LIB_C    := $(filter-out %/onednn.c,$(LIB_C))
@@ -112,10 +116,10 @@ STATIC   := $(TOOL_C:tools/%.c=$(BUILD)/static/%)
 UNITS    := $(UNIT_C:tests/unit/%.c=$(BUILD)/unit/%)
 SONAME   := libum.so.$(SOMAJOR)
 
-.PHONY: all lib tools static nvcc cuda emu cuda-report mpi gpu gpu-ops check units check-all tidy demo bench install uninstall info clean
+.PHONY: all lib tools static nvcc cuda emu cuda-report mpi gdcm gpu gpu-ops check units check-all tidy demo bench install uninstall info clean
 all: tools $(BUILD)/um.pc $(if $(filter demo check bench,$(MAKECMDGOALS)),,cuda)
 lib: $(BUILD)/libum.so $(BUILD)/libum.a
-tools: $(TOOLS) mpi
+tools: $(TOOLS) mpi gdcm
 static: $(STATIC)
 nvcc:
 	@echo $(NVCC)
@@ -205,6 +209,12 @@ $(BUILD)/lib/ranks/mpi.o: OURS += $(MPI_CFLAGS)
 $(BUILD)/libum-mpi.so: $(MPI_C:%.c=$(BUILD)/%.o)
 	$(call say,LINK,$@)$(CC) $(LINK) -shared -Wl,-z,defs -o $@ $< $(MPI_LIBS)
 
+# the DICOM plug-in: built when GDCM is there; programs open it at the first compressed file
+gdcm: $(if $(GDCM),$(BUILD)/libum-gdcm.so)
+$(BUILD)/lib/media/gdcm.o: OURS += -isystem $(GDCM)
+$(BUILD)/libum-gdcm.so: $(GDCM_CXX:%.cpp=$(BUILD)/%.o)
+	$(call say,LINK,$@)$(CXX) $(LINK) -shared -o $@ $< -lgdcmMSFF -lgdcmDSED -lgdcmCommon
+
 $(BUILD)/um-%: $(BUILD)/tools/um-%.o $(BUILD)/libum.so
 	$(call say,LINK,$@)$(CC) $(LINK) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $< -L$(BUILD) -lum -lm
 $(BUILD)/static/um-%: $(BUILD)/tools/um-%.o $(BUILD)/libum.a
@@ -250,13 +260,13 @@ HEADERS := $(wildcard lib/*/*.h kernels/*.h kernels/*/*.h)
 install: all
 	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include/um
 	install -m 755 $(TOOLS) $(D)/bin/
-	install -m 755 $(BUILD)/$(SONAME) $(wildcard $(BUILD)/libum-cuda.so $(BUILD)/libum-mpi.so) $(D)/lib/
+	install -m 755 $(BUILD)/$(SONAME) $(wildcard $(BUILD)/libum-cuda.so $(BUILD)/libum-mpi.so $(BUILD)/libum-gdcm.so) $(D)/lib/
 	ln -sf $(SONAME) $(D)/lib/libum.so
 	install -m 644 $(BUILD)/um.pc $(D)/lib/pkgconfig/
 	for h in $(HEADERS); do t=$${h#lib/}; install -d $(D)/include/um/$${t%/*} && install -m 644 $$h $(D)/include/um/$$t || exit 1; done
 	for m in $(MAN); do s=$${m##*.}; install -d $(D)/share/man/man$$s && install -m 644 $$m $(D)/share/man/man$$s/ || exit 1; done
 uninstall:
-	rm -f $(TOOLS:$(BUILD)/%=$(D)/bin/%) $(D)/lib/$(SONAME) $(D)/lib/libum.so $(D)/lib/libum-cuda.so $(D)/lib/libum-mpi.so $(D)/lib/pkgconfig/um.pc $(foreach m,$(notdir $(MAN)),$(D)/share/man/man$(lastword $(subst ., ,$(m)))/$(m))
+	rm -f $(TOOLS:$(BUILD)/%=$(D)/bin/%) $(D)/lib/$(SONAME) $(D)/lib/libum.so $(D)/lib/libum-cuda.so $(D)/lib/libum-mpi.so $(D)/lib/libum-gdcm.so $(D)/lib/pkgconfig/um.pc $(foreach m,$(notdir $(MAN)),$(D)/share/man/man$(lastword $(subst ., ,$(m)))/$(m))
 	rm -rf $(D)/include/um
 
 info:
@@ -265,6 +275,7 @@ info:
 	@for p in $(PKGS); do printf '%-10s %s\n' $$p "$$($(PKG_CONFIG) --modversion $$p 2>/dev/null || echo missing)"; done
 	@echo 'CUDA       $(if $(NVCC),$(NVCC): $(shell $(NVCC) --version 2>/dev/null | sed -n 's/.*release //p'),not found: the CPU alone)'
 	@echo 'MPI        $(if $(MPI_SHOW),$(MPICC): $(MPI_LIBS),not found: one process)'
+	@echo 'GDCM       $(if $(GDCM),$(GDCM),not found: no DICOM files in lossless JPEG$(comma) JPEG-LS and JPEG 2000)'
 	@echo 'tools      $(notdir $(TOOLS))'
 
 clean:
@@ -280,7 +291,7 @@ PYTHON ?= python3
 bench: tools $(BENCH)
 	$(Q)BUILD=$(BUILD) PYTHON=$(PYTHON) tests/bench/run.sh "$(BENCH_ONLY)"
 
-units: $(UNITS) $(BENCH) mpi $(RANKS_C:tests/ranks/%.c=$(BUILD)/ranks/%)
+units: $(UNITS) $(BENCH) mpi gdcm $(RANKS_C:tests/ranks/%.c=$(BUILD)/ranks/%)
 
 check: tools units
 	$(Q)BUILD=$(BUILD) SAN=$(SAN) tests/run.sh

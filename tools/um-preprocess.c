@@ -1,6 +1,6 @@
 /* um-preprocess - a manifest of images and reports to a tensor stream
  *
- * reads   a TSV manifest; JPEG, PNG and NIfTI files; reports
+ * reads   a TSV manifest; JPEG, PNG, DICOM and NIfTI files, folders of DICOM slices; reports
  * writes  image uint8 [1,S,S] or volume float32 [D,H,W] in 0..1, mask uint8 on the same grid; meta
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -21,7 +21,7 @@ static struct config {
     struct um_common  common;
     struct um_prepare prepare;
     const char *root, *size, *spacing, *resize, *fit, *window, *nan, *filter, *dropped, *shard,
-        *mask_filter, *threshold;
+        *mask_filter, *threshold, *dicom, *allow;
     int64_t shard_size;
 } cfg = { .common      = UM_COMMON_INIT,
           .prepare     = { .image_size     = 256,
@@ -32,7 +32,8 @@ static struct config {
           .resize      = "area",
           .fit         = "pad",
           .window      = "-1000,1000",
-          .mask_filter = "nearest" };
+          .mask_filter = "nearest",
+          .dicom       = "stored" };
 
 struct run {
     struct um_manifest *manifest;
@@ -84,6 +85,8 @@ static int parse_options(struct run *r)
     p->replace     = cfg.nan != NULL;
     p->point       = strcmp(cfg.resize, "point") == 0;
     p->stretch     = strcmp(cfg.fit, "stretch") == 0;
+
+    p->dicom_window = strcmp(cfg.dicom, "window") == 0;
     if (cfg.size)
         UM_TRY(um_sizes_parse(cfg.size, 4096, &p->image_size, p->volume_size, &p->sized));
     if (cfg.spacing)
@@ -93,6 +96,7 @@ static int parse_options(struct run *r)
                        "--resize point takes pixels of the file, --fast-decode has none");
     if (cfg.spacing && p->mask_filter == UM_FILTER_AREA)
         return um_fail(UM_EUSAGE, "--spacing takes masks by --mask-filter nearest");
+    UM_TRY(um_allow_parse(cfg.allow, &p->allow_gaps, &p->allow_duplicates));
     UM_TRY(um_shard_parse(cfg.shard, &r->part, &r->parts));
     UM_TRY(um_window_parse(cfg.window, p->window));
     UM_TRY(um_filters_parse(cfg.filter, &p->filters));
@@ -254,6 +258,10 @@ static const struct um_opt opts[] = {
     UM_OPT_CHOICE(0, "mask-filter", "nearest|area", &cfg.mask_filter, true, "how masks shrink"),
     UM_OPT_STR(0, "mask-threshold", "V", &cfg.threshold, true,
                "masks that are no whole numbers: 1 from V on"),
+    UM_OPT_CHOICE(0, "dicom", "stored|window", &cfg.dicom, true, "what DICOM pictures show"),
+    UM_OPT_STR(0, "series", "UID", &cfg.prepare.series, true,
+               "of folders that hold several DICOM series"),
+    UM_OPT_STR(0, "allow", "LIST", &cfg.allow, true, "slices may have: gaps, duplicates"),
     UM_OPT_FLAG(0, "fast-decode", &cfg.prepare.fast_decode, true,
                 "JPEG: scaled DCT; changes pixels"),
     UM_OPT_INT(0, "max-pixels", "N", &cfg.prepare.max_pixels, 1, 1e12, true,

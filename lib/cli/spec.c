@@ -114,6 +114,23 @@ int um_shard_parse(const char *text, int64_t *part, int64_t *parts)
     return UM_OK;
 }
 
+int um_allow_parse(const char *text, bool *gaps, bool *duplicates)
+{
+    *gaps = *duplicates = false;
+    for (const char *p = text; p;) {
+        const size_t n = strcspn(p, ",");
+
+        if (n == 4 && strncmp(p, "gaps", n) == 0)
+            *gaps = true;
+        else if (n == 10 && strncmp(p, "duplicates", n) == 0)
+            *duplicates = true;
+        else
+            return um_fail(UM_ERANGE, "allow \"%s\": expected gaps, duplicates", text);
+        p = p[n] ? p + n + 1 : NULL;
+    }
+    return UM_OK;
+}
+
 int um_number_parse(const char *text, double *x)
 {
     char *end;

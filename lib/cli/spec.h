@@ -23,6 +23,10 @@ UM_API UM_RESULT_USED int um_spacing_parse(const char *text, double mm[3]);
 /* um_shard_parse - "I/N", 1 <= I <= N: *part = I - 1 of *parts = N. NULL is 1/1. UM_ERANGE. */
 UM_API UM_RESULT_USED int um_shard_parse(const char *text, int64_t *part, int64_t *parts);
 
+/* um_allow_parse - what slices may have: "gaps", "duplicates", or both with a comma between. NULL
+ * is neither. UM_ERANGE otherwise. */
+UM_API UM_RESULT_USED int um_allow_parse(const char *text, bool *gaps, bool *duplicates);
+
 /* um_number_parse - the whole text is one finite number. UM_ERANGE otherwise. */
 UM_API UM_RESULT_USED int um_number_parse(const char *text, double *x);
 

@@ -34,6 +34,9 @@ struct um_prepare {
     bool              replace;   /* voxels that are not finite: nan_hu instead of an error */
     double            nan_hu;
     bool              fast_decode;
+    bool              dicom_window; /* DICOM pictures: by their window, not as stored */
+    const char       *series; /* of a folder of DICOM files with several; NULL: the only one */
+    bool              allow_gaps, allow_duplicates; /* of slices in such a folder */
     int64_t           max_pixels;
     enum um_filter    mask_filter;
     double            mask_threshold; /* NaN: masks must hold whole numbers */

@@ -94,7 +94,8 @@ static int boxes(struct um_job *j, const struct um_placed *at)
 int um_job_picture(struct um_job *j, const struct um_image *im, struct um_placed *at)
 {
     const struct um_image_opts opts = { .max_pixels = j->p->max_pixels,
-                                        .fast_side = j->p->fast_decode ? 2 * j->p->image_size : 0 };
+                                        .fast_side  = j->p->fast_decode ? 2 * j->p->image_size : 0,
+                                        .dicom_window = j->p->dicom_window };
 
     UM_TRY(um_image_grey(j->scratch, im, &opts, &at->grey));
     at->fit = j->p->stretch

@@ -11,7 +11,11 @@ enum { SIDE_MAX = 4096 };
 
 static int open_volume(struct um_job *j, const struct um_image *im, struct um_scan *f)
 {
-    const struct um_scan_opts opts = { .max_voxels = j->p->max_pixels, .frame = j->p->frame };
+    const struct um_scan_opts opts = { .max_voxels       = j->p->max_pixels,
+                                       .frame            = j->p->frame,
+                                       .series           = j->p->series,
+                                       .allow_gaps       = j->p->allow_gaps,
+                                       .allow_duplicates = j->p->allow_duplicates };
 
     UM_TRY(um_image_volume(j->scratch, im, &opts, f));
     f->volume.replace = j->p->replace;

@@ -7,6 +7,7 @@
 #ifndef UM_GRID_GREY_H
 #define UM_GRID_GREY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct um_grey {
@@ -24,6 +25,7 @@ struct um_image_opts {
     int64_t max_pixels; /* more pixels or voxels than this are refused before memory is taken */
     int64_t fast_side;  /* JPEG: 0 exact; else a scaled DCT may be used that leaves the longer side
                            at least this long */
+    bool dicom_window;  /* DICOM: by its window, not as stored (dicom_grey.h) */
 };
 
 /* 1000 times the luma, a weighted sum of whole numbers */

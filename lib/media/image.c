@@ -2,14 +2,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "media/image.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "grid/orient.h"
 #include "grid/turn.h"
+#include "media/dicom.h"
+#include "media/dicom_grey.h"
 #include "media/exif.h"
 #include "media/gunzip.h"
 #include "media/jpeg.h"
@@ -17,6 +17,7 @@
 #include "media/nifti.h"
 #include "media/nrrd.h"
 #include "media/png.h"
+#include "media/series.h"
 #include "media/slices.h"
 
 enum {
@@ -30,7 +31,6 @@ static const struct {
     size_t      at, n;
     const char *sign, *name;
 } known[] = {
-    { 128, 4, "DICM", "DICOM" },
     { 0, 4, "CDF\001", "MINC (NetCDF)" },
     { 0, 4, "CDF\002", "MINC (NetCDF)" },
     { 0, 8, "\x89HDF\r\n\x1a\n", "HDF5 or MINC-2" },
@@ -64,6 +64,8 @@ struct um_reader_of {
                   struct um_scan *out);
     int (*folder)(struct um_arena *a, const struct um_folder *f, const struct um_scan_opts *opts,
                   struct um_scan *out);
+    /* of a kind that may be a picture or a volume: sets im->volume */
+    int (*tell)(struct um_arena *a, int64_t max_pixels, struct um_image *im);
 };
 
 static bool is_jpeg(const uint8_t *bytes, size_t n)
@@ -107,13 +109,30 @@ static int nrrd(struct um_arena *a, const struct um_image *im, const struct um_s
     return um_nrrd_read(a, im->path, im->bytes, im->n, opts, out);
 }
 
+static int dicom(struct um_arena *a, const struct um_image *im, const struct um_scan_opts *opts,
+                 struct um_scan *out)
+{
+    return um_series_frames(a, im->bytes, im->n, opts, out);
+}
+
+/* one frame is a picture; more are an enhanced CT, or refused as such */
+static int dicom_tell(struct um_arena *a, int64_t max_pixels, struct um_image *im)
+{
+    struct um_dicom d;
+
+    UM_TRY(um_dicom_open(a, im->bytes, im->n, im->n, max_pixels, &d));
+    im->volume = d.frames > 1;
+    return um_dicom_need_pixels(&d);
+}
+
 /* the first that fits */
 static const struct um_reader_of readers[] = {
-    { "JPEG", is_jpeg, um_jpeg_read, NULL, um_slices_read },
-    { "PNG", is_png, um_png_read, NULL, um_slices_read },
-    { "NIfTI or Analyze", is_nifti, NULL, nifti, NULL },
-    { "MetaImage", um_meta_is, NULL, meta, NULL },
-    { "NRRD", um_nrrd_is, NULL, nrrd, NULL },
+    { "JPEG", is_jpeg, um_jpeg_read, NULL, um_slices_read, NULL },
+    { "PNG", is_png, um_png_read, NULL, um_slices_read, NULL },
+    { "NIfTI or Analyze", is_nifti, NULL, nifti, NULL, NULL },
+    { "DICOM", um_dicom_is, um_dicom_grey, dicom, um_series_read, dicom_tell },
+    { "MetaImage", um_meta_is, NULL, meta, NULL, NULL },
+    { "NRRD", um_nrrd_is, NULL, nrrd, NULL, NULL },
 };
 enum { NREADERS = sizeof readers / sizeof readers[0] };
 
@@ -125,7 +144,7 @@ static const struct um_reader_of *reader_of(const uint8_t *bytes, size_t n)
     return NULL;
 }
 
-#define EXPECTED "expected JPEG, PNG, NIfTI, Analyze, MetaImage or NRRD"
+#define EXPECTED "expected JPEG, PNG, DICOM, NIfTI, Analyze, MetaImage or NRRD"
 
 static int refuse(const uint8_t *bytes, size_t n, const char *where)
 {
@@ -140,18 +159,15 @@ static int refuse(const uint8_t *bytes, size_t n, const char *where)
 
 bool um_image_is_picture(const char *path)
 {
-    uint8_t                    head[16];
-    const int                  fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    const ssize_t              n  = fd < 0 ? -1 : read(fd, head, sizeof head);
-    const struct um_reader_of *r;
+    uint8_t                    head[SIGN_MAX];
+    size_t                     n, total;
+    const struct um_reader_of *r =
+        um_file_head(path, head, sizeof head, &n, &total) < 0 ? NULL : reader_of(head, n);
 
-    if (fd >= 0)
-        (void)close(fd);
-    r = n > 0 ? reader_of(head, (size_t)n) : NULL;
-    return r && r->grey;
+    return r && r->grey && !(r->tell && um_dicom_is_volume(head, n));
 }
 
-static int tell(struct um_arena *a, size_t max, struct um_image *im)
+static int tell(struct um_arena *a, int64_t max_pixels, size_t max, struct um_image *im)
 {
     const char *where = "";
 
@@ -160,31 +176,42 @@ static int tell(struct um_arena *a, size_t max, struct um_image *im)
         UM_TRY(um_gunzip(a, im->bytes, im->n, max, &im->bytes, &im->n));
     }
     im->kind = reader_of(im->bytes, im->n);
-    return im->kind ? UM_OK : refuse(im->bytes, im->n, where);
+    if (!im->kind)
+        return refuse(im->bytes, im->n, where);
+    im->volume = im->kind->volume != NULL;
+    return im->kind->tell ? im->kind->tell(a, max_pixels, im) : UM_OK;
 }
 
-/* what the first readable kind among a folder's files is, so is the folder */
+/* DICOM if there is any among its first files: pictures beside it are thumbnails; else what the
+ * first readable kind among them is */
 static int open_folder(struct um_arena *a, struct um_image *im)
 {
     UM_TRY(um_folder_list(a, im->path, &im->folder));
+    im->volume = true;
     for (int64_t i = 0; i < im->folder.n && i < LOOKED; i++) {
-        const char *path = um_folder_path(a, &im->folder, i);
-        uint8_t     head[SIGN_MAX];
-        size_t      n, total;
+        const char                *path = um_folder_path(a, &im->folder, i);
+        const struct um_reader_of *kind;
+        uint8_t                    head[SIGN_MAX];
+        size_t                     n, total;
 
         if (!path)
             return UM_ENOMEM;
         UM_TRY(um_file_head(path, head, sizeof head, &n, &total));
-        im->kind = reader_of(head, n);
-        if (im->kind && im->kind->folder)
+        kind = reader_of(head, n);
+        if (kind && kind->folder && (!im->kind || kind->tell))
+            im->kind = kind;
+        if (im->kind && im->kind->tell)
             return UM_OK;
     }
-    return um_fail(UM_EFORMAT, "%s: a folder without slices: expected JPEG or PNG files in it%s",
-                   im->path, im->folder.n == 0 ? ", there is no file" : "");
+    return im->kind
+               ? UM_OK
+               : um_fail(UM_EFORMAT,
+                         "%s: a folder without slices: expected DICOM, JPEG or PNG files in it%s",
+                         im->path, im->folder.n == 0 ? ", there is no file" : "");
 }
 
 /* the header of a pair, where its file of voxels was named */
-static int open_pair(struct um_arena *a, size_t max, struct um_image *im)
+static int open_pair(struct um_arena *a, int64_t max_pixels, size_t max, struct um_image *im)
 {
     const char *named = im->path, *slash = strrchr(named, '/'), *header;
     int         st;
@@ -193,7 +220,7 @@ static int open_pair(struct um_arena *a, size_t max, struct um_image *im)
     if (st == 0)
         return 0;
     UM_TRY(um_file_read(a, header, max, &im->bytes, &im->n));
-    st = tell(a, max, im);
+    st = tell(a, max_pixels, max, im);
     if (st < 0)
         return um_context(st, "%s", header);
     im->path   = header;
@@ -215,17 +242,17 @@ int um_image_open(struct um_arena *a, const char *path, int64_t max_pixels, stru
     *im = (struct um_image){ .path = path };
     if (stat(path, &sb) == 0 && S_ISDIR(sb.st_mode))
         return open_folder(a, im);
-    UM_TRY(st = open_pair(a, max, im));
+    UM_TRY(st = open_pair(a, max_pixels, max, im));
     if (st > 0)
         return UM_OK;
     UM_TRY(um_file_read(a, path, max, &im->bytes, &im->n));
-    st = tell(a, max, im);
+    st = tell(a, max_pixels, max, im);
     return st < 0 ? um_context(st, "%s", path) : UM_OK;
 }
 
 bool um_image_is_volume(const struct um_image *im)
 {
-    return im->folder.path || im->kind->volume;
+    return im->volume;
 }
 
 int um_image_grey(struct um_arena *a, const struct um_image *im, const struct um_image_opts *opts,
@@ -234,7 +261,7 @@ int um_image_grey(struct um_arena *a, const struct um_image *im, const struct um
     const int            up     = im->bytes ? um_exif_orientation(im->bytes, im->n) : 1;
     struct um_image_opts turned = *opts;
 
-    if (um_image_is_volume(im))
+    if (im->volume)
         return um_fail(UM_ESHAPE, "a volume, expected a picture");
     if (up != 1)
         turned.fast_side = 0;
@@ -246,7 +273,7 @@ int um_image_grey(struct um_arena *a, const struct um_image *im, const struct um
 int um_image_volume(struct um_arena *a, const struct um_image *im, const struct um_scan_opts *opts,
                     struct um_scan *out)
 {
-    if (!um_image_is_volume(im))
+    if (!im->volume)
         return um_fail(UM_ESHAPE, "a picture, expected a volume");
     if (im->folder.path)
         UM_TRY(im->kind->folder(a, &im->folder, opts, out));

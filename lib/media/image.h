@@ -20,6 +20,7 @@ struct um_image {
     size_t                     n;
     const char                *voxels; /* of a pair: name of its other file; NULL: not known yet */
     struct um_folder           folder; /* path NULL: a file */
+    bool                       volume; /* um_image_volume reads it */
 };
 
 /* um_image_open - read the file into the arena and tell its kind; list a folder and tell it by the
@@ -39,13 +40,13 @@ UM_API bool um_image_is_volume(const struct um_image *im);
  */
 UM_API bool um_image_is_picture(const char *path);
 
-/* um_image_grey - decode a picture (see jpeg.h, png.h) and lay it as EXIF says it is seen; one that
- * is turned is never shrunk on the way. UM_ESHAPE if it is a volume. */
+/* um_image_grey - decode a picture (see jpeg.h, png.h, dicom_grey.h) and lay it as EXIF says it is
+ * seen; one that is turned is never shrunk on the way. UM_ESHAPE if it is a volume. */
 UM_API UM_RESULT_USED int um_image_grey(struct um_arena *a, const struct um_image *im,
                                         const struct um_image_opts *opts, struct um_grey *out);
 
-/* um_image_volume - the voxels of a volume in the canonical frame (see nifti.h, orient.h); they may
- * stay in im->bytes, and are changed there. UM_ESHAPE if it is a picture. */
+/* um_image_volume - the voxels of a volume in the canonical frame (see nifti.h, series.h,
+ * orient.h); they may stay in im->bytes, and are changed there. UM_ESHAPE if it is a picture. */
 UM_API UM_RESULT_USED int um_image_volume(struct um_arena *a, const struct um_image *im,
                                           const struct um_scan_opts *opts, struct um_scan *out);
 

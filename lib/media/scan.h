@@ -16,6 +16,9 @@
 struct um_scan_opts {
     int64_t max_voxels; /* of one frame; more are refused */
     int64_t frame;      /* of a file with time frames, from 0; -1: there must be one only */
+    /* folders of DICOM files (series.h) */
+    const char *series;                       /* UID of the one to read; NULL: there must be one */
+    bool        allow_gaps, allow_duplicates; /* of slices */
 };
 
 enum { UM_SCAN_NOTES = 4 };

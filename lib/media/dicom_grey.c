@@ -1,0 +1,290 @@
+/* dicom_grey.c - a table from stored values to gray, made once a file */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "media/dicom_grey.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "media/dicom.h"
+
+enum { RED = 0x00281101, RED_DATA = 0x00281201, RED_SEGMENTS = 0x00281221 };
+enum {
+    MODALITY_LUT = 0x00283000,
+    VOI_LUT      = 0x00283010,
+    DESCRIPTOR   = 0x00283002,
+    DATA         = 0x00283006
+};
+
+/* a table as the file holds it: entries for values first, first + 1, ...; both ends go on */
+struct lut {
+    struct um_dicom_walk    w;
+    struct um_dicom_element data;
+    int64_t                 entries, first;
+    unsigned                bits;
+    bool                    bytes; /* an entry takes one, not two */
+    bool                    there;
+};
+
+static int get_lut(const struct um_dicom_walk *w, const struct um_dicom_element *descriptor,
+                   const struct um_dicom_element *data, bool is_signed, struct lut *l)
+{
+    unsigned entries, first, bits;
+
+    if (!um_dicom_u16(w, descriptor, 0, &entries) || !um_dicom_u16(w, descriptor, 1, &first) ||
+        !um_dicom_u16(w, descriptor, 2, &bits) || bits < 1 || bits > 16)
+        return um_fail(UM_EFORMAT, "DICOM: a lookup table without a proper descriptor");
+    *l         = (struct lut){ .w = *w, .data = *data, .bits = bits, .there = true };
+    l->entries = entries ? entries : 65536;
+    if (*descriptor->vr) /* else it is not said, and the caller knows better */
+        is_signed = strcmp(descriptor->vr, "SS") == 0;
+    l->first = is_signed ? (int16_t)first : (int64_t)first;
+    l->bytes = (int64_t)data->n < 2 * l->entries;
+    if ((int64_t)data->n < l->entries || (l->bytes && bits > 8))
+        return um_fail(UM_EFORMAT, "DICOM: cut: a lookup table of %lld entries in %zu bytes",
+                       (long long)l->entries, data->n);
+    return UM_OK;
+}
+
+static unsigned lut_at(const struct lut *l, int64_t value)
+{
+    int64_t  i = value - l->first;
+    unsigned v = 0;
+
+    i = i < 0 ? 0 : i < l->entries ? i : l->entries - 1;
+    if (l->bytes)
+        return l->w.bytes[l->data.at + (size_t)i];
+    (void)um_dicom_u16(&l->w, &l->data, (size_t)i, &v);
+    return v;
+}
+
+/* the table in the first item of a sequence; none is no error */
+static int find_lut(const struct um_dicom *d, uint32_t sequence, bool is_signed, struct lut *l)
+{
+    struct um_dicom_element e, descriptor, data;
+    struct um_dicom_walk    items, item;
+    int                     st = um_dicom_find(d->data, sequence, &e);
+
+    l->there = false;
+    if (st != 1)
+        return st;
+    um_dicom_items(&d->data, &e, &items);
+    if ((st = um_dicom_item(&items, &item)) != 1 ||
+        (st = um_dicom_find(item, DESCRIPTOR, &descriptor)) != 1 ||
+        (st = um_dicom_find(item, DATA, &data)) != 1)
+        return st;
+    return get_lut(&item, &descriptor, &data, is_signed, l);
+}
+
+/* ---- gray files ---- */
+
+struct job {
+    struct um_arena       *a;
+    const struct um_dicom *d;
+    void                  *stored;
+    uint8_t               *px;
+    size_t                 n;            /* pixels */
+    int                    least, most;  /* stored values that occur */
+    uint8_t                table[65536]; /* gray of stored value v, at v & 0xffff */
+};
+
+static int value_at(const struct um_dicom *d, const void *stored, size_t i)
+{
+    uint16_t u;
+
+    if (d->allocated == 8) {
+        const uint8_t b = ((const uint8_t *)stored)[i];
+
+        return d->is_signed ? (int8_t)b : b;
+    }
+    memcpy(&u, (const char *)stored + 2 * i, 2);
+    return d->is_signed ? (int16_t)u : u;
+}
+
+static void find_range(struct job *j)
+{
+    j->least = j->most = value_at(j->d, j->stored, 0);
+    for (size_t i = 1; i < j->n; i++) {
+        const int v = value_at(j->d, j->stored, i);
+
+        j->least = v < j->least ? v : j->least;
+        j->most  = v > j->most ? v : j->most;
+    }
+}
+
+static uint8_t level(double y)
+{
+    return y >= 255 ? 255 : y > 0 ? (uint8_t)floor(y + 0.5) : 0;
+}
+
+static double windowed(const struct um_dicom *d, double x)
+{
+    const double c = d->center, w = d->width;
+
+    if (d->voi == UM_DICOM_SIGMOID)
+        return 255 / (1 + exp(-4 * (x - c) / w));
+    if (d->voi == UM_DICOM_LINEAR_EXACT)
+        return ((x - c) / w + 0.5) * 255;
+    if (w <= 1)
+        return x <= c - 0.5 ? 0 : 255;
+    return ((x - (c - 0.5)) / (w - 1) + 0.5) * 255;
+}
+
+static double rescaled(const struct um_dicom *d, const struct lut *modality, int v)
+{
+    return modality->there ? (double)lut_at(modality, v) : d->plane.slope * v + d->plane.inter;
+}
+
+static int by_window(struct job *j)
+{
+    const struct um_dicom *d = j->d;
+    struct lut             modality, voi;
+    double                 ends[2], lo, hi;
+
+    UM_TRY(find_lut(d, MODALITY_LUT, d->is_signed, &modality));
+    /* its first value is signed where what goes in may be */
+    UM_TRY(find_lut(d, VOI_LUT, !modality.there && (d->is_signed || d->plane.inter < 0), &voi));
+    ends[0] = rescaled(d, &modality, j->least);
+    ends[1] = rescaled(d, &modality, j->most);
+    if (!isfinite(ends[0]) || !isfinite(ends[1]))
+        return um_fail(UM_ENONFINITE, "DICOM: rescale slope %g, intercept %g", d->plane.slope,
+                       d->plane.inter);
+    lo = fmin(ends[0], ends[1]);
+    hi = fmax(ends[0], ends[1]);
+    for (int v = j->least; v <= j->most; v++) {
+        const double x = rescaled(d, &modality, v);
+        double       y;
+
+        if (voi.there) /* within int64: clamped to where tables can be */
+            y = lut_at(&voi, (int64_t)floor(fmin(fmax(x, -1e6), 1e6) + 0.5)) * 255.0 /
+                ((1U << voi.bits) - 1);
+        else if (d->has_window)
+            y = windowed(d, x);
+        else
+            y = hi > lo ? (x - lo) / (hi - lo) * 255 : 0;
+        j->table[v & 0xffff] = level(y);
+    }
+    return UM_OK;
+}
+
+static void as_stored(struct job *j)
+{
+    for (int v = j->least; v <= j->most; v++)
+        j->table[v & 0xffff] =
+            v <= 0 ? 0 : (uint8_t)um_div_round((uint64_t)v * 255, (uint64_t)j->most);
+}
+
+static int mono(struct job *j, bool window)
+{
+    find_range(j);
+    if (window)
+        UM_TRY(by_window(j));
+    else
+        as_stored(j);
+    for (int v = j->least; j->d->colours == UM_DICOM_MONOCHROME1 && v <= j->most; v++)
+        j->table[v & 0xffff] = (uint8_t)(255 - j->table[v & 0xffff]);
+    for (size_t i = 0; i < j->n; i++)
+        j->px[i] = j->table[value_at(j->d, j->stored, i) & 0xffff];
+    return UM_OK;
+}
+
+/* ---- colours ---- */
+
+static uint8_t of_luma(uint64_t luma1000, uint64_t full)
+{
+    const uint64_t y = um_div_round(luma1000 * 255, 1000 * full);
+
+    return (uint8_t)(y < 255 ? y : 255);
+}
+
+static int palette(struct job *j)
+{
+    struct um_dicom_element descriptor, data;
+    struct lut              l[3];
+    int                     st;
+
+    for (uint32_t c = 0; c < 3; c++) {
+        if ((st = um_dicom_find(j->d->data, RED_SEGMENTS + c, &data)) != 0)
+            return st < 0 ? st
+                          : um_fail(UM_EUNSUPPORTED, "DICOM: a palette in segments is not read");
+        if ((st = um_dicom_find(j->d->data, RED + c, &descriptor)) != 1 ||
+            (st = um_dicom_find(j->d->data, RED_DATA + c, &data)) != 1)
+            return st < 0 ? st : um_fail(UM_EFORMAT, "DICOM: PALETTE COLOR without its palette");
+        UM_TRY(get_lut(&j->d->data, &descriptor, &data, j->d->is_signed, &l[c]));
+        if (l[c].bits != l[0].bits)
+            return um_fail(UM_EFORMAT, "DICOM: a palette of %u and %u bits", l[0].bits, l[c].bits);
+    }
+    find_range(j);
+    for (int v = j->least; v <= j->most; v++)
+        j->table[v & 0xffff] =
+            of_luma(um_luma1000(lut_at(&l[0], v), lut_at(&l[1], v), lut_at(&l[2], v)),
+                    (1U << l[0].bits) - 1);
+    for (size_t i = 0; i < j->n; i++)
+        j->px[i] = j->table[value_at(j->d, j->stored, i) & 0xffff];
+    return UM_OK;
+}
+
+static int colour(struct job *j)
+{
+    const struct um_dicom *d    = j->d;
+    const uint64_t         full = (1U << d->stored) - 1;
+
+    if (d->is_signed)
+        return um_fail(UM_EUNSUPPORTED, "DICOM: signed colours are not read");
+    for (size_t i = 0; i < j->n; i++) {
+        const uint64_t r = (uint64_t)value_at(d, j->stored, 3 * i);
+
+        j->px[i] = of_luma(d->colours == UM_DICOM_RGB
+                               ? um_luma1000(r, (uint64_t)value_at(d, j->stored, 3 * i + 1),
+                                             (uint64_t)value_at(d, j->stored, 3 * i + 2))
+                               : 1000 * r,
+                           full);
+    }
+    return UM_OK;
+}
+
+/* ---- all of it ---- */
+
+static int check(const struct um_dicom *d, const struct um_image_opts *opts)
+{
+    UM_TRY(um_dicom_need_pixels(d));
+    if (d->frames > 1)
+        return um_fail(UM_ESHAPE, "DICOM: %lld frames, a picture has one", (long long)d->frames);
+    if (!opts->dicom_window && strcmp(d->modality, "CT") == 0)
+        return um_fail(UM_ESHAPE,
+                       "DICOM: one slice of a CT: name the folder of its series, or take "
+                       "it as a picture by --dicom=window");
+    return UM_OK;
+}
+
+int um_dicom_grey(struct um_arena *a, const uint8_t *bytes, size_t n,
+                  const struct um_image_opts *opts, struct um_grey *out)
+{
+    struct um_dicom d;
+    struct job     *j;
+    bool            luma;
+
+    UM_TRY(um_dicom_open(a, bytes, n, n, opts->max_pixels, &d));
+    UM_TRY(check(&d, opts));
+    UM_TRY(um_dicom_index(a, &d));
+    j = um_alloc(a, sizeof *j);
+    if (!j || !(j->stored = um_alloc(a, um_dicom_frame_size(&d))))
+        return UM_ENOMEM;
+    j->a = a;
+    j->d = &d;
+    j->n = (size_t)(d.rows * d.columns);
+    UM_TRY(um_dicom_frame(a, &d, 0, j->stored, &luma));
+    *out = (struct um_grey){ .width       = d.columns,
+                             .height      = d.rows,
+                             .file_width  = d.columns,
+                             .file_height = d.rows,
+                             .eighths     = 8,
+                             .mm          = { d.plane.spacing[1], d.plane.spacing[0] } };
+    if (luma || !(out->px = um_alloc(a, j->n))) {
+        out->px = luma ? j->stored : NULL;
+        return luma ? UM_OK : UM_ENOMEM;
+    }
+    j->px = out->px;
+    return d.colours == UM_DICOM_PALETTE ? palette(j)
+           : d.samples == 3              ? colour(j)
+                                         : mono(j, opts->dicom_window);
+}

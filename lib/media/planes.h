@@ -1,0 +1,43 @@
+/* planes.h - pictures with a place in the patient -> the geometry of one volume
+ *
+ * What DICOM says of each slice decides, never names or instance numbers: slices are sorted by the
+ * dot product of position and normal (row direction x column direction).
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef UM_MEDIA_PLANES_H
+#define UM_MEDIA_PLANES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "media/dicom.h"
+#include "media/scan.h"
+
+struct um_plane_at {
+    const char           *name;  /* of the file, for messages; NULL: a frame of the only file */
+    int64_t               frame; /* in its file */
+    int64_t               instance;
+    struct um_dicom_plane plane;
+    double                along; /* mm along the normal; um_planes_arrange sets it */
+    /* what the reader needs to come back to it */
+    int64_t file;
+    size_t  pixels_at;
+};
+
+/* um_planes_arrange - sort s[0..*n-1] and fill in out->volume: dim[0] (1 and 2 are the caller's
+ * rows and columns), affine, slope and inter; out->form; notes in the arena
+ *
+ * All slices need position, orientation and pixel spacing, the latter two alike. Two at one place
+ * are UM_EDUPLICATE (with opts->allow_duplicates the one of the lowest instance number is kept: *n
+ * shrinks); a step that is over 1 % away from the median step is UM_EMISSING (with opts->allow_gaps
+ * all are taken as equally far apart, and a note says so). UM_EMISMATCH: another orientation or
+ * spacing, or positions off the line from the first to the last by more than half a pixel;
+ * UM_ESHAPE: one slice alone. The messages name the files. */
+UM_API UM_RESULT_USED int um_planes_arrange(struct um_arena *a, struct um_plane_at *s, int64_t *n,
+                                            const struct um_scan_opts *opts, struct um_scan *out);
+
+/* um_planes_rescale - whether slope and intercept differ between slices */
+UM_API bool um_planes_rescale(const struct um_plane_at *s, int64_t n);
+
+#endif

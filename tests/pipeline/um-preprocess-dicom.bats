@@ -1,0 +1,164 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# um-preprocess: DICOM pictures and series made by dicom.py; real ones where UM_REAL_DATA names them
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return 1
+    PY=${UM_PYTHON:-/usr/bin/python3}
+    DICOM=$BATS_TEST_DIRNAME/dicom.py
+    export PYTHONPATH=$BATS_TEST_DIRNAME PYTHONDONTWRITEBYTECODE=1
+}
+
+# refused TEXT IMAGE ARGUMENT...: exit 1, one line that holds TEXT, nothing under the output's name
+refused() {
+    printf 'key\timage\nx\t%s\n' "$2" >one.tsv
+    run um-preprocess -o refused.umt "${@:3}" one.tsv
+    if [ "$status" != 1 ] || [ "${#lines[@]}" != 1 ] || [ -e refused.umt ] ||
+        [[ $output != "um-preprocess: record x: "*"$1"* ]]; then
+        echo "$*: exit $status: $output"
+        return 1
+    fi
+}
+
+# series KIND: a folder of that name
+series() { "$PY" "$DICOM" "$1" "$1"; }
+
+@test "pictures as stored, inverted, by window" {
+    "$PY" "$DICOM" xray
+    printf 'key\timage\n%s' "$(printf '%s\n' deep inverse window eight | sed 's/.*/&\t&.dcm/')" >m.tsv
+    um-preprocess --size 60 m.tsv -o s.umt
+    um-preprocess --size 60 --dicom window m.tsv -o w.umt
+    "$PY" - <<'END'
+from media import *
+a = np.arange(2400).reshape(60, 40) * 3
+s, w = read("s.umt")[1], read("w.umt")[1]
+px = lambda r, k: r[k][1]["image"][0][:, 10:50].astype(int)
+up = lambda x: np.floor(x + 0.5)
+full = up(a * 255 / a.max())
+assert (px(s, "deep") == full).all() and (px(s, "window") == full).all()
+assert (px(s, "inverse") == 255 - full).all()
+assert (px(s, "eight") == up(a // 30 * 255 / (a.max() // 30))).all()
+assert (px(w, "window") == up(np.clip((a - 2999.5) / 2000 + 0.5, 0, 1) * 255)).all()
+assert (px(w, "deep") == full).all() and (px(w, "inverse") == 255 - full).all()
+END
+}
+
+@test "bad pictures" {
+    "$PY" "$DICOM" xray
+    refused 'cut.dcm: DICOM: cut: element (7fe0,0010)' cut.dcm
+    refused 'claim.dcm: DICOM: cut: element (7fe0,0010) at byte' claim.dcm
+    refused 'wide.dcm: DICOM: cut: 40 x 65535 x 1 pixels of 16 bits promised' wide.dcm
+    refused 'wide.dcm: DICOM: 40 x 65535 x 1 pixels, at most 1000 allowed (--max-pixels)' wide.dcm --max-pixels 1000
+    refused 'frames.dcm: DICOM: 2 frames, and where they lie in the patient is not said' frames.dcm
+    refused 'future.dcm: DICOM: transfer syntax 1.2.840.10008.9.9.9 is not read' future.dcm
+    refused 'slice.dcm: DICOM: one slice of a CT: name the folder of its series, or take it' slice.dcm
+    um-preprocess --dicom window one.tsv -o one.umt
+    um-show one.umt | grep -q 'image uint8 \[1,256,256\] min 0 .* max 255'
+}
+
+@test "a series is its NIfTI file, whatever its names, numbers and way of scaling" {
+    series plain
+    series slopes
+    series mixed
+    "$PY" "$BATS_TEST_DIRNAME/media.py" good
+    printf 'key\timage\nplain\tplain\nslopes\tslopes/\nmixed\tmixed\nnifti\thu.nii\n' >m.tsv
+    run um-preprocess --size 20x30x25 m.tsv -o v.umt
+    [ "$status" = 0 ]
+    [ "${#lines[@]}" = 1 ]
+    [[ $output == 'um-preprocess: warning: record mixed: left out of the folder: 1 files that are not DICOM (LICENSE first), 1 DICOM files without pixels, 1 localizers' ]]
+    "$PY" - <<'END'
+from media import *
+r = read("v.umt")[1]
+want = np.clip((body() + 1000) / 2000, 0, 1)
+for k in ("plain", "slopes", "mixed"):
+    assert np.abs(r[k][1]["volume"] - want).max() < 1e-6, k
+    a = np.array(r[k][0]["affine"]).reshape(3, 4)
+    assert np.abs(a - [[-2, 0, 0, 24], [0, -2, 0, 29], [0, 0, 3, -1.5]]).max() < 1e-9, a
+    assert np.allclose(r[k][0]["spacing"], [2, 2, 3])
+assert r["plain"][1]["volume"].tobytes() == r["mixed"][1]["volume"].tobytes()
+END
+    um-preprocess -q -j 2 --size 20x30x25 m.tsv | cmp - v.umt
+}
+
+@test "gaps and duplicates are errors, unless they are allowed" {
+    series gap
+    series twice
+    refused 'a gap: ' gap
+    [[ $output == *' are 6 mm apart, the median step is 3 (--allow=gaps '* ]]
+    refused ' lie at the same place, ' twice
+    refused ' lie at the same place, ' twice --allow gaps
+    refused 'a gap: ' gap --allow duplicates
+    printf 'key\timage\ntwice\ttwice\ngap\tgap\n' >m.tsv
+    run um-preprocess --allow gaps,duplicates --size 20x30x25 m.tsv -o out.umt
+    [ "$status" = 0 ]
+    [ "${lines[0]}" = 'um-preprocess: warning: record twice: 2 slices at a place where there is one already are left out' ]
+    [[ ${lines[1]} == *'record gap: 1 of 18 steps between slices are not the median 3 mm: all are taken as 3.16667 mm' ]]
+    "$PY" - <<'END'
+from media import *
+r = read("out.umt")[1]
+assert np.abs(r["twice"][1]["volume"] - np.clip((body() + 1000) / 2000, 0, 1)).max() < 1e-6
+assert abs(r["gap"][0]["spacing"][2] * 20 - 57 / 18 * 19) < 1e-9
+END
+    run um-preprocess --allow everything m.tsv -o none.umt
+    [ "$status" = 2 ]
+}
+
+@test "slices that do not belong together are named" {
+    for kind in size spacing tilt line position two; do series $kind; done
+    refused ' DICOM: 25 x 29 pixels, ' size
+    refused ' DICOM: pixel spacing 2 x 2.5 mm, ' spacing
+    refused ' DICOM: another orientation than ' tilt
+    refused ' DICOM: lies 2 mm beside the line from the first slice to the last' line
+    refused ' DICOM: no image position: not a slice of a volume' position
+    refused '2 DICOM series (--series=UID picks one): 1.2.3 (thorax, 20 files); 1.2.4 (bone kernel, 5 files)' two
+    refused 'no DICOM series 1.2.5 among 2: ' two --series 1.2.5
+    um-preprocess --series 1.2.3 --size 20x30x25 one.tsv -o a.umt
+    printf 'key\timage\nx\tplain\n' >m.tsv
+    series plain
+    um-preprocess --series 1.2.3 --size 20x30x25 m.tsv | cmp - a.umt
+    um-preprocess --series 1.2.4 one.tsv -o b.umt
+    mkdir lone empty
+    cp plain/00 lone
+    refused ': DICOM: one slice alone, a volume has two or more' lone
+    refused 'empty: a folder without slices: expected DICOM, JPEG or PNG files in it, there is no file' empty
+}
+
+@test "folders that are too much" {
+    mkdir many
+    (cd many && seq 20001 | xargs touch)
+    refused 'many: more than 20000 files in the folder' many
+    mkdir fifos
+    mkfifo fifos/a fifos/b
+    ln -s . fifos/self
+    refused 'fifos: a folder without slices: expected DICOM, JPEG or PNG files in it, there is no file' fifos
+    ln -s loop loop
+    refused 'Too many levels of symbolic links' loop
+}
+
+@test "the real series, and its mask" {
+    [ -n "$UM_REAL_DATA" ] || skip "UM_REAL_DATA is not set"
+    printf 'key\timage\tmask\nct\tdicom/series\tdicom/series_mask.nii.gz\n' >m.tsv
+    um-preprocess -q --root "$UM_REAL_DATA" --size 20x512x512 --window=-1024,1436 m.tsv -o ct.umt
+    um-show --png png -k ct ct.umt >/dev/null 2>&1 || true
+    "$PY" - "$UM_REAL_DATA" <<'END'
+from media import *
+import sys
+meta, t = read("ct.umt")[1]["ct"]
+assert t["mask"].max() > 1 and t["mask"].shape == (20, 512, 512)
+a = np.array(meta["affine"]).reshape(3, 4)
+assert np.allclose(meta["spacing"], [0.9765625, 0.9765625, 2]) and a[2, 3] == -804.5, a
+# the body is where the mask is: organs lie in tissue
+hu = t["volume"].astype(float) * 2460 - 1024
+assert (np.abs(hu[t["mask"] == 5]) < 300).mean() > 0.95  # liver
+np.save("slice.npy", hu[19])
+END
+    printf 'key\timage\nx\tdicom/slice_267_stored_values_u16.png\n' >p.tsv
+    um-preprocess -q --root "$UM_REAL_DATA" --size 512 p.tsv -o p.umt
+    "$PY" - <<'END'
+from media import *
+stored = np.load("slice.npy") + 1024
+want = read("p.umt")[1]["x"][1]["image"][0].astype(int)
+assert np.abs(stored - np.round(stored)).max() < 1e-3
+assert (np.floor(np.round(stored) / 257 + 0.5) == want).all()
+END
+}
