@@ -20,7 +20,8 @@ struct config {
     const char           *sample, *prefix, *merge, *unmatched;
     bool                  shuffle, spool, rename;
     int64_t               shards, every;
-    int64_t               lot; /* --sample N: how many; 0: all */
+    int64_t               level; /* -1: frames as they came */
+    int64_t               lot;   /* --sample N: how many; 0: all */
 };
 
 struct cat {
@@ -72,9 +73,12 @@ static int history(struct cat *c, struct um_value *options)
 static int open_all(struct cat *c, char **files)
 {
     const struct config      *cfg = c->cfg;
-    const struct um_feed_opts how = { .random = cfg->shuffle || cfg->lot, .spool = cfg->spool };
+    const struct um_feed_opts how = { .random = cfg->shuffle || cfg->lot,
+                                      .keep   = cfg->level < 0,
+                                      .spool  = cfg->spool };
     struct um_fan_opts        to  = { .path   = cfg->common.output,
-                                      .level  = (int)cfg->common.level,
+                                      .level  = cfg->level < 0 ? 1 : (int)cfg->level,
+                                      .keep   = cfg->level < 0,
                                       .shards = cfg->shards,
                                       .every  = cfg->every,
                                       .rename = cfg->rename };
@@ -149,10 +153,11 @@ static int run(const struct um_tool *tool, struct config *cfg, char **files)
     return st;
 }
 
-static struct config       config = { .common = UM_COMMON_INIT, .unmatched = "error" };
+static struct config       config = { .common = UM_COMMON_INIT, .level = -1, .unmatched = "error" };
 static const struct um_opt opts[] = {
     UM_OPT_OUTPUT(&config.common),
-    UM_OPT_LEVEL(&config.common),
+    UM_OPT_INT('z', "level", "N", &config.level, -1, 19, false,
+               "zstd level; 0: raw blocks; -1: as it came, 1 for what changes"),
     UM_OPT_STR('k', "key", "KEY,...|@FILE", &config.pick.key, true, "these records alone"),
     UM_OPT_STR(0, "range", "FROM:TO", &config.pick.range, true,
                "records FROM to TO-1 of the input"),

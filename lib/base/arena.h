@@ -1,7 +1,8 @@
 /* arena.h - memory that is freed all at once: one arena per record or per training step
  *
  * Allocation bumps a pointer in 64-byte steps; um_arena_reset() gives everything back to the arena
- * but keeps the pages, so that a loop allocates nothing after its first turns. Not thread safe: one
+ * but keeps the pages, so that a loop allocates nothing after its first turns (pieces of 4 MiB and
+ * more that two turns running had no use for go back to the system). Not thread safe: one
  * arena per worker. Built with -DUM_POISON (the sanitizer builds), fresh memory is filled with
  * 0xff, which is NaN in every float type, so that a forgotten initialisation shows.
  * SPDX-License-Identifier: Apache-2.0
@@ -40,6 +41,7 @@ UM_API void           um_arena_rewind(struct um_arena *arena, struct um_mark mar
 
 UM_API void   um_arena_reset(struct um_arena *arena);
 UM_API size_t um_arena_used(const struct um_arena *arena); /* bytes handed out since the reset */
+UM_API size_t um_arena_held(const struct um_arena *arena); /* bytes taken from the system */
 UM_API void   um_arena_free(struct um_arena *arena);       /* takes NULL */
 
 #endif

@@ -40,7 +40,7 @@ static int named(struct um_fan *f, const char *name, const char **path)
 
 static int open_sink(struct um_fan *f, struct sink *s, const char *path)
 {
-    const struct um_writer_opts opts = { .level = f->opts.level };
+    const struct um_writer_opts opts = { .level = f->opts.level, .keep = f->opts.keep };
 
     if (path)
         UM_TRY(um_names_folder(f->arena, path));

@@ -10,6 +10,7 @@
 struct um_fan_opts {
     const char        *path; /* as -o */
     int                level;
+    bool               keep;   /* frames of records that do not change (um_writer_opts) */
     int64_t            shards; /* record i goes to file i mod shards */
     int64_t            every;  /* a new file after this many records */
     const char *const *name;   /* files by name; used if path holds %s */

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/wide.h"
+
 /* weights of one axis: output i = sum over k < count[i] of weight[i * most + k] in[first[i] + k] */
 struct taps {
     int64_t  n_in, n_out, most;
@@ -67,7 +69,7 @@ static inline bool ends_before(const struct taps *t, int64_t i, int64_t j)
 }
 
 /* acc = or += w * x; the first term sets, so that nothing needs clearing */
-static void add_scaled(float *restrict acc, const float *restrict x, float w, int64_t n, bool first)
+UM_WIDE static void add_scaled(float *restrict acc, const float *restrict x, float w, int64_t n, bool first)
 {
     if (first)
         for (int64_t i = 0; i < n; i++)
@@ -91,7 +93,7 @@ struct job {
     struct um_hu_count     *count;
 };
 
-void um_hu_count_add(struct um_hu_count *count, const float *hu, int64_t n)
+UM_WIDE static void tally(const float *hu, int64_t n, int32_t sum[2])
 {
     int32_t air = 0, tissue = 0;
 
@@ -99,15 +101,22 @@ void um_hu_count_add(struct um_hu_count *count, const float *hu, int64_t n)
         air += (hu[i] >= -1100) & (hu[i] <= -700);
         tissue += (hu[i] >= -150) & (hu[i] <= 150);
     }
-    count->air += air;
-    count->tissue += tissue;
-    count->total += n;
+    sum[0] = air;
+    sum[1] = tissue;
 }
 
-static void window_row(const struct job *j, float *hu, int64_t n)
+void um_hu_count_add(struct um_hu_count *c, const float *hu, int64_t n)
 {
-    const float lo = j->lo, inv = j->inv;
+    int32_t sum[2];
 
+    tally(hu, n, sum);
+    c->air += sum[0];
+    c->tissue += sum[1];
+    c->total += n;
+}
+
+UM_WIDE static void window_row(float *hu, int64_t n, float lo, float inv)
+{
     for (int64_t i = 0; i < n; i++) {
         float t = (hu[i] - lo) * inv;
 
@@ -127,7 +136,7 @@ static int filter_plane(struct job *j, int64_t z)
         UM_TRY(um_volume_row(v, z, y, j->row));
         if (j->count)
             um_hu_count_add(j->count, j->row, nx);
-        window_row(j, j->row, nx);
+        window_row(j->row, nx, j->lo, j->inv);
         while (lo < j->y.n_out && ends_before(&j->y, lo, y))
             lo++;
         for (int64_t i = lo; i < j->y.n_out && j->y.first[i] <= y; i++)

@@ -5,6 +5,8 @@
 #include <float.h>
 #include <math.h>
 
+#include "base/wide.h"
+
 size_t um_voxel_size(enum um_voxel type)
 {
     static const size_t size[] = { 1, 1, 2, 2, 4, 4, 8, 8, 4, 8 };
@@ -14,7 +16,7 @@ size_t um_voxel_size(enum um_voxel type)
 
 /* neighbours that lie side by side get a loop of their own, which the compiler makes wide */
 #define ROW(NAME, T, A)                                                                            \
-    static void NAME(const void *p, int64_t at, int64_t step, int64_t n, double slope,             \
+    UM_WIDE static void NAME(const void *p, int64_t at, int64_t step, int64_t n, double slope,             \
                      double inter, float *hu)                                                      \
     {                                                                                              \
         const T *s = (const T *)p + at;                                                            \
@@ -50,7 +52,7 @@ static bool may_overflow(const struct um_volume *v)
            !(fabs(v->slope) * 0x1p64 + fabs(v->inter) < (double)FLT_MAX);
 }
 
-static bool all_finite(const float *x, int64_t n)
+UM_WIDE static bool all_finite(const float *x, int64_t n)
 {
     int bad = 0;
 

@@ -26,7 +26,7 @@ struct um_feed {
     struct input    *in;
     int              n, now;
     int64_t          count, done; /* done: bytes of the inputs behind us */
-    bool             random;
+    bool             random, keep;
 };
 
 /* ---- opening ---- */
@@ -91,9 +91,11 @@ static int look(struct input *in, const char *file)
     return UM_OK;
 }
 
-static int open_reader(struct input *in)
+static int open_reader(const struct um_feed *f, struct input *in)
 {
     UM_TRY(um_reader_open(&in->reader, in->path));
+    if (f->keep)
+        um_reader_keep(in->reader);
     return um_reader_rename(in->reader, in->name);
 }
 
@@ -111,7 +113,7 @@ static int scan_headers(struct um_feed *f, struct input *in)
     int               st;
 
     UM_TRY(um_arena_new(&a));
-    st = open_reader(in);
+    st = open_reader(f, in);
     while (st >= 0 && (st = um_reader_next(in->reader, a, &rec)) > 0) {
         if (st == UM_NEXT_PART)
             st = um_join_add(&f->join, um_reader_header(in->reader), in->name);
@@ -149,7 +151,7 @@ static int headers_of_pipe(struct um_feed *f, struct input *in)
 {
     struct um_record *rec;
 
-    UM_TRY(open_reader(in));
+    UM_TRY(open_reader(f, in));
     UM_TRY(um_reader_next(in->reader, f->arena, &rec)); /* the header comes first, or an error */
     return um_join_add(&f->join, um_reader_header(in->reader), in->name);
 }
@@ -189,6 +191,7 @@ int um_feed_open(struct um_feed **feed, char **files, const struct um_feed_opts 
     if (!f)
         return um_fail(UM_ENOMEM, "out of memory");
     f->random    = opts->random;
+    f->keep      = opts->keep;
     const int st = open_all(f, files, opts);
     if (st < 0) {
         um_feed_close(f);
@@ -238,7 +241,7 @@ int um_feed_next(struct um_feed *f, struct um_arena *arena, struct um_record **r
         struct input *in = &f->in[f->now];
 
         if (!in->reader)
-            UM_TRY(open_reader(in));
+            UM_TRY(open_reader(f, in));
         const int st = um_reader_next(in->reader, arena, rec);
         if (st < 0)
             return st;

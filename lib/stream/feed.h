@@ -8,6 +8,7 @@
 
 struct um_feed_opts {
     bool random; /* by the index: um_feed_read; otherwise um_feed_next */
+    bool keep;   /* give records what they were read from: um_reader_keep; um_feed_next alone */
     bool spool;  /* copy pipes into a file first (in TMPDIR, without a name); `random` does too */
 };
 

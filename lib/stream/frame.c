@@ -102,6 +102,7 @@ void um_inflate_free(struct um_inflate *f)
     (void)ZSTD_freeDCtx(f->dctx);
     um_buf_free(&f->in);
     um_buf_free(&f->out);
+    um_buf_free(&f->raw);
 }
 
 void um_inflate_seek(struct um_inflate *f, int64_t at, int64_t end)
@@ -203,6 +204,8 @@ static int step(struct um_inflate *f, bool *done)
         return um_fail(ZSTD_getErrorCode(got) == ZSTD_error_memory_allocation ? UM_ENOMEM
                                                                               : UM_EFORMAT,
                        "damaged: zstd: %s", ZSTD_getErrorName(got));
+    if (f->keep)
+        UM_TRY(um_buf_add(&f->raw, f->in.p + f->used, in.pos - f->used));
     f->pos += in.pos - f->used;
     f->used  = in.pos;
     f->out.n = out.pos;
@@ -223,7 +226,7 @@ int um_inflate_frame(struct um_inflate *f)
     }
     (void)ZSTD_DCtx_reset(f->dctx, ZSTD_reset_session_only);
     UM_TRY(check_head(f));
-    f->out.n = 0;
+    f->out.n = f->raw.n = 0;
     while (!done) {
         const bool room =
             f->out.n < f->out.cap; /* else zstd may hold bytes back: no input needed */

@@ -29,6 +29,8 @@ struct um_inflate {
     struct um_buf in;
     size_t        used; /* of in */
     struct um_buf out;  /* content of the last frame */
+    bool          keep; /* also its compressed bytes: */
+    struct um_buf raw;
     void         *dctx;
 };
 

@@ -25,6 +25,7 @@ struct um_reader {
     struct um_ledger  ledger;
     struct um_arena  *arena; /* the header's */
     struct um_value   header;
+    struct um_as_read as_read;
     int               st; /* an error is final */
     char             *msg;
     char              last[UM_MAX_KEY + 1];
@@ -91,6 +92,11 @@ int um_reader_rename(struct um_reader *r, const char *name)
     return UM_OK;
 }
 
+void um_reader_keep(struct um_reader *r)
+{
+    r->in.keep = true;
+}
+
 void um_reader_wake(struct um_reader *r, const int *fd)
 {
     r->in.wake = fd;
@@ -143,6 +149,12 @@ static int take_record(struct um_reader *r, struct um_arena *arena, const struct
     if (st < 0)
         return st == UM_EDUPLICATE ? UM_EFORMAT : st;
     (void)strcpy(r->last, (*rec)->key); /* a key fits: it was checked */
+    if (r->in.keep && from == 0 && r->at == r->in.out.n) {
+        r->as_read = (struct um_as_read){
+            .msg = r->in.out.p, .msg_n = r->at, .frame = r->in.raw.p, .frame_n = r->in.raw.n
+        };
+        (*rec)->as_read = &r->as_read;
+    }
     return UM_NEXT_RECORD;
 }
 

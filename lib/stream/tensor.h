@@ -80,12 +80,20 @@ UM_API bool               um_value_equal(const struct um_value *a,
 
 #define UM_MAX_KEY 1024 /* bytes of a key, without its NUL */
 
+/* what a record was read from, where it had a frame of its own and the reader was asked to keep it
+ * (um_reader_keep); in the reader's buffers, until it reads on */
+struct um_as_read {
+    const uint8_t *msg, *frame; /* its message; the compressed frame that holds nothing else */
+    size_t         msg_n, frame_n;
+};
+
 /* one record: key unique within its part, 1..1024 bytes of UTF-8 without control characters */
 struct um_record {
-    const char       *key;
-    struct um_value   meta; /* UM_MAP */
-    int               ntensor, cap;
-    struct um_tensor *tensor; /* names unique, in the order written */
+    const char              *key;
+    struct um_value          meta; /* UM_MAP */
+    int                      ntensor, cap;
+    struct um_tensor        *tensor;  /* names unique, in the order written */
+    const struct um_as_read *as_read; /* NULL: not kept */
 };
 
 UM_API UM_RESULT_USED int um_record_new(struct um_arena *a, const char *key,

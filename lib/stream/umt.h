@@ -26,6 +26,10 @@ UM_API void               um_reader_close(struct um_reader *r); /* takes NULL */
 /* the name that messages say, instead of the path */
 UM_API UM_RESULT_USED int um_reader_rename(struct um_reader *r, const char *name);
 
+/* um_reader_keep - from now on give records what they were read from (um_as_read), for a writer
+ * that keeps frames */
+UM_API void um_reader_keep(struct um_reader *r);
+
 /* um_reader_wake - from now on give up with UM_ESTOPPED when *fd has something to read: so that
  * another thread can end a wait for a pipe. NULL: no more. *fd is the caller's. */
 UM_API void um_reader_wake(struct um_reader *r, const int *fd);
@@ -75,7 +79,9 @@ UM_API UM_RESULT_USED int um_index_find(struct um_index *ix, const char *key, in
 
 struct um_writer;
 struct um_writer_opts {
-    int level; /* zstd 1..19; 0: raw blocks, same checksums */
+    int  level; /* zstd 1..19; 0: raw blocks, same checksums */
+    bool keep; /* the frame of a record that has not changed since it was read is written as it was,
+                  whatever its level; only with um_reader_keep */
 };
 
 /* um_writer_open - writes to `out`, which the caller closes after um_writer_close */

@@ -10,21 +10,22 @@
 enum { SHARE = 1 << 18 };
 
 struct um_writer {
-    struct um_outfile *out;
-    int                level;
-    bool               in_part;
-    uint64_t           part;    /* bytes of this part so far */
-    struct um_buf      pending; /* messages for the next frame */
-    struct um_buf      frame;
-    struct um_ledger   ledger;
-    void              *cctx;
+    struct um_outfile    *out;
+    struct um_writer_opts opts;
+    bool                  in_part;
+    uint64_t              part;    /* bytes of this part so far */
+    struct um_buf         pending; /* messages for the next frame */
+    struct um_buf         frame;
+    struct um_packed     *packed; /* of um_writer_record, kept for its memory */
+    struct um_ledger      ledger;
+    void                 *cctx;
 };
 
 struct um_packed {
-    struct um_buf msg; /* a small record's message, or a large one's frame */
+    struct um_buf msg, frame; /* frame: of a record that has one of its own */
     bool          own;
     uint32_t      check;
-    char          key[];
+    char          key[UM_MAX_KEY + 1];
 };
 
 static int level_check(const struct um_writer_opts *opts)
@@ -48,9 +49,9 @@ int um_writer_open(struct um_writer **writer, struct um_outfile *out,
         free(w);
         return st;
     }
-    w->out   = out;
-    w->level = opts->level;
-    *writer  = w;
+    w->out  = out;
+    w->opts = *opts;
+    *writer = w;
     return UM_OK;
 }
 
@@ -66,7 +67,7 @@ static int flush(struct um_writer *w)
     if (w->pending.n == 0)
         return UM_OK;
     w->frame.n = 0;
-    UM_TRY(um_frame_write(&w->frame, w->level, &w->cctx, w->pending.p, w->pending.n));
+    UM_TRY(um_frame_write(&w->frame, w->opts.level, &w->cctx, w->pending.p, w->pending.n));
     w->pending.n = 0;
     return emit(w, w->frame.p, w->frame.n);
 }
@@ -121,42 +122,52 @@ int um_writer_part(struct um_writer *w, const struct um_value *header)
     return write_value(w, header);
 }
 
+/* whether msg is what the record was read from, byte by byte: then so is its frame */
+static bool unchanged(const struct um_as_read *from, const struct um_buf *msg)
+{
+    return from && from->msg_n == msg->n && memcmp(from->msg, msg->p, msg->n) == 0;
+}
+
+static int pack(const struct um_writer_opts *opts, const struct um_record *rec, void **cctx,
+                struct um_packed *p)
+{
+    UM_TRY(level_check(opts));
+    UM_TRY(um_key_check(rec->key));
+    (void)strcpy(p->key, rec->key);
+    p->msg.n = p->frame.n = 0;
+    UM_TRY(um_message_record(&p->msg, rec));
+    p->check = um_ledger_check(p->msg.p, p->msg.n);
+    p->own   = p->msg.n >= SHARE;
+    if (!p->own)
+        return UM_OK;
+    if (opts->keep && unchanged(rec->as_read, &p->msg))
+        return um_buf_add(&p->frame, rec->as_read->frame, rec->as_read->frame_n);
+    return um_frame_write(&p->frame, opts->level, cctx, p->msg.p, p->msg.n);
+}
+
 int um_pack(const struct um_writer_opts *opts, const struct um_record *rec, struct um_packed **out)
 {
-    const size_t      n = strlen(rec->key) + 1;
-    struct um_packed *p;
+    struct um_packed *p    = calloc(1, sizeof *p);
     void             *cctx = NULL;
-    int               st;
+    int               st   = p ? pack(opts, rec, &cctx, p) : um_fail(UM_ENOMEM, "out of memory");
 
-    UM_TRY(level_check(opts));
-    if (!(p = calloc(1, sizeof *p + n)))
-        return um_fail(UM_ENOMEM, "out of memory");
-    memcpy(p->key, rec->key, n);
-    st = um_message_record(&p->msg, rec);
-    if (st >= 0) {
-        p->check = um_ledger_check(p->msg.p, p->msg.n);
-        p->own   = p->msg.n >= SHARE;
-    }
-    if (st >= 0 && p->own) {
-        struct um_buf frame = { 0 };
-
-        st = um_frame_write(&frame, opts->level, &cctx, p->msg.p, p->msg.n);
-        um_frame_cctx_free(cctx);
-        um_buf_free(&p->msg);
-        p->msg = frame;
-    }
+    um_frame_cctx_free(cctx);
     if (st < 0) {
         um_packed_free(p);
         return st;
     }
+    if (p->own)
+        um_buf_free(&p->msg); /* many of these wait for their turn */
     *out = p;
     return UM_OK;
 }
 
 void um_packed_free(struct um_packed *p)
 {
-    if (p)
-        um_buf_free(&p->msg);
+    if (!p)
+        return;
+    um_buf_free(&p->msg);
+    um_buf_free(&p->frame);
     free(p);
 }
 
@@ -167,18 +178,15 @@ int um_writer_packed(struct um_writer *w, const struct um_packed *p)
     if (p->own || w->pending.n + p->msg.n > SHARE)
         UM_TRY(flush(w));
     UM_TRY(um_ledger_add(&w->ledger, w->part, (uint32_t)w->pending.n, p->check, p->key));
-    return p->own ? emit(w, p->msg.p, p->msg.n) : um_buf_add(&w->pending, p->msg.p, p->msg.n);
+    return p->own ? emit(w, p->frame.p, p->frame.n) : um_buf_add(&w->pending, p->msg.p, p->msg.n);
 }
 
 int um_writer_record(struct um_writer *w, const struct um_record *rec)
 {
-    const struct um_writer_opts opts = { .level = w->level };
-    struct um_packed           *p;
-
-    UM_TRY(um_pack(&opts, rec, &p));
-    const int st = um_writer_packed(w, p);
-    um_packed_free(p);
-    return st;
+    if (!w->packed && !(w->packed = calloc(1, sizeof *w->packed)))
+        return um_fail(UM_ENOMEM, "out of memory");
+    UM_TRY(pack(&w->opts, rec, &w->cctx, w->packed));
+    return um_writer_packed(w, w->packed);
 }
 
 int um_writer_close(struct um_writer *w, int st)
@@ -194,6 +202,7 @@ int um_writer_close(struct um_writer *w, int st)
     um_frame_cctx_free(w->cctx);
     um_buf_free(&w->pending);
     um_buf_free(&w->frame);
+    um_packed_free(w->packed);
     free(w);
     return st;
 }

@@ -47,6 +47,52 @@ keys() { py keys "$1" | tr '\n' ' '; }
     cmp x.umt z.umt
 }
 
+@test "frames of records that do not change are kept as they came, others are not" {
+    /usr/bin/python3 - <<'END'
+import msgpack, numpy as np, zstandard
+z = zstandard.ZstdCompressor(level=19, write_checksum=True)
+def frame(m):
+    return z.compress(msgpack.packb(m))
+def rec(key, shape, seed):
+    x = np.random.default_rng(seed).integers(0, 20, shape).astype(np.uint8)
+    return {"key": key, "meta": {"split": "train"},
+            "tensors": {"t": {"dtype": "uint8", "shape": list(shape), "data": x.tobytes()}}}
+big, small = rec("big", (600, 1000), 1), rec("small", (3, 5), 2)
+odd = rec("odd", (700, 1000), 3)
+odd["meta"] = {"b": 1, "split": "train", "a": 2}
+frames = {"big": frame(big), "odd": frame(odd)}
+for k, f in frames.items():
+    open(k, "wb").write(f)
+two = z.compress(msgpack.packb(rec("x", (600, 999), 4)) + msgpack.packb(rec("y", (600, 998), 5)))
+open("two", "wb").write(two)
+with open("in.umt", "wb") as f:
+    f.write(frame({"umt": 1, "history": []}) + frames["big"] + frame(small) + frames["odd"] + two)
+    f.write(frame({"end": 5, "index": False}))
+END
+    holds() { /usr/bin/python3 -c 'import sys; sys.exit(open(sys.argv[2], "rb").read() not in open(sys.argv[1], "rb").read())' "$@"; }
+    um-cat in.umt -o kept.umt
+    holds kept.umt big
+    holds kept.umt odd
+    ! holds kept.umt two || false
+    cat in.umt | um-cat -o pipe.umt
+    cmp kept.umt pipe.umt
+    um-cat -z 1 in.umt -o one.umt
+    ! holds one.umt big || false
+    for o in '--prefix p/' '--rename t=u' '--hash-split split:valid=1'; do
+        # shellcheck disable=SC2086
+        um-cat $o in.umt -o edited.umt
+        ! holds edited.umt big || false
+        # shellcheck disable=SC2086
+        um-cat -z 1 $o in.umt -o again.umt
+        cmp <(um-show --dump edited.umt) <(um-show --dump again.umt)
+        cmp <(um-show --json edited.umt) <(um-show --json again.umt)
+    done
+    cmp <(um-show --dump kept.umt) <(um-show --dump in.umt)
+    um-show --keys kept.umt | tr '\n' ' ' | grep -qx 'big small odd x y '
+    um-cat -k odd kept.umt -o odd.umt # by the index that was made
+    holds odd.umt odd
+}
+
 @test "two streams become one part" {
     um-cat a.umt b.umt -o ab.umt
     py same ab.umt 0 20

@@ -171,6 +171,33 @@ static void pool_runs_every_task_once(void **state)
     }
 }
 
+/* what is held follows the sizes of late: large pieces of other sizes are not kept for ever */
+static void arena_gives_back(void **state)
+{
+    struct um_arena *a;
+    char            *same = NULL;
+
+    (void)state;
+    assert_int_equal(um_arena_new(&a), UM_OK);
+    for (size_t turn = 0; turn < 64; turn++) { /* 64 sizes: 6.4 GB if all were kept */
+        char *p = um_alloc(a, (size_t)68000000 + turn * 1000000);
+
+        assert_non_null(p);
+        p[0] = p[68000000] = 1;
+        assert_true(um_arena_held(a) <= (size_t)3 * (68000000 + 64 * 1000000));
+        um_arena_reset(a);
+    }
+    for (int turn = 0; turn < 4; turn++) {
+        char *p = um_alloc(a, 70000000);
+
+        same = turn == 1 ? p : same;
+        if (turn > 1)
+            assert_ptr_equal(p, same);
+        um_arena_reset(a);
+    }
+    um_arena_free(a);
+}
+
 static void arena_rewinds(void **state)
 {
     struct um_arena *a;
@@ -235,6 +262,7 @@ int main(void)
         cmocka_unit_test(half_floats_round_trip),
         cmocka_unit_test(pool_runs_every_task_once),
         cmocka_unit_test(arena_rewinds),
+        cmocka_unit_test(arena_gives_back),
         cmocka_unit_test(messages_stack),
         cmocka_unit_test(digest_is_xxh3),
     };
