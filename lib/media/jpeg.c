@@ -141,9 +141,10 @@ static void decode(struct job *j)
     check_size(j);
     choose_scale(j);
     choose_colour(j);
-    j->d.dct_method          = JDCT_ISLOW;
-    j->d.do_block_smoothing  = FALSE;
-    j->d.do_fancy_upsampling = FALSE; /* chroma alone would use it */
+    j->d.dct_method         = JDCT_ISLOW;
+    j->d.do_block_smoothing = FALSE;
+    /* colours that become luma here must be whole first; of a Y plane nothing is upsampled */
+    j->d.do_fancy_upsampling = j->d.out_color_space != JCS_GRAYSCALE;
     (void)jpeg_start_decompress(&j->d);
     j->out->width       = j->d.output_width;
     j->out->height      = j->d.output_height;
