@@ -103,6 +103,12 @@ int um_fan_open(struct um_fan **fan, const struct um_fan_opts *opts, const struc
     return UM_OK;
 }
 
+static int twice(const char *key)
+{
+    return um_fail(UM_EDUPLICATE, "record %s: the key came before; --rename-duplicates or --prefix",
+                   key);
+}
+
 /* a key of its own for rec; a hidden collision costs another turn */
 static int own_key(struct um_fan *f, struct um_arena *a, struct um_record *rec)
 {
@@ -115,9 +121,7 @@ static int own_key(struct um_fan *f, struct um_arena *a, struct um_record *rec)
         st = um_ledger_add(&f->keys, 0, 0, 0, rec->key);
     }
     f->keys.bytes = 0; /* no index is made of it: its limit does not matter */
-    return st == UM_EDUPLICATE
-               ? um_fail(st, "record %s: the key came before; --rename-duplicates or --prefix", key)
-               : st;
+    return st == UM_EDUPLICATE ? twice(key) : st;
 }
 
 /* the file is full: finish it, begin the next */
@@ -133,9 +137,10 @@ static int turn(struct um_fan *f)
 
 int um_fan_record(struct um_fan *f, struct um_arena *a, struct um_record *rec, const char *name)
 {
-    int to = 0;
+    const bool alone = f->n == 1 && !f->opts.every && !f->opts.rename;
+    int        to    = 0;
 
-    UM_TRY(own_key(f, a, rec));
+    UM_TRY(alone ? UM_OK : own_key(f, a, rec)); /* the writer of one file knows its keys */
     if (f->opts.every && f->count > 0 && f->count % f->opts.every == 0)
         UM_TRY(turn(f));
     if (by_name(f))
@@ -144,7 +149,8 @@ int um_fan_record(struct um_fan *f, struct um_arena *a, struct um_record *rec, c
     else if (f->opts.shards)
         to = (int)(f->count % f->opts.shards);
     f->count++;
-    return um_writer_record(f->sink[to].writer, rec);
+    const int st = um_writer_record(f->sink[to].writer, rec);
+    return st == UM_EDUPLICATE ? twice(rec->key) : st;
 }
 
 int um_fan_close(struct um_fan *f, int st)

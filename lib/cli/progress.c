@@ -80,10 +80,10 @@ void um_progress_set(struct um_progress *p, double done, double total, int64_t c
                        total, p->unit);
     else
         (void)snprintf(line, sizeof line, "%s: %lld %s", p->tool->name, (long long)count, p->unit);
-    const size_t n = strlen(line);
-    (void)snprintf(line + n, sizeof line - n, "%s  %.3g/s%s%s", part,
-                   elapsed > 0 ? (double)count / elapsed : 0, extra ? "  " : "",
-                   extra ? extra : "");
+    const size_t n    = strlen(line);
+    const double rate = elapsed > 0 ? (double)count / elapsed : 0;
+    (void)snprintf(line + n, sizeof line - n, rate < 100 ? "%s  %.3g/s%s%s" : "%s  %.0f/s%s%s",
+                   part, rate, extra ? "  " : "", extra ? extra : "");
     if (p->terminal)
         um_cli_status_line(line);
     else

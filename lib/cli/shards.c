@@ -53,6 +53,8 @@ static int make(struct run *r, const char *path)
         UM_TRY(
             um_names_numbered(r->a, "--rejects", of->common->rejects, r->number, &common.rejects));
     UM_TRY(um_names_folder(r->a, path));
+    if (!r->bar) /* its clock does not run while files that are there pass by */
+        UM_TRY(um_progress_new(&r->bar, of->tool, of->unit));
     src.common = &common;
     src.user   = r;
     src.next   = next;
@@ -120,8 +122,6 @@ int um_shards_run(struct um_shards *s)
     struct run r  = { .s = s, .number = s->part, .total = s->source.total };
     int        st = um_arena_new(&r.a);
 
-    if (st >= 0)
-        st = um_progress_new(&r.bar, s->source.tool, s->source.unit);
     for (st = st < 0 ? st : 1; st > 0; r.number += s->parts) {
         st = one(&r);
         um_arena_reset(r.a);

@@ -355,8 +355,8 @@ int64_t um_manifest_total(const struct um_manifest *m)
     char    buf[1 << 14], last = '\n';
 
     for (size_t got; f && (got = fread(buf, 1, sizeof buf, f)) > 0; last = buf[got - 1])
-        for (size_t i = 0; i < got; i++)
-            n += buf[i] == '\n';
+        for (const char *p = buf; (p = memchr(p, '\n', (size_t)(buf + got - p))); p++)
+            n++;
     if (f)
         (void)fclose(f);
     n += last != '\n';
