@@ -1,6 +1,7 @@
 /* um-preprocess - a manifest of images and reports to a tensor stream
  *
- * reads   a TSV manifest; JPEG, PNG, DICOM and NIfTI files, folders of DICOM slices; reports
+ * reads   a TSV manifest; pictures (JPEG, PNG, DICOM), volumes (NIfTI, Analyze,
+ *         MetaImage, NRRD, folders of slices); reports
  * writes  image uint8 [1,S,S] or volume float32 [D,H,W] in 0..1, mask uint8 on the same grid; meta
  * SPDX-License-Identifier: Apache-2.0
  */

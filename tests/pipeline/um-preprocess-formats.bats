@@ -76,7 +76,7 @@ END
     refused '2.png: 20 x 29 pixels, 1.png has 20 x 30' sizes
     refused 'mixed/2.txt: not an image' mixed
     refused 'a folder of pictures with another folder in it' nested
-    refused 'fifo: a folder without slices: expected JPEG' fifo
+    refused 'fifo: a folder without slices: expected ' fifo
     refused 'there is no file' empty
     refused '20 x 30 x 12 voxels, at most 7000 allowed' good --max-pixels 7000
 }
