@@ -9,7 +9,7 @@
 #   make cuda-report  registers and spills of its kernels
 #   make emu        the plug-in for an emulated GPU (tests/emu), to test it without one
 #   make mpi        the plug-in for many processes (part of all and tools where mpicc is found)
-#   make gdcm       the plug-in for compressed DICOM files (part of all and tools where GDCM is found)
+#   make gdcm       the helper for compressed DICOM files (part of all and tools where GDCM is found)
 #
 # WITHOUT=cpu no cpu backend and no oneDNN; WITHOUT=libs kernels alone, which need no other library: tests/gpu.
 # SAN=1 address and undefined sanitizers, SAN=thread the thread sanitizer; V=1 shows the commands.
@@ -209,11 +209,12 @@ $(BUILD)/lib/ranks/mpi.o: OURS += $(MPI_CFLAGS)
 $(BUILD)/libum-mpi.so: $(MPI_C:%.c=$(BUILD)/%.o)
 	$(call say,LINK,$@)$(CC) $(LINK) -shared -Wl,-z,defs -o $@ $< $(MPI_LIBS)
 
-# the DICOM plug-in: built when GDCM is there; programs open it at the first compressed file
-gdcm: $(if $(GDCM),$(BUILD)/libum-gdcm.so)
+# the helper for compressed DICOM files: built when GDCM is there; started at the first such file
+gdcm: $(if $(GDCM),$(BUILD)/libexec/um/gdcm)
 $(BUILD)/lib/media/gdcm.o: OURS += -isystem $(GDCM)
-$(BUILD)/libum-gdcm.so: $(GDCM_CXX:%.cpp=$(BUILD)/%.o)
-	$(call say,LINK,$@)$(CXX) $(LINK) -shared -o $@ $< -lgdcmMSFF -lgdcmDSED -lgdcmCommon
+$(BUILD)/libexec/um/gdcm: $(GDCM_CXX:%.cpp=$(BUILD)/%.o)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CXX) $(LINK) -o $@ $< -lgdcmMSFF -lgdcmDSED -lgdcmCommon
 
 $(BUILD)/um-%: $(BUILD)/tools/um-%.o $(BUILD)/libum.so
 	$(call say,LINK,$@)$(CC) $(LINK) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $< -L$(BUILD) -lum -lm
@@ -260,13 +261,14 @@ HEADERS := $(wildcard lib/*/*.h kernels/*.h kernels/*/*.h)
 install: all
 	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include/um
 	install -m 755 $(TOOLS) $(D)/bin/
-	install -m 755 $(BUILD)/$(SONAME) $(wildcard $(BUILD)/libum-cuda.so $(BUILD)/libum-mpi.so $(BUILD)/libum-gdcm.so) $(D)/lib/
+	install -m 755 $(BUILD)/$(SONAME) $(wildcard $(BUILD)/libum-cuda.so $(BUILD)/libum-mpi.so) $(D)/lib/
 	ln -sf $(SONAME) $(D)/lib/libum.so
 	install -m 644 $(BUILD)/um.pc $(D)/lib/pkgconfig/
+	$(if $(GDCM),install -d $(D)/libexec/um && install -m 755 $(BUILD)/libexec/um/gdcm $(D)/libexec/um/)
 	for h in $(HEADERS); do t=$${h#lib/}; install -d $(D)/include/um/$${t%/*} && install -m 644 $$h $(D)/include/um/$$t || exit 1; done
 	for m in $(MAN); do s=$${m##*.}; install -d $(D)/share/man/man$$s && install -m 644 $$m $(D)/share/man/man$$s/ || exit 1; done
 uninstall:
-	rm -f $(TOOLS:$(BUILD)/%=$(D)/bin/%) $(D)/lib/$(SONAME) $(D)/lib/libum.so $(D)/lib/libum-cuda.so $(D)/lib/libum-mpi.so $(D)/lib/libum-gdcm.so $(D)/lib/pkgconfig/um.pc $(foreach m,$(notdir $(MAN)),$(D)/share/man/man$(lastword $(subst ., ,$(m)))/$(m))
+	rm -f $(TOOLS:$(BUILD)/%=$(D)/bin/%) $(D)/lib/$(SONAME) $(D)/lib/libum.so $(D)/lib/libum-cuda.so $(D)/lib/libum-mpi.so $(D)/libexec/um/gdcm $(D)/lib/pkgconfig/um.pc $(foreach m,$(notdir $(MAN)),$(D)/share/man/man$(lastword $(subst ., ,$(m)))/$(m))
 	rm -rf $(D)/include/um
 
 info:

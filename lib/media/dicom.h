@@ -1,9 +1,9 @@
 /* dicom.h - a DICOM file in memory -> what its header says, and its stored values
  *
  * Transfer syntaxes: implicit and explicit VR, either byte order, deflated; RLE and baseline JPEG
- * by um itself; JPEG of 12 bits, lossless JPEG, JPEG-LS and JPEG 2000 by GDCM, a plug-in (gdcm.h)
- * that is opened at the first such file. Files without the preamble are read too. Nothing in the
- * header is believed before it is held against the bytes that are there.
+ * by um itself; JPEG of 12 bits, lossless JPEG, JPEG-LS and JPEG 2000 by GDCM, in a process
+ * of its own (gdcm.h) that is started at the first such file. Files without the preamble are read
+ * too. Nothing in the header is believed before it is held against the bytes that are there.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MEDIA_DICOM_H
@@ -111,7 +111,7 @@ UM_API UM_RESULT_USED int um_dicom_index(struct um_arena *a, struct um_dicom *d)
  *      native YBR_FULL_422, the luma of a coloured baseline JPEG (jpeg.h)
  *
  * `a` holds scratch. UM_EFORMAT: cut or damaged, or a picture inside that is not of the header's
- * size; UM_EUNSUPPORTED: a codec that this build or machine lacks; UM_ENOMEM. */
+ * size; UM_EUNSUPPORTED: a codec, and um was built without GDCM; UM_ENOMEM. */
 UM_API UM_RESULT_USED int um_dicom_frame(struct um_arena *a, const struct um_dicom *d,
                                          int64_t frame, void *out, bool *luma);
 

@@ -2,13 +2,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "media/dicom_codec.h"
 
-#include <dlfcn.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/library.h"
-#include "media/gdcm.h"
+#include "media/gdcm_ask.h"
 #include "media/jpeg.h"
 
 /* ---- RLE: a header of 16 numbers, a segment for each byte of a value, the high one first ---- */
@@ -148,57 +145,35 @@ int um_dicom_picture(const uint8_t *in, size_t n, bool jpeg_2000, struct um_dico
     return UM_OK;
 }
 
-/* ---- the plug-in ---- */
-
-static um_gdcm_fn *gdcm_decode;
-static char        why_not[256];
-
-static void load(void)
-{
-    void *lib = um_library_open("libum-gdcm.so");
-    void *sym = lib ? dlsym(lib, UM_GDCM_SYMBOL) : NULL;
-
-    if (sym)
-        memcpy(&gdcm_decode, &sym, sizeof gdcm_decode); /* ISO C has no such cast */
-    else
-        (void)snprintf(why_not, sizeof why_not, "%s", lib ? "no plug-in of um" : dlerror());
-}
+/* ---- decoders ---- */
 
 static int by_gdcm(struct um_arena *a, const struct um_dicom *d, const struct um_dicom_picture *p,
                    const uint8_t *in, size_t n, uint8_t *out)
 {
-    static pthread_once_t once   = PTHREAD_ONCE_INIT;
-    const bool            narrow = p->bits <= 8 && d->allocated == 16;
-    const size_t          values = (size_t)(d->rows * d->columns * d->samples);
-    struct um_gdcm_job    job    = { .size    = sizeof job,
-                                     .bytes   = in + p->at,
-                                     .n       = n - p->at,
-                                     .syntax  = d->syntax,
-                                     .rows    = (unsigned)d->rows,
-                                     .columns = (unsigned)d->columns,
-                                     .samples = (unsigned)d->samples,
-                                     .stored  = p->bits,
-                                     .out     = out,
-                                     .out_n   = um_dicom_frame_size(d) };
+    const bool         narrow = p->bits <= 8 && d->allocated == 16;
+    const size_t       values = (size_t)(d->rows * d->columns * d->samples);
+    uint8_t           *to     = narrow ? um_alloc(a, values) : out;
+    struct um_gdcm_job job    = { .rows      = (uint32_t)d->rows,
+                                  .columns   = (uint32_t)d->columns,
+                                  .samples   = (uint32_t)d->samples,
+                                  .allocated = narrow ? 8 : (uint32_t)d->allocated,
+                                  .stored    = p->bits,
+                                  .is_signed = d->is_signed,
+                                  .bytes     = (uint32_t)(n - p->at),
+                                  .out       = narrow ? values : um_dicom_frame_size(d) };
 
-    (void)pthread_once(&once, load);
-    if (!gdcm_decode)
-        return um_fail(UM_EUNSUPPORTED,
-                       "DICOM: %s needs GDCM, and its plug-in is not there (%s): install "
-                       "libgdcm-dev and run make",
-                       d->name, why_not);
-    job.allocated = narrow ? 8 : (unsigned)d->allocated;
-    job.is_signed = d->is_signed;
-    job.colours = d->samples == 1 ? "MONOCHROME2" : d->colours == UM_DICOM_RGB ? "RGB" : "YBR_FULL";
-    if (narrow) {
-        job.out_n = values;
-        if (!(job.out = um_alloc(a, values)))
-            return UM_ENOMEM;
-    }
-    if (gdcm_decode(&job) != 0)
-        return um_fail(UM_EFORMAT, "DICOM: %s: %s", d->name, job.why);
+    if (!to)
+        return UM_ENOMEM;
+    if (n - p->at > UINT32_MAX)
+        return um_fail(UM_ERANGE, "DICOM: %s: %zu bytes in one picture", d->name, n);
+    (void)snprintf(job.syntax, sizeof job.syntax, "%s", d->syntax);
+    (void)snprintf(job.colours, sizeof job.colours, "%s",
+                   d->samples == 1              ? "MONOCHROME2"
+                   : d->colours == UM_DICOM_RGB ? "RGB"
+                                                : "YBR_FULL");
+    UM_TRY(um_gdcm_decode(&job, d->name, in + p->at, to));
     for (size_t i = 0; narrow && i < values; i++) {
-        const int16_t v = d->is_signed ? (int8_t)job.out[i] : job.out[i];
+        const int16_t v = d->is_signed ? (int8_t)to[i] : to[i];
 
         memcpy(out + 2 * i, &v, 2);
     }

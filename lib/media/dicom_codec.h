@@ -10,7 +10,7 @@
 #include "base/arena.h"
 #include "media/dicom.h"
 
-/* um_dicom_decode - in[0..n-1], by RLE, by jpeg.h, or by the plug-in; out and luma as for
+/* um_dicom_decode - in[0..n-1], by RLE, by jpeg.h, or by GDCM (gdcm_ask.h); out and luma as for
  * um_dicom_frame, but unused bits are as they come. UM_EFORMAT, UM_EUNSUPPORTED, UM_ENOMEM. */
 UM_RESULT_USED int um_dicom_decode(struct um_arena *a, const struct um_dicom *d, const uint8_t *in,
                                    size_t n, uint8_t *out, bool *luma);

@@ -59,7 +59,7 @@ objects=()
 for room in base grid media stream text dataset weights; do
     for f in lib/"$room"/*.c; do objects+=("$build/fuzz/${f%.c}.o"); done
 done
-programs=(seeds seeds_image damage_weights)
+programs=(seeds seeds_image seeds_dicom damage_weights)
 for t in "$@"; do programs+=("fuzz_${program[$t]}"); done
 mapfile -t programs < <(printf '%s\n' "${programs[@]}" | sort -u)
 main=("${programs[@]/#/$build/fuzz/tests/fuzz/}")
@@ -80,8 +80,13 @@ done
 seeds=$work/honest
 for t in "${names[@]}"; do mkdir -p "$seeds/$t"; done
 PATH=$build:$PATH
+if [ -e "$build/libexec/um/gdcm" ]; then # beside the programs, which look for it there
+    mkdir -p "$work/libexec/um"
+    cp "$build/libexec/um/gdcm" "$work/libexec/um/"
+fi
 "$work/seeds" "$seeds"
 "$work/seeds_image" "$seeds"
+"$work/seeds_dicom" "$seeds"
 "$work/damage_weights" "$seeds/weights"
 um-phantom -q -n 3 --volume 8x16x16 --xray-size 48 -o "$work/phantom"
 cp "$work"/phantom/xray/*.jpg "$seeds/jpeg/"
