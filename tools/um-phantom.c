@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "phantom/layout.h"
 #include "phantom/phantom.h"
 #include "phantom/save.h"
 
@@ -16,22 +17,25 @@ enum { CHUNK = 64, PATH_LEN = 4096 }; /* cases whose lines are held at a time */
 struct config {
     struct um_common         common;
     int64_t                  n, start, xray;
-    const char              *findings, *split, *volume, *pairs;
+    const char              *findings, *split, *volume, *pairs, *layout;
+    const struct um_layout  *as; /* NULL: the folder of save.h */
     struct um_phantom_config phantom;
     struct um_save           save;
 };
 
 struct run {
-    const struct config *cfg;
-    struct um_phantom  **maker; /* one per worker */
-    int64_t              first; /* case of the chunk's task 0 */
-    char                *row[CHUNK][UM_TABLES];
-    struct um_outfile   *table[UM_TABLES];
+    const struct config     *cfg;
+    struct um_phantom      **maker; /* one per worker */
+    int64_t                  first; /* case of the chunk's task 0 */
+    char                    *row[CHUNK][UM_TABLES], **line[CHUNK];
+    struct um_outfile       *table[UM_TABLES];
+    struct um_layout_tables *lines;
 };
 
 static bool wanted(const struct config *cfg, int table)
 {
-    return table == UM_TABLE_TRUTH || (table == UM_TABLE_XRAY ? cfg->save.xray : cfg->save.ct);
+    return table == UM_TABLE_TRUTH ||
+           (!cfg->as && (table == UM_TABLE_XRAY ? cfg->save.xray : cfg->save.ct));
 }
 
 static int parse(struct config *cfg)
@@ -52,6 +56,7 @@ static int parse(struct config *cfg)
         return um_usage("no folder to write to: -o DIR");
     cfg->save = (struct um_save){ cfg->common.output, strcmp(cfg->pairs, "ct") != 0,
                                   strcmp(cfg->pairs, "xray") != 0 };
+    cfg->as   = um_layout_find(cfg->layout);
     if (um_phantom_check(p) < 0)
         return um_usage("%s", um_errmsg());
     return UM_OK;
@@ -65,7 +70,13 @@ static int make_case(void *arg, int64_t task, int worker)
     if (!r->maker[worker])
         UM_TRY(um_phantom_new(&r->maker[worker], &r->cfg->phantom));
     c = um_phantom_make(r->maker[worker], r->first + task);
-    UM_TRY(um_save_files(&r->cfg->save, c));
+    if (r->cfg->as) {
+        UM_TRY(r->cfg->as->files(r->cfg->save.dir, c));
+        if (!(r->line[task] = um_layout_rows(r->cfg->as, c)))
+            return um_fail(UM_ENOMEM, "out of memory");
+    } else {
+        UM_TRY(um_save_files(&r->cfg->save, c));
+    }
     for (int t = 0; t < UM_TABLES; t++)
         if (!(r->row[task][t] = um_save_row(c, (enum um_table)t)))
             return um_fail(UM_ENOMEM, "out of memory");
@@ -74,13 +85,18 @@ static int make_case(void *arg, int64_t task, int worker)
 
 static int write_rows(struct run *r, int64_t n, int st)
 {
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n; i++) {
+        const int added = um_layout_add(r->lines, r->line[i]);
+
+        st         = st < 0 ? st : added;
+        r->line[i] = NULL;
         for (int t = 0; t < UM_TABLES; t++) {
             if (st >= 0 && r->table[t])
                 st = um_outfile_write(r->table[t], r->row[i][t], strlen(r->row[i][t]));
             free(r->row[i][t]);
             r->row[i][t] = NULL;
         }
+    }
     return st;
 }
 
@@ -88,8 +104,13 @@ static int open_tables(struct run *r)
 {
     char path[PATH_LEN];
 
-    UM_TRY(um_save_folders(&r->cfg->save));
-    UM_TRY(um_save_readme(&r->cfg->save));
+    if (r->cfg->as) {
+        UM_TRY(um_mkdirs(r->cfg->save.dir));
+        UM_TRY(um_layout_begin(&r->lines, r->cfg->as));
+    } else {
+        UM_TRY(um_save_folders(&r->cfg->save));
+        UM_TRY(um_save_readme(&r->cfg->save));
+    }
     for (int t = 0; t < UM_TABLES; t++) {
         const char *head = um_save_head((enum um_table)t);
 
@@ -137,6 +158,7 @@ static int run(const struct um_tool *tool, struct config *cfg)
     for (int t = 0; t < UM_TABLES && st >= 0; t++) /* all or none: a full disk shows here */
         st = r.table[t] ? um_outfile_flush(r.table[t]) : UM_OK;
     um_progress_free(progress);
+    st = um_layout_end(r.lines, cfg->common.output, st);
     for (int t = 0; t < UM_TABLES; t++)
         st = um_outfile_close(r.table[t], st, 0);
     um_pool_free(pool);
@@ -154,6 +176,7 @@ int main(int argc, char **argv)
                                    .volume             = "64x128x128",
                                    .split              = "0.7,0.1,0.2",
                                    .pairs              = "xray,ct",
+                                   .layout             = "none",
                                    .phantom.prevalence = 0.3,
                                    .findings = "nodule,consolidation,effusion,cardiomegaly,pneumothorax" };
     const struct um_opt opts[] = {
@@ -170,14 +193,20 @@ int main(int argc, char **argv)
         UM_OPT_INT(0, "xray-size", "N", &cfg.xray, 32, 4096, true,
                    "longer side of an X-ray, pixels"),
         UM_OPT_CHOICE(0, "pairs", "xray,ct|xray|ct", &cfg.pairs, true, "kinds to write"),
+        UM_OPT_CHOICE(0, "layout", UM_LAYOUT_NAMES, &cfg.layout, true,
+                      "as the folder of that data set"),
         UM_OPT_JOBS(&cfg.common),
         UM_OPT_TALK(&cfg.common),
         UM_OPT_END
     };
     const struct um_tool tool = {
-        "um-phantom", "made-up X-rays, CTs and reports with known truth",
-        NULL,         "  um-phantom -n 600 --seed 42 -o phantom   600 patients\n",
-        opts,         &cfg.common
+        "um-phantom",
+        "made-up X-rays, CTs and reports with known truth",
+        NULL,
+        "  um-phantom -n 600 --seed 42 -o phantom   600 patients\n"
+        "  um-phantom -n 40 --layout chexpert -o c  forty in the folders of CheXpert\n",
+        opts,
+        &cfg.common
     };
 
     um_args(&tool, argc, argv);

@@ -81,14 +81,13 @@ void um_save_stored(const struct um_phantom_case *c, const void *in, int size, v
         }
 }
 
-static int save_volume(const struct um_save *s, const struct um_phantom_case *c, const char *folder,
-                       const void *data, enum um_dtype type)
+int um_save_volume(const char *path, const struct um_phantom_case *c, const void *data,
+                   enum um_dtype type)
 {
     const int64_t       n      = (int64_t)c->depth * c->height * c->width;
     const int           size   = (int)um_dtype_size(type);
     void               *stored = malloc((size_t)(n * size));
-    struct um_outfile  *f      = NULL;
-    char                path[PATH_LEN];
+    struct um_outfile  *f;
     int64_t             dim[3];
     double              affine[12];
     struct um_nifti_out v;
@@ -106,9 +105,7 @@ static int save_volume(const struct um_save *s, const struct um_phantom_case *c,
                                 .description = "um-phantom",
                                 .gzip        = true,
                                 .gzip_level  = 1 };
-    st = path_of(path, s, folder, c->name, ".nii.gz");
-    if (st >= 0)
-        st = um_outfile_open(&f, path);
+    st = um_outfile_open(&f, path);
     if (st >= 0)
         st = um_outfile_close(f, um_nifti_write(f, &v), 0);
     free(stored);
@@ -130,8 +127,10 @@ int um_save_files(const struct um_save *s, const struct um_phantom_case *c)
     }
     if (!s->ct)
         return UM_OK;
-    UM_TRY(save_volume(s, c, "ct/", c->ct, UM_I16));
-    return save_volume(s, c, "masks/", c->mask, UM_U8);
+    UM_TRY(path_of(path, s, "ct/", c->name, ".nii.gz"));
+    UM_TRY(um_save_volume(path, c, c->ct, UM_I16));
+    UM_TRY(path_of(path, s, "masks/", c->name, ".nii.gz"));
+    return um_save_volume(path, c, c->mask, UM_U8);
 }
 
 int um_save_readme(const struct um_save *s)

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "base/dtype.h"
 #include "base/file.h"
 #include "phantom/phantom.h"
 
@@ -26,6 +27,11 @@ UM_API UM_RESULT_USED int um_save_folders(const struct um_save *s);
 
 /* um_save_files - the images and masks of one case; each appears whole or not at all. UM_EIO. */
 UM_API UM_RESULT_USED int um_save_files(const struct um_save *s, const struct um_phantom_case *c);
+
+/* um_save_volume - data of the case's grid, [depth,height,width] int16 or uint8, as a compressed
+ * NIfTI file in the order of its `axes`. UM_EIO, UM_ENOMEM. */
+UM_API UM_RESULT_USED int um_save_volume(const char *path, const struct um_phantom_case *c,
+                                         const void *data, enum um_dtype type);
 
 /* um_save_row - lines of a case, without its files: NUL-terminated text with line ends, allocated
  * by malloc (the caller frees), NULL if memory ran out

@@ -130,3 +130,25 @@ small=(--volume 16x48x48 --xray-size 96 --progress never)
     [ -z "$left" ]
     for f in d/ct/*.nii.gz; do gzip -t "$f"; done
 }
+
+@test "layouts: the same bytes for -j 1 and 7, truth beside them, none of the usual manifests" {
+    for l in mimic-cxr-jpg cc-ccii amos luna16; do
+        for j in 1 7; do um-phantom -n 15 -j $j --layout $l -o $l.$j "${small[@]}"; done
+        diff -r $l.1 $l.7
+        [ -s $l.1/truth.tsv ] && [ ! -e $l.1/xray.tsv ] && [ ! -e $l.1/ct ]
+        um-phantom -n 15 -o plain "${small[@]}"
+        cmp plain/truth.tsv $l.1/truth.tsv
+    done
+    gzip -t mimic-cxr-jpg.1/*.gz
+    run um-phantom -n 1 --layout imagenet -o d "${small[@]}"
+    [ "$status" = 2 ] && [ "${#lines[@]}" = 1 ] && [ ! -e d ]
+}
+
+@test "a layout on a full disk: exit 1, one line, no truth" {
+    mkdir -p c
+    ln -s /dev/full c/train.csv
+    run um-phantom -n 2 --layout chexpert -o c "${small[@]}"
+    [ "$status" = 1 ] && [ "${#lines[@]}" = 1 ]
+    [[ $output == *"No space left"* ]]
+    [ ! -e c/truth.tsv ]
+}
