@@ -1,0 +1,59 @@
+#!/bin/sh
+# shellcheck disable=SC1091,SC2016,SC2034,SC2154 # common.sh has the rest; awk has the $
+# SPDX-License-Identifier: Apache-2.0
+# bcv.sh - BCV (Beyond the Cranial Vault, abdomen) to a manifest with masks
+# usage: bcv.sh [-h] [-l tests.txt] [-m missing.txt] FOLDER > manifest.tsv
+#
+# FOLDER holds RawData/Training/img/img0001.nii.gz and RawData/Training/label/label0001.nii.gz (or is
+# RawData, or Training); the 20 scans of RawData/Testing have no labels and are not looked at. Masks hold
+# 13 organs. Six scans test, as nnU-Net's fold 0 of 5 has it: 0004, 0009, 0023, 0026, 0029, 0037; or
+# those whose names (img0001) the file of -l has, one a line. A scan without its label is left out, named
+# (-m: all of them) and counted.
+#
+#   um-preprocess --root FOLDER --window abdomen --spacing 1.5,1.5,2 --crop-foreground manifest.tsv -o bcv.umt
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+. "$here/common.sh"
+
+tests=''
+while getopts hl:m: opt; do
+    case $opt in
+    h) help ;;
+    l) tests=$(absolute "$OPTARG") ;;
+    m) missing_list=$(absolute "$OPTARG") ;;
+    *) usage ;;
+    esac
+done
+shift $((OPTIND - 1))
+[ $# = 1 ] || usage
+enter "$1"
+
+base=''
+for sub in RawData/Training/ Training/; do
+    if [ -z "$base" ] && [ -d "${sub}img" ]; then base=$sub; fi
+done
+need_folder "${base}img" 'RawData/Training of BCV'
+need_folder "${base}label" 'RawData/Training of BCV'
+[ -z "$tests" ] || [ -f "$tests" ] || die "$tests: no such file"
+list "./${base}img" "./${base}label" -type f -name '*.nii.gz'
+
+tabs -v base="$base" "$lib"'
+    NR == FNR { have[$0]; next }
+    FNR == 1 { print "key", "image", "mask", "patient" }
+    index($0, base "img/img") == 1 {
+        key = substr($0, length(base) + 5)
+        sub(/\.nii\.gz$/, "", key)
+        mask = base "label/label" substr(key, 4) ".nii.gz"
+        if (there(mask)) print key, $0, mask, key
+    }
+' "$tmp/files" "$tmp/files" >"$tmp/whole"
+if [ -n "$tests" ]; then
+    tabs '
+        NR == FNR { sub(/\r$/, ""); test[$1]; next }
+        { print $0, (FNR == 1 ? "split" : $1 in test ? "test" : "train") }
+    ' "$tests" "$tmp/whole" >"$tmp/manifest"
+elif [ "$(wc -l <"$tmp/whole")" -gt 1 ]; then
+    um-split -q --seed 12345 --test 0.2 -o "$tmp/manifest" "$tmp/whole" || exit 1
+else
+    cp "$tmp/whole" "$tmp/manifest"
+fi
+finish

@@ -1,0 +1,91 @@
+#!/bin/sh
+# shellcheck disable=SC1091,SC2016,SC2034,SC2154 # common.sh has the rest; awk has the $
+# SPDX-License-Identifier: Apache-2.0
+# cc-ccii.sh - Clean-CC-CCII to a manifest of folders of slices
+# usage: cc-ccii.sh [-h] [-l lists] [-m missing.txt] FOLDER > manifest.tsv
+#
+# FOLDER holds CP/, NCP/ and Normal/, each with patient/scan/0000.png, 0001.png, ..., and the lists
+# ct_train.json, ct_val.json and ct_test.json that were published with the set (-l: the folder they are
+# in). A row is a scan: image is its folder, class CP, NCP or Normal, split as listed. A scan with no
+# slice there is left out; it and single slices that are listed and not there are named (-m: all of
+# them) and counted, as are scans that no list has.
+#
+# Slices have 8 bits and no Hounsfield units:
+#   um-preprocess --root FOLDER --window 0,255 manifest.tsv -o ccccii.umt
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+. "$here/common.sh"
+
+lists=.
+while getopts hl:m: opt; do
+    case $opt in
+    h) help ;;
+    l) lists=$(absolute "$OPTARG") ;;
+    m) missing_list=$(absolute "$OPTARG") ;;
+    *) usage ;;
+    esac
+done
+shift $((OPTIND - 1))
+[ $# = 1 ] || usage
+enter "$1"
+
+for class in CP NCP Normal; do need_folder "$class" 'Clean-CC-CCII'; done
+for list in ct_train ct_val ct_test; do
+    [ -f "$lists/$list.json" ] || die "$folder: no $list.json in $lists: the published lists are expected there (-l)"
+done
+list ./CP ./NCP ./Normal -type f \( -name '*.png' -o -name '*.jpg' \)
+
+# strings do not cross lines in JSON: between quotes is text, around it brackets count the depth
+tabs "$lib"'
+    NR == FNR {
+        have[$0]
+        folder = $0
+        sub(/\/[^\/]*$/, "", folder)
+        slices[folder]++
+        next
+    }
+    FNR == 1 {
+        set = set == "" ? "train" : set == "train" ? "valid" : "test"
+        depth = 0
+        if (set == "train") print "key", "image", "patient", "class", "split"
+    }
+    {
+        n = split($0, piece, "\"")
+        for (i = 1; i <= n; i++) {
+            if (i % 2 == 0) {
+                if (depth == 1) class = piece[i]
+                else if (depth == 2) patient = piece[i]
+                else if (depth == 3) scan = class "/" patient "/" piece[i]
+                else if (depth == 4 && there_or(scan "/" piece[i])) here_now++
+                continue
+            }
+            opened = gsub(/[{[]/, "", piece[i])
+            closed = gsub(/[]}]/, "", piece[i])
+            if (depth + opened == 4 && opened) here_now = gone = 0
+            if (depth == 4 && closed) row()
+            depth += opened - closed
+        }
+    }
+    function there_or(path) {
+        if (path in have) return 1
+        absent[++gone] = path
+        return 0
+    }
+    function row(    k) {
+        if (scan in listed) twice++
+        else if (here_now == 0) print scan > missing
+        else {
+            for (k = 1; k <= gone; k++) print absent[k] > missing
+            if (gone) cut++
+            print scan, scan, patient, class, set
+        }
+        listed[scan]
+    }
+    END {
+        if (bad) exit 1
+        for (folder in slices) if (!(folder in listed)) extra++
+        if (cut) print cut " scans lack slices" > notes
+        if (extra) print extra " scans in no list" > notes
+        if (twice) print twice " listed twice" > notes
+    }
+' "$tmp/files" "$lists/ct_train.json" "$lists/ct_val.json" "$lists/ct_test.json" >"$tmp/manifest"
+finish

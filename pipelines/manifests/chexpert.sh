@@ -1,0 +1,156 @@
+#!/bin/sh
+# shellcheck disable=SC1091,SC2016,SC2034,SC2154 # common.sh has the rest; awk has the $
+# SPDX-License-Identifier: Apache-2.0
+# chexpert.sh - CheXpert v1.0, full or small, to a manifest
+# usage: chexpert.sh [-h] [-s patient|mgca|5x200|none] [-n N] [-e N] [-a] [-m missing.txt] FOLDER > manifest.tsv
+#
+# FOLDER holds train.csv and valid.csv with train/ and valid/ beside them, or is the folder above that.
+# Frontal pictures alone (-a: lateral ones too), five labels: atelectasis, cardiomegaly, consolidation,
+# edema, pleural_effusion; uncertain is 1, 0, 0, 1, 1 and blank 0, as is usual. valid.csv, which experts
+# labelled, is the test set. -s says what of train.csv chooses the model:
+#   patient  whole patients, drawn until N pictures are reached (-n, 5000); nothing is shared. The default.
+#   mgca     the lists of MGCA and GLoRIA: 200 pictures of each label alone are taken away (-e), N positions
+#            of the rest, all views counted, are drawn. Nearly all of those stay in the training part
+#            too, as they do there: their second row has the key KEY#valid.
+#   5x200    those 5 x 200 pictures and nothing else, for retrieval: split test, class the label
+#   none     train.csv has no split
+# Pictures that are not there are left out, named (-m: all of them) and counted.
+#
+#   um-preprocess --root FOLDER manifest.tsv -o chexpert.umt
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+. "$here/common.sh"
+
+how=patient count=5000 each=200 all=0
+while getopts hs:n:e:am: opt; do
+    case $opt in
+    h) help ;;
+    s) how=$OPTARG ;;
+    n) count=$OPTARG ;;
+    e) each=$OPTARG ;;
+    a) all=1 ;;
+    m) missing_list=$(absolute "$OPTARG") ;;
+    *) usage ;;
+    esac
+done
+shift $((OPTIND - 1))
+[ $# = 1 ] || usage
+case $how in patient | mgca | 5x200 | none) ;; *) usage ;; esac
+enter "$1"
+
+base=''
+for sub in CheXpert-v1.0-small CheXpert-v1.0; do
+    if [ ! -f train.csv ] && [ -z "$base" ] && [ -f "$sub/train.csv" ]; then base=$sub/; fi
+done
+need "${base}train.csv" 'CheXpert-v1.0 or CheXpert-v1.0-small'
+need "${base}valid.csv" 'CheXpert-v1.0 or CheXpert-v1.0-small'
+list "./$base"train "./$base"valid -type f -name '*.jpg'
+csv "${base}train.csv" >"$tmp/train"
+csv "${base}valid.csv" >"$tmp/valid"
+
+# all rows of both tables: number in train.csv, 1 if frontal, which of the five it has alone (0: none),
+# and the row of the manifest; files are looked for later, because the numbers count all rows
+tabs -v base="$base" "$lib"'
+    BEGIN {
+        n = split("Atelectasis,Cardiomegaly,Consolidation,Edema,Pleural Effusion", task, ",")
+        split("1 0 0 1 1", uncertain, " ")
+        m = split("Enlarged Cardiomediastinum,Lung Lesion,Lung Opacity,Pneumonia,Pneumothorax," \
+            "Pleural Other,Fracture,Support Devices", other, ",")
+    }
+    FNR == 1 {
+        part++
+        table = part == 1 ? "train.csv" : "valid.csv"
+        head()
+        path = column("Path")
+        side = column("Frontal/Lateral")
+        view = column("AP/PA")
+        for (i = 1; i <= n; i++) t[i] = column(task[i])
+        for (i = 1; i <= m; i++) o[i] = column(other[i])
+        next
+    }
+    {
+        alone = sum = 0
+        text = ""
+        for (i = 1; i <= n; i++) {
+            x = $(t[i])
+            if (x != "" && x + 0 != 0) {
+                sum += x + 0 == 1 ? 1 : 2
+                alone = i
+            }
+            text = text OFS (x == "" ? 0 : x + 0 == -1 ? uncertain[i] : plain(x))
+        }
+        for (i = 1; i <= m; i++) if ($(o[i]) != "" && $(o[i]) + 0 != 0) sum = 2
+        frontal = $side == "Frontal"
+        # CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg
+        file = $path
+        sub(/^[^\/]*\//, "", file)
+        k = split(file, piece, "/")
+        key = file
+        sub(/\.[^.\/]*$/, "", key)
+        print FNR - 2, frontal, (part == 1 && frontal && sum == 1 ? alone : 0), key, base file, \
+            (!frontal ? "LATERAL" : $view == "" ? "FRONTAL" : $view), piece[2], \
+            (part == 1 ? "train" : "test") text
+    }
+    END { if (bad) exit 1 }
+' "$tmp/train" "$tmp/valid" >"$tmp/all"
+tail -n +2 "$tmp/train" | wc -l >"$tmp/ntrain"
+
+case $how in
+mgca | 5x200)
+    : >"$tmp/away" # numbers of the 5 x 200 and their label
+    for task in 1 2 3 4 5; do
+        awk -F '\t' -v t="$task" '$3 == t { print $1 }' "$tmp/all" >"$tmp/alone"
+        n=$(wc -l <"$tmp/alone" | tr -d ' ')
+        [ "$n" -ge "$each" ] || die "$folder: only $n pictures have label $task of the five alone: $each are needed (-e)"
+        um-split --permutation "$n" --first "$each" --seed 0 >"$tmp/drawn" || exit 1
+        awk -v t="$task" 'NR == FNR { row[NR - 1] = $1; next } { print row[$1] "\t" t }' "$tmp/alone" "$tmp/drawn" >>"$tmp/away"
+    done
+    ;;
+esac
+
+columns="key${tab}image${tab}view${tab}patient${tab}split"
+columns=$columns${tab}label.atelectasis${tab}label.cardiomegaly${tab}label.consolidation
+columns=$columns${tab}label.edema${tab}label.pleural_effusion
+case $how in
+mgca)
+    left=$(($(cat "$tmp/ntrain") - $(wc -l <"$tmp/away")))
+    [ "$count" -lt "$left" ] || die "$folder: $count pictures cannot be drawn from $left (-n)"
+    um-split --permutation "$left" --first "$count" --seed 0 >"$tmp/drawn" || exit 1
+    tabs '
+        FNR == 1 { part++ }
+        part == 1 { away[$1]; next }
+        part == 2 { drawn[$1]; next }
+        $8 == "test" { print; next }
+        $1 in away { next }
+        !($1 in drawn) { print } # by its number in the whole table
+        (place++ in drawn) { # by its place among those that are left
+            $4 = $4 "#valid"
+            $8 = "valid"
+            print
+        }
+    ' "$tmp/away" "$tmp/drawn" "$tmp/all" >"$tmp/parted"
+    ;;
+5x200)
+    tabs '
+        BEGIN { split("atelectasis cardiomegaly consolidation edema pleural_effusion", task, " ") }
+        NR == FNR { away[$1] = $2; next }
+        $8 == "train" && $1 in away { $8 = "test"; print $0, task[away[$1]] }
+    ' "$tmp/away" "$tmp/all" >"$tmp/parted"
+    columns=$columns${tab}class
+    ;;
+*) cp "$tmp/all" "$tmp/parted" ;;
+esac
+
+tabs -v all="$all" -v how="$how" -v columns="$columns" "$lib"'
+    NR == FNR { have[$0]; next }
+    FNR == 1 { print columns }
+    (all || $2) && there($5) {
+        if (how == "none" && $8 == "train") $8 = ""
+        sub(/^[^\t]*\t[^\t]*\t[^\t]*\t/, "")
+        print
+    }
+' "$tmp/files" "$tmp/parted" >"$tmp/manifest"
+if [ "$how" = patient ]; then
+    um-split -q --valid "$count" -o "$tmp/drawn" "$tmp/manifest" || exit 1
+    mv "$tmp/drawn" "$tmp/manifest"
+fi
+finish

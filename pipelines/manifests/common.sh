@@ -1,0 +1,153 @@
+# common.sh - what the adapters share; each reads it first
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2016,SC2034,SC2154 # awk has the $, the adapters the rest
+#
+# An adapter writes $tmp/manifest, and $tmp/missing (files that tables name and that are not there, one
+# a line); `finish` prints the manifest and says in one line what is in it. Whatever goes wrong before
+# is one line and exit status 1, and nothing is printed.
+
+set -u
+export LC_ALL=C # bytes: names and tables need not be UTF-8 to be found
+name=${0##*/}
+PATH=${BUILD:-$here/../../build}:$PATH # um-split
+tab=$(printf '\t')
+missing_list='' # -m FILE
+
+die() {
+    printf '%s: %s\n' "$name" "$*" >&2
+    exit 1
+}
+
+# the comment at the top of the adapter is its manual
+help() {
+    sed -n '1,3d; /^#/!q; s/^# \{0,1\}//p' "$0"
+    exit 0
+}
+usage() {
+    sed -n 's/^# usage: /usage: /p' "$0" >&2
+    exit 2
+}
+
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 1' HUP INT TERM
+: >"$tmp/missing"
+: >"$tmp/notes"
+
+# from -m FILE and the like to one that holds after `cd`
+absolute() {
+    case $1 in
+    /*) printf '%s\n' "$1" ;;
+    *) printf '%s/%s\n' "$PWD" "$1" ;;
+    esac
+}
+
+# enter FOLDER: all paths are relative to it from here on
+enter() {
+    folder=$1
+    [ -d "$folder" ] || die "$folder: no such folder"
+    CDPATH='' cd -- "$folder" || exit 1
+}
+
+# need FILE WHAT: a file of the folder without which this is not the data set
+need() { [ -f "$1" ] || die "$folder: no $1 here: $2 is expected"; }
+need_folder() { [ -d "$1" ] || die "$folder: no folder $1 here: $2 is expected"; }
+
+# list ./PATH... TESTS: what find finds, one path a line, sorted, into $tmp/files
+list() {
+    find -L "$@" >"$tmp/found" || die "$folder: not all of it can be read"
+    awk -v name="$name" '
+        !/^\.\// { bad = "a line break" }
+        /[\t\r]/ { bad = "a tab or a carriage return" }
+        bad { print name ": a file name holds " bad ", which no manifest can: " $0 > "/dev/stderr"; exit 1 }
+        { print substr($0, 3) }
+    ' "$tmp/found" >"$tmp/unsorted" || exit 1
+    sort "$tmp/unsorted" >"$tmp/files"
+    [ -s "$tmp/files" ] || die "$folder: no file of the kind below: $*"
+}
+
+# csv FILE [-v ASSIGNMENT ...]: a table, compressed or not, with tabs between its columns
+csv() {
+    file=$1
+    shift
+    case $file in
+    *.gz) gzip -dc -- "$file" 2>"$tmp/gzip" || : >"$tmp/cut" ;;
+    *) cat -- "$file" || : >"$tmp/cut" ;;
+    esac | awk -v name="$name: $file" "$@" -f "$here/csv.awk" || exit 1
+    [ ! -e "$tmp/cut" ] || die "$file: cannot be read to its end"
+}
+
+# either FILE: its name, or that of the compressed one that is there in its place
+either() {
+    if [ ! -f "$1" ] && [ -f "$1.gz" ]; then echo "$1.gz"; else echo "$1"; fi
+}
+
+# functions for the adapters' awk programs
+lib='
+function die(text) {
+    print name ": " text > "/dev/stderr"
+    bad = 1
+    exit 1
+}
+# names of the columns of this line
+function head(    i) {
+    split("", at)
+    for (i = 1; i <= NF; i++) at[$i] = i
+}
+function column(x) {
+    if (!(x in at)) die(table ": no column " x)
+    return at[x]
+}
+# 1.0 -> 1, -1.0 -> -1
+function plain(x) {
+    sub(/\.0*$/, "", x)
+    return x
+}
+# the name of a label in one word
+function word(x) {
+    x = tolower(x)
+    gsub(/[^a-z0-9]+/, "_", x)
+    return x
+}
+# is the file there? those that are not are listed
+function there(path) {
+    if (path in have) return 1
+    print path > missing
+    return 0
+}
+'
+tabs() { # AWK ARGUMENT ..., the program among them
+    awk -F '\t' -v OFS='\t' -v name="$name" -v missing="$tmp/missing" -v notes="$tmp/notes" "$@" || exit 1
+}
+
+# print the manifest, and say what is in it
+finish() {
+    [ "$(wc -l <"$tmp/manifest")" -gt 1 ] ||
+        die "$folder: none of $(wc -l <"$tmp/missing" | tr -d ' ') files is there, such as $(sed 1q "$tmp/missing")"
+    if [ -n "$missing_list" ]; then cp "$tmp/missing" "$missing_list" || exit 1; fi
+    awk -F '\t' -v name="$name" -v missing="$tmp/missing" -v notes="$tmp/notes" '
+        NR == 1 {
+            for (i = 1; i <= NF; i++) at[$i] = i
+            next
+        }
+        {
+            if ("patient" in at && !($at["patient"] in seen)) {
+                seen[$at["patient"]]
+                patients++
+            }
+            if ("split" in at) part[$at["split"]]++
+        }
+        END {
+            text = name ": " NR - 1 " rows"
+            if (patients) text = text ", " patients " patients"
+            n = split("train valid test", order, " ")
+            for (i = 1; i <= n; i++) if (order[i] in part) text = text ", " part[order[i]] " " order[i]
+            while ((getline line < notes) > 0) text = text "; " line
+            for (gone = 0; (getline line < missing) > 0; gone++)
+                if (gone < 3) some = some (gone ? ", " : "") line
+            if (gone) text = text "; " gone " missing: " some (gone > 3 ? ", ..." : "")
+            print text > "/dev/stderr"
+        }
+    ' "$tmp/manifest"
+    cat "$tmp/manifest"
+}

@@ -1,0 +1,74 @@
+#!/bin/sh
+# shellcheck disable=SC1091,SC2016,SC2034,SC2154 # common.sh has the rest; awk has the $
+# SPDX-License-Identifier: Apache-2.0
+# covidx.sh - COVIDx CXR, version 6 (lists COVIDx9A), to a manifest
+# usage: covidx.sh [-h] [-s patient|mgca|none] [-m missing.txt] FOLDER > manifest.tsv
+#
+# FOLDER as Kaggle has it: train/, test/, train_COVIDx9A.txt and test_COVIDx9A.txt, whose lines are
+# patient, file, class and source. class is normal, pneumonia or COVID-19. The test list is the test set.
+# -s says what of the training list chooses the model:
+#   patient  a tenth of its patients. The default.
+#   mgca     a fifth of its pictures, as MGCA draws them, in that order: patients are shared
+#   none     no split
+# Pictures that are not there are left out, named (-m: all of them) and counted.
+#
+#   um-preprocess --root FOLDER manifest.tsv -o covidx.umt
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+. "$here/common.sh"
+
+how=patient
+while getopts hs:m: opt; do
+    case $opt in
+    h) help ;;
+    s) how=$OPTARG ;;
+    m) missing_list=$(absolute "$OPTARG") ;;
+    *) usage ;;
+    esac
+done
+shift $((OPTIND - 1))
+[ $# = 1 ] || usage
+case $how in patient | mgca | none) ;; *) usage ;; esac
+enter "$1"
+
+need train_COVIDx9A.txt 'COVIDx, version 6'
+need test_COVIDx9A.txt 'COVIDx, version 6'
+need_folder train 'COVIDx, version 6'
+need_folder test 'COVIDx, version 6'
+list ./train ./test -type f
+
+# patient, file, class and source, parted by single spaces; a file's name may hold some too
+tabs -F ' ' "$lib"'
+    FNR == 1 { set = part++ ? "test" : "train" }
+    FNR == 1 && set == "train" { print "key", "image", "patient", "class", "source", "split" }
+    { sub(/\r$/, "") }
+    NF == 0 { next }
+    NF < 4 { die(set "_COVIDx9A.txt: line " FNR ": patient, file, class and source are expected") }
+    {
+        class = $(NF - 1)
+        file = substr($0, length($1) + 2)
+        file = substr(file, 1, length(file) - length($NF) - length(class) - 2)
+        if (class != "normal" && class != "pneumonia" && class != "COVID-19")
+            die(set "_COVIDx9A.txt: line " FNR ": class " class ", expected normal, pneumonia or COVID-19")
+        key = set "/" file
+        if (key in seen) {
+            twice++
+            next
+        }
+        seen[key]
+        print key, set "/" file, $1, class, $NF, set
+    }
+    END {
+        if (bad) exit 1
+        if (twice) print twice " listed twice" > notes
+    }
+' train_COVIDx9A.txt test_COVIDx9A.txt >"$tmp/whole"
+case $how in
+patient) um-split -q --valid 0.1 -o "$tmp/parted" "$tmp/whole" || exit 1 ;;
+mgca) um-split -q --by row --seed 0 --valid 0.2 --drawn -o "$tmp/parted" "$tmp/whole" || exit 1 ;;
+none) awk -F '\t' -v OFS='\t' '$6 == "train" { $6 = "" } { print }' "$tmp/whole" >"$tmp/parted" ;;
+esac
+tabs "$lib"'
+    NR == FNR { have[$0]; next }
+    FNR == 1 || there($2)
+' "$tmp/files" "$tmp/parted" >"$tmp/manifest"
+finish

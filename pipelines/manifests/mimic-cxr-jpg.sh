@@ -1,0 +1,119 @@
+#!/bin/sh
+# shellcheck disable=SC1091,SC2016,SC2034,SC2154 # common.sh has the rest; awk has the $
+# SPDX-License-Identifier: Apache-2.0
+# mimic-cxr-jpg.sh - MIMIC-CXR-JPG 2.0.0, with the reports of MIMIC-CXR, to a manifest
+# usage: mimic-cxr-jpg.sh [-h] [-l chexpert|negbio] [-r reports] [-m missing.txt] FOLDER > manifest.tsv
+#
+# FOLDER as PhysioNet has it:
+#   files/p10/p10000032/s50414267/<dicom id>.jpg
+#   mimic-cxr-2.0.0-metadata.csv.gz  mimic-cxr-2.0.0-split.csv.gz   (or unpacked)
+#   mimic-cxr-2.0.0-chexpert.csv.gz  mimic-cxr-2.0.0-negbio.csv.gz  labels; -l picks
+#   files/p10/p10000032/s50414267.txt                               reports, or below -r DIR
+# A report is read by um-preprocess, which finds its sections; a study without one keeps its pictures.
+#
+# A row is a picture: key p10000032/s50414267/<dicom id>, view, patient, study, split (the official one;
+# validate is valid), report_file, and the labels as published: 1, 0, -1 uncertain, empty not
+# mentioned. Rows whose picture is not there are left out, named (-m: all of them) and counted.
+#
+#   um-preprocess --root FOLDER --filter frontal,sentences=3 manifest.tsv -o mimic.umt
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+. "$here/common.sh"
+
+labels=chexpert reports=''
+while getopts hl:r:m: opt; do
+    case $opt in
+    h) help ;;
+    l) labels=$OPTARG ;;
+    r) reports=$(absolute "$OPTARG") ;;
+    m) missing_list=$(absolute "$OPTARG") ;;
+    *) usage ;;
+    esac
+done
+shift $((OPTIND - 1))
+[ $# = 1 ] || usage
+case $labels in chexpert | negbio) ;; *) usage ;; esac
+enter "$1"
+
+metadata=$(either mimic-cxr-2.0.0-metadata.csv) split=$(either mimic-cxr-2.0.0-split.csv)
+labels=$(either "mimic-cxr-2.0.0-$labels.csv")
+need "$metadata" 'MIMIC-CXR-JPG'
+need "$split" 'MIMIC-CXR-JPG'
+need "$labels" 'MIMIC-CXR-JPG'
+need_folder files 'MIMIC-CXR-JPG'
+list ./files -type f \( -name '*.jpg' -o -name '*.txt' \)
+if [ -n "$reports" ]; then
+    [ -d "$reports" ] || die "$reports: no such folder of reports"
+    [ ! -d "$reports/files" ] || reports=$reports/files
+    (CDPATH='' cd -- "$reports" && find -L . -type f -name 's*.txt') | sed "s/^\.\//reports\//" >>"$tmp/files"
+fi
+csv "$split" >"$tmp/split"
+csv "$labels" >"$tmp/labels"
+csv "$metadata" >"$tmp/metadata"
+
+tabs -v reports="$reports" "$lib"'
+    FNR == 1 { part++ }
+    part == 1 { have[$0]; next }
+
+    part == 2 && FNR == 1 {
+        table = "split"
+        head()
+        id = column("dicom_id")
+        set = column("split")
+        next
+    }
+    part == 2 {
+        split_of[$id] = $set == "validate" ? "valid" : $set
+        next
+    }
+
+    part == 3 && FNR == 1 {
+        table = "labels"
+        head()
+        study = column("study_id")
+        for (i = 1; i <= NF; i++)
+            if ($i != "subject_id" && $i != "study_id") {
+                at_label[++n] = i
+                names = names OFS "label." word($i)
+                blank = blank OFS
+            }
+        next
+    }
+    part == 3 {
+        text = ""
+        for (i = 1; i <= n; i++) text = text OFS plain($(at_label[i]))
+        labels_of[$study] = text
+        next
+    }
+
+    part == 4 && FNR == 1 {
+        table = "metadata"
+        head()
+        id = column("dicom_id")
+        subject = column("subject_id")
+        study = column("study_id")
+        view = column("ViewPosition")
+        print "key", "image", "report_file", "view", "patient", "study", "split" names
+        next
+    }
+    {
+        folder = "p" substr($subject, 1, 2) "/p" $subject
+        where = folder "/s" $study
+        image = "files/" where "/" $id ".jpg"
+        if (!there(image)) next
+        report = "files/" where ".txt"
+        if (!(report in have)) {
+            report = ""
+            if (("reports/" where ".txt") in have) report = reports "/" where ".txt"
+            else no_report++
+        }
+        if (!($study in labels_of)) no_label++
+        print "p" $subject "/s" $study "/" $id, image, report, $view, "p" $subject, "s" $study, \
+            split_of[$id] ($study in labels_of ? labels_of[$study] : blank)
+    }
+    END {
+        if (bad) exit 1
+        if (no_report) print no_report " without a report" > notes
+        if (no_label) print no_label " without labels" > notes
+    }
+' "$tmp/files" "$tmp/split" "$tmp/labels" "$tmp/metadata" >"$tmp/manifest"
+finish

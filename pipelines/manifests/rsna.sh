@@ -1,0 +1,94 @@
+#!/bin/sh
+# shellcheck disable=SC1091,SC2016,SC2034,SC2154 # common.sh has the rest; awk has the $
+# SPDX-License-Identifier: Apache-2.0
+# rsna.sh - the RSNA pneumonia detection challenge, stage 2, to a manifest with boxes
+# usage: rsna.sh [-h] [-s classify|segment|none] [-n N] [-m missing.txt] FOLDER > manifest.tsv
+#
+# FOLDER as Kaggle has it: stage_2_train_labels.csv, stage_2_train_images/<patient id>.dcm, and, if it is
+# there, stage_2_detailed_class_info.csv. A row is a patient, with label.pneumonia (has a box), class (the
+# detailed one) and boxes: "x0,y0,x1,y1;..." in pixels of the file. -s is whose lists are drawn, both
+# MGCA's, bit for bit and in their order:
+#   classify  18,678 to train, 4,003 valid, 4,003 test. The default.
+#   segment   16,010, 5,337, 5,337, for segmentation and detection (-n: another number than 5337)
+#   none      no split
+# The lists are drawn from all patients of the table; those whose file is not there are then left out,
+# named (-m: all of them) and counted.
+#
+#   um-preprocess --root FOLDER manifest.tsv -o rsna.umt
+#   um-preprocess --root FOLDER --size 224 --fit stretch --box-mask --mask-filter area segment.tsv -o segment.umt
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+. "$here/common.sh"
+
+how=classify count=5337
+while getopts hs:n:m: opt; do
+    case $opt in
+    h) help ;;
+    s) how=$OPTARG ;;
+    n) count=$OPTARG ;;
+    m) missing_list=$(absolute "$OPTARG") ;;
+    *) usage ;;
+    esac
+done
+shift $((OPTIND - 1))
+[ $# = 1 ] || usage
+case $how in classify | segment | none) ;; *) usage ;; esac
+enter "$1"
+
+need stage_2_train_labels.csv 'the RSNA pneumonia challenge, stage 2'
+need_folder stage_2_train_images 'the RSNA pneumonia challenge, stage 2'
+list ./stage_2_train_images -type f -name '*.dcm'
+csv stage_2_train_labels.csv >"$tmp/labels"
+if [ -f stage_2_detailed_class_info.csv ]; then
+    csv stage_2_detailed_class_info.csv >"$tmp/classes"
+else
+    echo "patientId${tab}class" >"$tmp/classes"
+fi
+
+tabs "$lib"'
+    FNR == 1 {
+        part++
+        table = part == 1 ? "stage_2_detailed_class_info.csv" : "stage_2_train_labels.csv"
+        head()
+        id = column("patientId")
+        if (part == 1) class = column("class")
+        else {
+            x = column("x")
+            y = column("y")
+            w = column("width")
+            h = column("height")
+            target = column("Target")
+        }
+        next
+    }
+    part == 1 {
+        class_of[$id] = $class
+        next
+    }
+    {
+        if (!($id in label)) {
+            label[$id] = 0
+            order[++n] = $id
+        }
+        if ($target + 0 == 0) next
+        label[$id] = 1
+        boxes[$id] = boxes[$id] (boxes[$id] == "" ? "" : ";") $x + 0 "," $y + 0 "," $x + $w "," $y + $h
+    }
+    END {
+        if (bad) exit 1
+        print "key", "image", "patient", "class", "label.pneumonia", "boxes"
+        for (i = 1; i <= n; i++) {
+            id = order[i]
+            print id, "stage_2_train_images/" id ".dcm", id, class_of[id], label[id], boxes[id]
+        }
+    }
+' "$tmp/classes" "$tmp/labels" >"$tmp/whole"
+case $how in
+classify) um-split -q --seed 0 --valid 0.15 --test 0.15 --drawn -o "$tmp/parted" "$tmp/whole" || exit 1 ;;
+segment) um-split -q --seed 0 --valid "$count" --test "$count" --drawn -o "$tmp/parted" "$tmp/whole" || exit 1 ;;
+none) mv "$tmp/whole" "$tmp/parted" ;;
+esac
+tabs "$lib"'
+    NR == FNR { have[$0]; next }
+    FNR == 1 || there($2)
+' "$tmp/files" "$tmp/parted" >"$tmp/manifest"
+finish

@@ -1,0 +1,214 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# adapters.bats - pipelines/manifests: each data set's folder, as um-phantom makes it, to a manifest to a
+# stream, held against the phantom's truth; wrong folders; every awk that is there
+bats_require_minimum_version 1.5.0
+
+all=(amos bcv bimcv-covid19plus cc-ccii chexpert covidx folder luna16 mimic-cxr-jpg rsna)
+sh=$BATS_TEST_DIRNAME/../../pipelines/manifests
+
+setup_file() {
+    cd "$BATS_FILE_TMPDIR" || exit 1
+    for name in amos bcv bimcv-covid19plus cc-ccii chexpert covidx folder luna16 mimic-cxr-jpg rsna; do
+        um-phantom -q -n 32 --volume 16x40x40 --xray-size 96 --layout $name -o "tree of $name"
+    done
+}
+
+setup() { cd "$BATS_FILE_TMPDIR" || exit 1; }
+
+# options that a tree of 32 patients needs, or that show more of it
+options() {
+    case $1 in
+    chexpert) echo "-n 5" ;;
+    folder) echo "-t|tree of folder/table.csv" ;;
+    *) echo ;;
+    esac
+}
+
+adapter() { # NAME FOLDER
+    local more
+    IFS='|' read -ra more <<<"$(options "$1")"
+    [ "$1" != chexpert ] || more=(-n 5)
+    "$sh/$1.sh" "${more[@]}" "$2"
+}
+
+# NAME SAID UM-PREPROCESS OPTION...: manifest, one line on standard error, stream, truth
+whole() {
+    local name=$1 said=$2
+    shift 2
+    adapter "$name" "tree of $name" >"$name.tsv" 2>"$name.err"
+    [ "$(wc -l <"$name.err")" = 1 ]
+    [[ $(cat "$name.err") == "$name.sh: $said"* ]] || { cat "$name.err"; false; }
+    um-preprocess -q --root "tree of $name" "$@" "$name.tsv" -o "$name.umt"
+    "$UM_PYTHON" "$BATS_TEST_DIRNAME/adapters.py" "$name" "tree of $name" "$name.tsv" "$name.umt"
+}
+
+@test "mimic-cxr-jpg" {
+    whole mimic-cxr-jpg '43 rows, 31 patients, 28 train, 6 valid, 9 test; 3 without a report; 6 without labels; 3 missing: files/p10/p10000007/s50000014/'
+    # another table of labels; reports from their own folder, named by where they are
+    "$sh/mimic-cxr-jpg.sh" -l negbio "tree of mimic-cxr-jpg" 2>err >negbio.tsv
+    cmp negbio.tsv mimic-cxr-jpg.tsv
+    mkdir -p notes "no notes"
+    cp -r "tree of mimic-cxr-jpg/." "no notes"
+    (cd "no notes" && find files -name '*.txt' | while read -r f; do mkdir -p "../notes/${f%/*}" && mv "$f" "../notes/$f"; done)
+    "$sh/mimic-cxr-jpg.sh" -r notes "no notes" 2>err | sed "s:	$PWD/notes/:	:" | cmp - mimic-cxr-jpg.tsv
+    um-preprocess -q --root "tree of mimic-cxr-jpg" --filter frontal,sentences=3 mimic-cxr-jpg.tsv -o f.umt
+    [ "$(um-show --keys f.umt | wc -l)" = "$(awk -F '\t' 'NR > 1 && $3 != "" && $4 != "LATERAL"' mimic-cxr-jpg.tsv | wc -l)" ]
+}
+
+@test "bimcv-covid19plus" {
+    whole bimcv-covid19plus '57 rows, 32 patients; 11 volumes; 6 without a report; reports in Spanish'
+    "$sh/bimcv-covid19plus.sh" -t "tree of bimcv-covid19plus/reports_en.tsv" "tree of bimcv-covid19plus" 2>err >english.tsv
+    "$UM_PYTHON" "$BATS_TEST_DIRNAME/adapters.py" bimcv-covid19plus "tree of bimcv-covid19plus" english.tsv
+    um-preprocess -q --root "tree of bimcv-covid19plus" --filter frontal,sentences=3 english.tsv -o english.umt
+    [ "$(um-show --keys english.umt | wc -l)" -gt 20 ]
+}
+
+@test "chexpert" { whole chexpert '32 rows, 30 patients, '; }
+
+@test "chexpert: the lists of the relatives" {
+    tree="tree of chexpert"
+    "$sh/chexpert.sh" -s none "$tree" 2>err | awk -F '\t' 'NR > 1 { print $5 }' | sort -u | tr '\n' ' ' >parts
+    [ "$(cat parts)" = ' test ' ]
+    # of the five alone the phantom has three at most: none can be drawn of atelectasis
+    run --separate-stderr "$sh/chexpert.sh" -s mgca -e 1 -n 5 "$tree"
+    [ "$status" = 1 ] && [ -z "$output" ] && [[ $stderr == *'only 0 pictures have label 1 of the five alone: 1 are needed (-e)' ]]
+    # with all five: against pandas' rules, worked out in Python
+    mkdir -p five/train five/valid
+    "$UM_PYTHON" "$BATS_TEST_DIRNAME/chexpert.py" make five
+    for how in mgca 5x200 patient; do
+        "$sh/chexpert.sh" -s $how -e 7 -n 60 five 2>err >"$how.tsv"
+    done
+    "$UM_PYTHON" "$BATS_TEST_DIRNAME/chexpert.py" check five 7 60 mgca.tsv 5x200.tsv patient.tsv
+}
+
+@test "rsna" {
+    um-preprocess -q --root "tree of rsna" <("$sh/rsna.sh" "tree of rsna" 2>/dev/null) -o rsna.umt 2>err ||
+        { grep -q 'DICOM, expected' err && skip "built without DICOM"; }
+    whole rsna '30 rows, 30 patients, '
+    "$sh/rsna.sh" -s segment -n 5 "tree of rsna" 2>err >segment.tsv
+    "$UM_PYTHON" "$BATS_TEST_DIRNAME/adapters.py" rsna "tree of rsna" segment.tsv
+    um-preprocess -q --root "tree of rsna" --size 64 --fit stretch --box-mask --mask-filter area segment.tsv -o segment.umt
+    um-show segment.umt | grep -q 'mask uint8 \[1,64,64\]'
+}
+
+@test "covidx" {
+    whole covidx '37 rows, 30 patients, '
+    "$sh/covidx.sh" -s mgca "tree of covidx" 2>err >mgca.tsv
+    [ "$(awk -F '\t' '$6 == "valid"' mgca.tsv | wc -l)" -ge 4 ]
+    [ "$(cut -f 1 covidx.tsv | sort)" = "$(cut -f 1 mgca.tsv | sort)" ]
+}
+
+@test "cc-ccii" { whole cc-ccii '34 rows, 27 patients, ' --window 0,255; }
+
+@test "luna16" {
+    whole luna16 '30 rows, 30 patients, 24 train, 3 valid, 3 test; '
+    "$sh/luna16.sh" -t 0 "tree of luna16" 2>err | awk -F '\t' 'NR > 1 { print $4, $7 }' | sort -u >folds
+    grep -qx '0 test' folds && grep -qx '9 valid' folds && grep -qx '8 train' folds && [ "$(wc -l <folds)" = 10 ]
+}
+
+@test "bcv" {
+    # nnU-Net's fold 0 needs its 30 names, and the phantom leaves out three labels of 32
+    whole bcv '29 rows, 29 patients, 23 train, 6 test; 3 missing: ' --window abdomen --spacing 6,6,8 --crop-foreground
+    mkdir -p thirty/img thirty/label
+    for i in $(seq 1 10) $(seq 21 40); do
+        n=$(printf %04d "$i")
+        : >"thirty/img/img$n.nii.gz"
+        : >"thirty/label/label$n.nii.gz"
+    done
+    "$sh/bcv.sh" thirty 2>err >thirty.tsv
+    [ "$(awk -F '\t' '$5 == "test" { print substr($1, 4) }' thirty.tsv | tr '\n' ' ')" = '0004 0009 0023 0026 0029 0037 ' ]
+    printf 'img0001\nimg0040\n' >tests.txt
+    "$sh/bcv.sh" -l tests.txt thirty 2>err | awk -F '\t' '$5 == "test" { print $1 }' | cmp - tests.txt
+}
+
+@test "amos" { whole amos '24 rows, 24 patients, ' --window abdomen --spacing 6,6,8 --crop-foreground; }
+
+@test "folder" {
+    whole folder '40 rows, 30 patients; '
+    "$sh/folder.sh" -s 0.1,0.2 "tree of folder" 2>err >parted.tsv
+    grep -q ', 3 valid, 9 test; ' err
+    [ "$(awk -F '\t' 'NR > 1 { print $5, $6 }' parted.tsv | sort -u | wc -l)" = "$(awk -F '\t' 'NR > 1 { print $5 }' parted.tsv | sort -u | wc -l)" ]
+    "$sh/folder.sh" -p 0 "tree of folder" 2>err | awk -F '\t' 'NR > 1 && $5 != $2 { exit 1 }'
+    # -d: a folder of .dcm files is one image
+    mkdir -p "series/p1/ct 1"
+    : >"series/p1/ct 1/2.dcm"
+    : >"series/p1/ct 1/1.dcm"
+    : >series/one.dcm
+    [ "$("$sh/folder.sh" -d series 2>err | tail -n +2 | cut -f 1,5 | tr '\t\n' '=;')" = 'one.dcm=one.dcm;p1/ct 1=p1;' ]
+}
+
+@test "the same bytes by every awk that is there" {
+    found=0
+    for awk in mawk gawk original-awk "busybox awk"; do
+        command -v "${awk%% *}" >/dev/null || continue
+        found=$((found + 1))
+        mkdir -p "bin$found"
+        printf '#!/bin/sh\nexec %s "$@"\n' "$awk" >"bin$found/awk"
+        chmod +x "bin$found/awk"
+        for name in "${all[@]}"; do
+            PATH=$PWD/bin$found:$PATH adapter $name "tree of $name" >out.tsv 2>out.err
+            [ "$found" = 1 ] && { mv out.tsv first.$name.tsv && mv out.err first.$name.err; } ||
+                { cmp out.tsv first.$name.tsv && cmp out.err first.$name.err; }
+        done
+    done
+    [ "$found" -ge 1 ]
+}
+
+@test "a folder that is another: one line, exit 1, nothing printed" {
+    mkdir -p empty
+    for name in "${all[@]}"; do
+        for tree in empty nowhere "$([ $name = chexpert ] && echo tree of rsna || echo tree of chexpert)"; do
+            [ "$name" != folder ] || [ "$tree" != "tree of chexpert" ] || continue # that one has images
+            run --separate-stderr "$sh/$name.sh" "$tree"
+            [ "$status" = 1 ] && [ -z "$output" ] && [ "${#stderr_lines[@]}" = 1 ] ||
+                { echo "$name on $tree: $status, $output, $stderr"; false; }
+            [[ $stderr == "$name.sh: $tree: no "* ]] || { echo "$name on $tree: $stderr"; false; }
+        done
+    done
+}
+
+@test "help, usage, files that are all gone, lists of what is missing" {
+    for name in "${all[@]}"; do
+        [[ $("$sh/$name.sh" -h) == "$name.sh - "*"usage: $name.sh "*"um-preprocess --root FOLDER"* ]]
+        run --separate-stderr "$sh/$name.sh"
+        [ "$status" = 2 ] && [ -z "$output" ] && [[ $stderr == "usage: $name.sh "* ]]
+    done
+    mkdir -p gone
+    cp "tree of chexpert"/*.csv gone
+    mkdir -p gone/train gone/valid
+    : >gone/train/other.jpg
+    run --separate-stderr "$sh/chexpert.sh" -s none gone
+    [ "$status" = 1 ] && [ -z "$output" ]
+    [ "$stderr" = "chexpert.sh: gone: none of 34 files is there, such as train/patient00001/study1/view1_frontal.jpg" ]
+    "$sh/cc-ccii.sh" -m missing.txt "tree of cc-ccii" 2>err >out.tsv
+    [ "$(wc -l <missing.txt)" -gt 3 ] && grep -q "$(wc -l <missing.txt | tr -d ' ') missing: " err
+}
+
+@test "names with tabs and line breaks are refused, with spaces not" {
+    mkdir -p "odd/a b"
+    cp "tree of folder/p000000/chest x-ray.jpg" "odd/a b/c d.jpg"
+    "$sh/folder.sh" odd 2>err | grep -q '^a b/c d.jpg	a b/c d.jpg'
+    : >"odd/x$(printf '\ty').png"
+    run --separate-stderr "$sh/folder.sh" odd
+    [ "$status" = 1 ] && [ -z "$output" ] && [[ $stderr == *'a file name holds a tab'* ]]
+    rm odd/x*
+    : >"odd/x$(printf '\ny').png"
+    run --separate-stderr "$sh/folder.sh" odd
+    [ "$status" = 1 ] && [ -z "$output" ] && [[ $stderr == *'a file name holds a line break'* ]]
+}
+
+@test "csv.awk: quotes, commas, line breaks, a mark, CRs, tabs" {
+    printf '\357\273\277a,"b ""c"", d",""\r\n"one\r\ntwo",,5" tube\r\n\r\n"","""",x\ty\n' >t.csv
+    awk -v name=t.csv -v newline='|' -f "$sh/csv.awk" t.csv >t.tsv
+    printf 'a\tb "c", d\t\none|two\t\t5" tube\n\t"\tx y\n' | cmp - t.tsv
+    printf 'a\t"b\tc"\td"e\n' | awk -v name=- -v sep='\t' -f "$sh/csv.awk" | cmp - <(printf 'a\tb c\td"e\n')
+    run awk -v name=cut.csv -f "$sh/csv.awk" <<<'a,"b'
+    [ "$status" = 1 ] && [ "$output" = 'cut.csv: the quoted field that begins on line 1 does not end' ]
+    f=${UM_REAL_DATA:-}/odd/covid_chestxray_metadata.csv
+    [ -f "$f" ] || skip "no real data"
+    "$UM_PYTHON" -c 'import csv, sys
+for r in csv.reader(open(sys.argv[1], encoding="utf-8-sig", newline="")):
+    if r: print("\t".join(x.replace("\t", " ").replace("\r\n", " ").replace("\n", " ") for x in r))' "$f" |
+        cmp - <(awk -v name=f -f "$sh/csv.awk" "$f")
+}
