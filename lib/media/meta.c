@@ -256,14 +256,20 @@ static int read_form(struct um_arena *a, struct head *h, struct um_block *b)
     return UM_OK;
 }
 
-static int read_scale(const struct head *h, struct um_volume *v)
+/* what the field is for, though ITK reads over it: so it is said */
+static int read_scale(const struct head *h, struct um_scan *out)
 {
+    struct um_volume *v = &out->volume;
+
     v->slope = 1;
     v->inter = 0;
     UM_TRY(numbers(h, SLOPE, &v->slope, 1));
     UM_TRY(numbers(h, INTER, &v->inter, 1));
     if (v->slope == 0)
         return um_fail(UM_EFORMAT, "ElementToIntensityFunctionSlope is 0");
+    if (v->slope != 1 || v->inter != 0)
+        um_scan_note(out, "voxels scaled by ElementToIntensityFunctionSlope and Offset, which ITK "
+                          "does not do");
     return UM_OK;
 }
 
@@ -278,7 +284,7 @@ static int read_it(struct um_arena *a, const char *path, uint8_t *bytes, size_t 
     UM_TRY(read_sizes(&h));
     UM_TRY(voxel_type(h.value[TYPE], &out->volume.type));
     UM_TRY(read_affine(&h, out));
-    UM_TRY(read_scale(&h, &out->volume));
+    UM_TRY(read_scale(&h, out));
     UM_TRY(um_scan_sizes(h.dim, opts, out));
     b.type = out->volume.type;
     UM_TRY(um_scan_all(opts, out, &b.n));

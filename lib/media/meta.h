@@ -23,7 +23,7 @@ UM_API bool um_meta_is(const uint8_t *bytes, size_t n);
  * Direction is TransformMatrix (Rotation, Orientation), whose rows are the axes' vectors to left,
  * back, head, as ITK writes them; without it the axes are taken to run so, with a note. The letters
  * of AnatomicalOrientation are not looked at: files in use mean both ends of the axes by them.
- * A fourth dimension is time.
+ * A fourth dimension is time. ElementToIntensityFunctionSlope and Offset are applied, with a note.
  *
  * Returns UM_OK; UM_EFORMAT: a field missing, twice, or not what it must be, fewer voxels than
  * promised, a name that leads elsewhere (beside.h); UM_ERANGE: more than max_voxels, no such frame;

@@ -158,6 +158,7 @@ static void meta_files(void **state)
                   5 + sizeof voxels, &plain, &s),
         UM_OK);
     assert_holds(&s, -24);
+    assert_int_equal(s.notes, 1);
     assert_refused(um_meta_read, META "ElementDataFile = v.raw\n", UM_EFORMAT,
                    "cut: the header promises 120 bytes of voxels, 3 are there");
     assert_refused(um_meta_read, META "ElementDataFile = s%03d 0 6 2\n", UM_ERANGE, "4 files");
