@@ -71,6 +71,26 @@ static void seen(struct um_scene *s)
     }
 }
 
+/* From the mean on: a network that looks everywhere alike tints nothing, and the largest is tinted
+ * in full if it is at least twice the mean. */
+static void scale(struct um_scene *s, const struct um_tensor *t)
+{
+    double  sum = 0, most = 0;
+    int64_t n = 0;
+
+    for (int64_t i = 0, all = um_tensor_count(t); i < all; i++) {
+        const double x = um_elem_get(t->data, t->dtype, i);
+
+        if (!isfinite(x))
+            continue;
+        sum += x;
+        most = fmax(most, x);
+        n++;
+    }
+    s->mean = n ? sum / (double)n : 0;
+    s->full = fmax(most - s->mean, s->mean);
+}
+
 static int find_attention(struct um_scene *s)
 {
     const struct um_tensor *t = um_record_find(s->rec, "attention");
@@ -86,8 +106,7 @@ static int find_attention(struct um_scene *s)
     if (s->cells[0] > s->dim[0] || s->cells[1] > s->dim[1] || s->cells[2] > s->dim[2])
         return um_fail(UM_EMISMATCH, "attention %s has more cells than %s has samples",
                        um_shape_text(t, text, sizeof text), s->t->name);
-    for (int64_t i = 0, n = um_tensor_count(t); i < n; i++)
-        s->most = fmax(s->most, um_elem_get(t->data, t->dtype, i)); /* NaN is passed over */
+    scale(s, t);
     seen(s);
     s->attention = t;
     s->has |= UM_OVER_ATTENTION;
@@ -157,10 +176,10 @@ static void draw_attention(const struct um_scene *s, int64_t number, struct um_p
 
             um_scene_sample(s, number, x, y, at);
             const int64_t i = cell(s, at);
-            const double  v =
-                i < 0 ? 0 : um_elem_get(s->attention->data, s->attention->dtype, i) / s->most;
+            const double  a = i < 0 ? 0 : um_elem_get(s->attention->data, s->attention->dtype, i);
+            const double  v = (a - s->mean) / s->full;
 
-            if (!(v > 0))
+            if (i < 0 || !(v > 0))
                 continue;
             um_picture_heat(v, rgb);
             blend(&p->pixel[3 * (y * s->width + x)], rgb, HEAT * fmin(v, 1));
@@ -264,7 +283,7 @@ static void draw_boxes(const struct um_scene *s, struct um_picture *p)
 int um_overlay_draw(struct um_arena *a, const struct um_scene *s, int64_t number,
                     struct um_picture *p)
 {
-    if (s->attention && s->most > 0)
+    if (s->attention && s->full > 0)
         draw_attention(s, number, p);
     if (s->mask)
         UM_TRY(draw_mask(a, s, number, p));

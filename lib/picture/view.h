@@ -55,7 +55,7 @@ struct um_scene {
     int64_t                 top, left;        /* of a crop */
     int64_t                 width, height;    /* pixels of a slice as drawn */
     double                  lo, hi;           /* values that become black and white */
-    double                  most;             /* largest attention */
+    double                  mean, full;       /* attention that is 0 and 1: mean, mean + full */
     bool                    share;            /* the mask is one */
     int64_t                 cells[3];         /* attention: slabs, rows, columns */
     int64_t                 seen[3], side[2]; /* its corner z, y, x on the grid; its sides y, x */

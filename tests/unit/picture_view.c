@@ -298,7 +298,7 @@ static void boxes(void **state)
 static void attention_of_a_picture(void **state)
 {
     const int64_t          dim[2] = { 1, 4 };
-    const float            a[4]   = { 0, 0.25f, NAN, 0.5f };
+    const float            a[4]   = { 0, 4, NAN, 5 };
     const struct um_tensor t      = gray(100, 16);
     struct um_view         v      = { .over = UM_OVER_ATTENTION };
     struct um_picture      p;
@@ -310,15 +310,19 @@ static void attention_of_a_picture(void **state)
     assert_int_equal(has, UM_OVER_ATTENTION);
     /* the encoder saw 14 of 16: a sample is 16 pixels, cells begin at 16, 128 and 240 */
     expect(&p, 127, 20, 100, 100, 100);
-    expect(&p, 128, 20, 147, 108, 70); /* half the largest: 0.3 of (255, 128, 0) */
+    expect(&p, 128, 20, 131, 80, 80); /* a third of the mean above it: 0.2 of red */
     expect(&p, 128, 15, 100, 100, 100);
     expect(&p, 240, 20, 100, 100, 100);
-    expect(&p, 20, 200, 100, 100, 100);  /* NaN */
-    expect(&p, 200, 200, 193, 193, 193); /* the largest: 0.6 of white */
+    expect(&p, 20, 200, 100, 100, 100); /* NaN */
+    expect(&p, 200, 200, 162, 162, 60); /* two thirds: 0.4 of yellow */
     v.crop = 8;
     assert_int_equal(um_view_picture(arena, &v, rec, &t, &p, &has), UM_OK);
-    expect(&p, 128, 0, 147, 108, 70);
-    expect(&p, 255, 255, 193, 193, 193);
+    expect(&p, 128, 0, 131, 80, 80);
+    expect(&p, 255, 255, 162, 162, 60);
+    for (int i = 0; i < 4; i++)
+        ((float *)um_record_find(rec, "attention")->data)[i] = 0.25f;
+    assert_int_equal(um_view_picture(arena, &v, rec, &t, &p, &has), UM_OK); /* everywhere alike */
+    expect(&p, 255, 255, 100, 100, 100);
 }
 
 static void attention_of_a_volume(void **state)
