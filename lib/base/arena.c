@@ -5,6 +5,7 @@
  * follows the largest records of late, not the sum of all sizes there were.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _DEFAULT_SOURCE /* madvise */
 #include "base/arena.h"
 
 #include <stdarg.h>
@@ -12,8 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGN = 64, FIRST = 1 << 16, GROWTH = 1 << 26, LARGE = 1 << 22 };
+enum { ALIGN = 64, FIRST = 1 << 16, GROWTH = 1 << 26, LARGE = 1 << 22, HUGE_PAGE = 1 << 21 };
 
 struct chunk {
     struct chunk *next;
@@ -40,7 +42,11 @@ static struct chunk *chunk_new(size_t size)
     struct chunk *c = calloc(1, sizeof *c);
 
     if (c)
-        c->data = aligned_alloc(ALIGN, size);
+        c->data = aligned_alloc(size < LARGE ? ALIGN : HUGE_PAGE, size);
+#ifdef MADV_HUGEPAGE
+    if (c && c->data && size >= LARGE)
+        (void)madvise(c->data, size, MADV_HUGEPAGE); /* a wish: it is as good without */
+#endif
     if (!c || !c->data) {
         free(c);
         return NULL;

@@ -19,8 +19,6 @@
 
 enum { PATIENCE = 60 * 1000 }; /* ms without a byte */
 
-extern char **environ;
-
 struct helper {
     pid_t          pid;
     int            fd;
