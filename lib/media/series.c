@@ -42,7 +42,7 @@ struct job {
 /* ---- headers ---- */
 
 /* a file's whole content, or what its header needs of it */
-static int open_more(struct job *j, const char *path, struct um_dicom *d)
+static int open_more(struct job *j, int64_t file, const char *path, struct um_dicom *d)
 {
     const size_t max = (size_t)j->opts->max_voxels * 8 + HEADER_MAX;
     uint8_t     *bytes;
@@ -51,11 +51,11 @@ static int open_more(struct job *j, const char *path, struct um_dicom *d)
 
     UM_TRY(um_file_read(j->a, path, max, &bytes, &n));
     st = um_dicom_open(j->a, bytes, n, n, j->opts->max_voxels, d);
-    return st < 0 ? um_context(st, "%s", path) : UM_OK;
+    return st < 0 ? um_context(st, "%s", j->folder->name[file]) : UM_OK;
 }
 
 /* 1: DICOM; 0: something else */
-static int open_head(struct job *j, const char *path, struct um_dicom *d)
+static int open_head(struct job *j, int64_t file, const char *path, struct um_dicom *d)
 {
     uint8_t head[HEAD];
     size_t  n, total;
@@ -66,9 +66,9 @@ static int open_head(struct job *j, const char *path, struct um_dicom *d)
         return 0;
     st = um_dicom_open(j->a, head, n, total, j->opts->max_voxels, d);
     if (st == UM_DICOM_MORE)
-        st = open_more(j, path, d);
+        st = open_more(j, file, path, d);
     else if (st < 0)
-        return um_context(st, "%s", path);
+        return um_context(st, "%s", j->folder->name[file]);
     return st < 0 ? st : 1;
 }
 
@@ -80,8 +80,7 @@ static int find_group(struct job *j, const struct um_dicom *d)
         if (strcmp(j->group[i].uid, d->series) == 0)
             return i;
     if (j->groups == SERIES_MAX)
-        return um_fail(UM_ESHAPE, "%s: more than %d DICOM series in one folder", j->folder->path,
-                       SERIES_MAX);
+        return um_fail(UM_ESHAPE, "more than %d DICOM series in one folder", SERIES_MAX);
     g  = &j->group[j->groups];
     *g = (struct group){ .n = 0 };
     memcpy(g->uid, d->series, sizeof g->uid);
@@ -117,7 +116,7 @@ static int look_at(struct job *j, int64_t file)
 
     if (!path)
         return UM_ENOMEM;
-    if ((st = open_head(j, path, &d)) < 0)
+    if ((st = open_head(j, file, path, &d)) < 0)
         return st;
     um_arena_rewind(j->a, mark);
     if (st == 0 && j->foreign++ == 0)
@@ -244,7 +243,7 @@ static int read_plain(const char *path, const struct um_plane_at *s, int64_t i, 
         if (got < 0 && errno != EINTR)
             st = um_fail_errno("%s", path);
         else if (got == 0)
-            st = um_fail(UM_EFORMAT, "%s: DICOM: cut while it was read", path);
+            st = um_fail(UM_EFORMAT, "%s: DICOM: cut while it was read", s->name);
         else if (got > 0)
             have += (size_t)got;
     }
@@ -258,14 +257,14 @@ static int decode(struct job *j, const char *path, const struct entry *e,
     struct um_dicom d;
     int             st;
 
-    UM_TRY(open_more(j, path, &d));
+    UM_TRY(open_more(j, s->file, path, &d));
     if (!d.has_pixels || d.rows != e->d.rows || d.columns != e->d.columns || d.samples != 1 ||
         d.allocated != e->d.allocated || d.is_signed != e->d.is_signed)
-        return um_fail(UM_EMISMATCH, "%s: DICOM: changed while it was read", path);
+        return um_fail(UM_EMISMATCH, "%s: DICOM: changed while it was read", s->name);
     st = um_dicom_index(j->a, &d);
     if (st == UM_OK)
         st = um_series_put(j->a, &d, s, i, j->out);
-    return st < 0 ? um_context(st, "%s", path) : UM_OK;
+    return st < 0 ? um_context(st, "%s", s->name) : UM_OK;
 }
 
 static int read_slice(struct job *j, const struct entry *e, const struct um_plane_at *s, int64_t i)
@@ -318,7 +317,7 @@ static int read_frames(struct job *j)
         return UM_ENOMEM;
     UM_TRY(um_file_read(j->a, path, (size_t)j->opts->max_voxels * 8 + HEADER_MAX, &bytes, &n));
     st = um_series_frames(j->a, bytes, n, j->opts, j->out);
-    return st < 0 ? um_context(st, "%s", path) : UM_OK;
+    return st < 0 ? um_context(st, "%s", j->entry[0].at.name) : UM_OK;
 }
 
 int um_series_read(struct um_arena *a, const struct um_folder *folder,

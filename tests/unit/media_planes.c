@@ -1,0 +1,205 @@
+/* media_planes.c - slices with a place in the patient: order, steps, affine, and what is refused */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "media/planes.h"
+
+enum { N = 7 };
+
+static struct um_arena          *arena;
+static struct um_plane_at        s[N + 1];
+static char                      names[N + 1][8];
+static int64_t                   n;
+static struct um_scan            out;
+static const struct um_scan_opts strict = { .max_voxels = 1000, .frame = -1 };
+
+static int setup(void **state)
+{
+    (void)state;
+    return um_arena_new(&arena);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    um_arena_free(arena);
+    return 0;
+}
+
+/* N planes, in an order that is none, `step` from one to the next; spacing 0.5 x 0.75 */
+static void make(const double orientation[6], const double step[3])
+{
+    memset(s, 0, sizeof s);
+    memset(&out, 0, sizeof out);
+    n = N;
+    for (int i = 0; i < N; i++) {
+        struct um_plane_at    *p = &s[i * 3 % N];
+        struct um_dicom_plane *d = &p->plane;
+
+        (void)snprintf(names[i], sizeof names[i], "f%d", i);
+        *p              = (struct um_plane_at){ .name = names[i], .file = i, .instance = 100 - i };
+        d->has_position = d->has_orientation = d->has_spacing = true;
+        memcpy(d->orientation, orientation, sizeof d->orientation);
+        d->spacing[0] = 0.5;
+        d->spacing[1] = 0.75;
+        d->slope      = 2;
+        d->inter      = -1024;
+        for (int c = 0; c < 3; c++)
+            d->position[c] = 10 * (c + 1) + i * step[c];
+    }
+}
+
+static int arrange(const struct um_scan_opts *opts)
+{
+    return um_planes_arrange(arena, s, &n, opts, &out);
+}
+
+static struct um_plane_at *named(const char *name)
+{
+    for (int i = 0; i < N; i++)
+        if (strcmp(s[i].name, name) == 0)
+            return &s[i];
+    fail();
+    return NULL;
+}
+
+static void refused(int status, const char *says)
+{
+    const int st = arrange(&strict);
+
+    if (st != status || !strstr(um_errmsg(), says))
+        fail_msg("%d, %s: expected %d, %s", st, um_errmsg(), status, says);
+}
+
+static void affine_is(const double want[12])
+{
+    for (int i = 0; i < 12; i++)
+        if (!(fabs(out.volume.affine[i] - want[i]) <= 1e-12))
+            fail_msg("entry %d of the affine is %g, expected %g", i, out.volume.affine[i], want[i]);
+}
+
+static const double axial[6] = { 1, 0, 0, 0, 1, 0 }, coronal[6] = { 1, 0, 0, 0, 0, -1 };
+
+static void sorted_along_the_normal(void **state)
+{
+    (void)state;
+    make(axial, (const double[]){ 0, 0, 2 });
+    assert_int_equal(arrange(&strict), UM_OK);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(s[i].file, i);
+    affine_is((const double[]){ -0.75, 0, 0, -10, 0, -0.5, 0, -20, 0, 0, 2, 30 });
+    assert_int_equal(out.volume.dim[0], N);
+    assert_true(out.volume.slope == 2 && out.volume.inter == -1024);
+    assert_int_equal(out.notes, 0);
+    make(axial, (const double[]){ 0, 0, -2 }); /* downwards: the last file comes first */
+    assert_int_equal(arrange(&strict), UM_OK);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(s[i].file, N - 1 - i);
+    affine_is((const double[]){ -0.75, 0, 0, -10, 0, -0.5, 0, -20, 0, 0, 2, 18 });
+    make(coronal, (const double[]){ 0, 3, 0 }); /* the normal of x and -z is y */
+    assert_int_equal(arrange(&strict), UM_OK);
+    affine_is((const double[]){ -0.75, 0, 0, -10, 0, 0, -3, -20, 0, -0.5, 0, 30 });
+}
+
+static void a_tilted_gantry_shears(void **state)
+{
+    (void)state;
+    make(axial, (const double[]){ 0, 1, 2 });
+    assert_int_equal(arrange(&strict), UM_OK);
+    affine_is((const double[]){ -0.75, 0, 0, -10, 0, -0.5, -1, -20, 0, 0, 2, 30 });
+    assert_int_equal(out.notes, 1);
+    assert_non_null(strstr(out.note[0], "tilted by 26.6 degrees"));
+    make(axial, (const double[]){ 0, 0.01, 2 }); /* 0.3 degrees are rounding */
+    assert_int_equal(arrange(&strict), UM_OK);
+    assert_int_equal(out.notes, 0);
+}
+
+static void steps(void **state)
+{
+    const struct um_scan_opts gaps = { .max_voxels = 1000, .frame = -1, .allow_gaps = true };
+
+    (void)state;
+    make(axial, (const double[]){ 0, 0, 2 });
+    named("f3")->plane.position[2] += 0.019; /* within 1 % of 2 */
+    assert_int_equal(arrange(&strict), UM_OK);
+    make(axial, (const double[]){ 0, 0, 2 });
+    named("f3")->plane.position[2] += 0.021;
+    refused(UM_EMISSING, "a gap: f2 and f3 are 2.021 mm apart, the median step is 2");
+    assert_int_equal(arrange(&gaps), UM_OK);
+    assert_non_null(strstr(out.note[0], "2 of 6 steps between slices are not the median 2 mm: all "
+                                        "are taken as 2 mm"));
+    make(axial, (const double[]){ 0, 0, 2 });
+    named("f6")->plane.position[2] += 4;
+    assert_int_equal(arrange(&gaps), UM_OK); /* 16 mm in six steps */
+    affine_is((const double[]){ -0.75, 0, 0, -10, 0, -0.5, 0, -20, 0, 0, 16.0 / 6, 30 });
+}
+
+static void two_at_one_place(void **state)
+{
+    const struct um_scan_opts both = { .max_voxels = 1000, .frame = -1, .allow_duplicates = true };
+
+    (void)state;
+    make(axial, (const double[]){ 0, 0, 2 });
+    named("f6")->plane.position[2] = 34 + 0.0009; /* f2's place */
+    refused(UM_EDUPLICATE, "f2 and f6 lie at the same place");
+    assert_int_equal(arrange(&both), UM_OK);
+    assert_int_equal(n, N - 1);
+    assert_string_equal(s[2].name, "f6"); /* instance 94, before 98 */
+    assert_non_null(strstr(out.note[0], "1 slices at a place"));
+    make(axial, (const double[]){ 0, 0, 0 });
+    refused(UM_EDUPLICATE, "lie at the same place");
+    assert_int_equal(arrange(&both), UM_ESHAPE); /* all at one place: one slice */
+}
+
+static void others(void **state)
+{
+    (void)state;
+    make(axial, (const double[]){ 0, 0, 2 });
+    named("f4")->plane.has_position = false;
+    refused(UM_EMISSING, "f4: DICOM: no image position");
+    make(axial, (const double[]){ 0, 0, 2 });
+    named("f4")->plane.has_spacing = false;
+    refused(UM_EMISSING, "f4: DICOM: no pixel spacing");
+    make(axial, (const double[]){ 0, 0, 2 });
+    named("f4")->plane.spacing[0] = 0.51;
+    refused(UM_EMISMATCH, "f4: DICOM: pixel spacing 0.51 x 0.75 mm");
+    make(axial, (const double[]){ 0, 0, 2 });
+    named("f4")->plane.spacing[1] = -1;
+    refused(UM_EFORMAT, "f4: DICOM: pixel spacing 0.5 x -1 mm");
+    make(axial, (const double[]){ 0, 0, 2 });
+    memcpy(named("f4")->plane.orientation, (const double[]){ 1, 0, 0, 0, 0.98, 0.199 }, 48);
+    refused(UM_EMISMATCH, "f4: DICOM: another orientation than ");
+    make((const double[]){ 1, 0, 0, 1, 0, 0 }, (const double[]){ 0, 0, 2 });
+    refused(UM_EFORMAT, "not two directions at a right angle");
+    make(axial, (const double[]){ 0, 0, 2 });
+    named("f4")->plane.position[0] = 1e300;
+    refused(UM_EFORMAT, "f4: DICOM: position 1e+300 mm");
+    make(axial, (const double[]){ 0, 0, 2 });
+    named("f4")->plane.slope = 0;
+    refused(UM_EFORMAT, "f4: DICOM: rescale slope 0");
+    make(axial, (const double[]){ 0, 0, 2 });
+    named("f4")->plane.position[0] += 0.26; /* half a pixel is 0.25 */
+    refused(UM_EMISMATCH, "f4: DICOM: lies 0.26 mm beside the line");
+    make(axial, (const double[]){ 0, 0, 2 });
+    n = 1;
+    refused(UM_ESHAPE, "one slice alone");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sorted_along_the_normal),
+        cmocka_unit_test(a_tilted_gantry_shears),
+        cmocka_unit_test(steps),
+        cmocka_unit_test(two_at_one_place),
+        cmocka_unit_test(others),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
