@@ -21,8 +21,8 @@
 static struct config {
     struct um_common  common;
     struct um_prepare prepare;
-    const char *root, *size, *spacing, *resize, *fit, *window, *nan, *filter, *dropped, *shard,
-        *mask_filter, *threshold, *dicom, *allow;
+    const char *root, *size, *spacing, *resize, *fit, *window, *nan, *filter, *sentences, *dropped,
+        *shard, *mask_filter, *threshold, *dicom, *allow;
     int64_t shard_size;
 } cfg = { .common      = UM_COMMON_INIT,
           .prepare     = { .image_size     = 256,
@@ -33,6 +33,7 @@ static struct config {
           .resize      = "area",
           .fit         = "pad",
           .window      = "-1000,1000",
+          .sentences   = "method",
           .mask_filter = "nearest",
           .dicom       = "stored" };
 
@@ -101,6 +102,7 @@ static int parse_options(struct run *r)
     UM_TRY(um_shard_parse(cfg.shard, &r->part, &r->parts));
     UM_TRY(um_window_parse(cfg.window, p->window));
     UM_TRY(um_filters_parse(cfg.filter, &p->filters));
+    p->filters.strict = strcmp(cfg.sentences, "strict") == 0;
     if (cfg.nan)
         UM_TRY(um_number_parse(cfg.nan, &p->nan_hu));
     return cfg.threshold ? um_number_parse(cfg.threshold, &p->mask_threshold) : UM_OK;
@@ -248,6 +250,8 @@ static const struct um_opt opts[] = {
     UM_OPT_FLAG(0, "box-mask", &cfg.prepare.box_mask, true, "pictures: draw a mask from the boxes"),
     UM_OPT_STR(0, "window", "NAME|LO,HI", &cfg.window, true, "HU that become 0 and 1"),
     UM_OPT_STR(0, "filter", "LIST", &cfg.filter, true, "keep: frontal, sentences=N, words=N"),
+    UM_OPT_CHOICE(0, "sentences", "method|strict", &cfg.sentences, true,
+                  "the filter's: cut at every full stop, or not in 1.5, Dr. and ___"),
     UM_OPT_STR(0, "dropped", "FILE", &cfg.dropped, false, "list what the filters dropped"),
     UM_OPT_STR(0, "root", "DIR", &cfg.root, false, "folder of relative paths; the manifest's"),
     UM_OPT_STR(0, "shard", "I/N", &cfg.shard, true, "rows (or shards) I, I + N, I + 2N, ... alone"),

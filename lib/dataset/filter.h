@@ -15,6 +15,7 @@ UM_API const char *um_drop_name(enum um_drop why); /* "frontal", "sentences", "w
 struct um_filters {
     bool    frontal;   /* pictures only: the first word of the view is PA or AP, in any case */
     int64_t sentences; /* least number of sentences of the cleaned report; 0: not asked for */
+    bool    strict;    /* sentences as um_report_opts has them */
     int64_t words;     /* least number of words in all of them; 0: not asked for */
 };
 

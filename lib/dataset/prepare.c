@@ -71,6 +71,7 @@ static int read_report(struct um_job *j)
 static int filter(struct um_job *j)
 {
     const struct um_filters *f     = &j->p->filters;
+    struct um_report_opts    cut   = { .strict = f->strict };
     struct um_report         r     = { 0 };
     const char              *image = path_of(j, UM_COL_IMAGE);
 
@@ -83,7 +84,7 @@ static int filter(struct um_job *j)
     }
     if (f->sentences == 0 && f->words == 0)
         return UM_OK;
-    UM_TRY(um_report_clean(j->scratch, j->report, strlen(j->report), NULL, &r));
+    UM_TRY(um_report_clean(j->scratch, j->report, strlen(j->report), &cut, &r));
     if (r.sentences < f->sentences)
         j->out->drop = UM_DROP_SENTENCES;
     else if (r.words < f->words)

@@ -1,8 +1,8 @@
 /* report.h - a radiology report as written -> the plain sentences that the text encoder reads
  *
  * Steps 1, 2, 3 and 5 of um-method(7), "Reports":
- *   sections   a heading is a line of capitals (spaces, slashes, commas, hyphens and parentheses
- *              between them) up to a colon that white space or the end of the text follows; its
+ *   sections   a heading is a line of capitals, accents or not (spaces, slashes, commas, hyphens
+ * and parentheses between them) up to a colon that white space or the end of the text follows; its
  * text runs to the next heading. A heading without text counts as absent; of two alike the last
  * counts. body       impression + " " + findings, line breaks as spaces; FINDINGS AND IMPRESSION is
  * both and comes once; neither there: the last section's text after its final blank line; no
@@ -24,7 +24,8 @@
 
 struct um_report_opts {
     /* A full stop that ends no sentence does not cut: between digits (1.5), after an abbreviation
-     * (e.g., Dr.), inside one (U.S), touching a de-identification mark (___.___, or ___. before a
+     * (e.g., Dr., Dra.), after a short word (cm., lat., inf., izq.) that a small letter follows,
+     * inside an abbreviation (U.S), touching a de-identification mark (___.___, or ___. before a
      * small letter). Digits before a full stop are dropped only where they number a list. */
     bool strict;
 };

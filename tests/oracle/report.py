@@ -4,7 +4,7 @@
 
 usage: report.py LIBUM.SO TABLE...     tables: tab separated, with a `report` column
 
-Compares um_report_clean() with clean() below on every report of the tables, and on texts made up of
+Compares um_report_clean(), plain and strict, with clean() and clean_strict() below on every report of the tables, and on texts made up of
 headings, blank lines, odd spaces and characters that lower-case or count as words in unusual ways.
 """
 import ctypes
@@ -13,22 +13,30 @@ import re
 import sys
 import unicodedata
 
-FINDINGS = {"findings", "finding", "result", "results", "report", "reports"}
-IMPRESSION = {"impression", "impressions", "conclusion", "conclusions", "opinion", "opinions", "summary",
-              "summarys", "summaries", "interpretation", "interpretations", "diagnosis", "diagnosiss",
-              "diagnoses", "diagnosess", "summariess"}
-HEADING = re.compile(r"^[ \t]*([A-Z ()/,-]*[A-Z][A-Z ()/,-]*):(?=\s|\Z)", re.M)
+# the names of method.md 1.3, and the Spanish ones of um-tokenize(1) without their accents; each word may have
+# one S more
+FINDINGS = """finding result report hallazgo resultado informe descripcion""".split()
+IMPRESSION = ["impression", "conclusion", "opinion", "summary", "summaries", "interpretation", "diagnosis",
+              "diagnoses", "impresion", "impresiones", "impresion diagnostica", "juicio diagnostico", "diagnostico",
+              "conclusiones", "resumen", "interpretacion"]
+BOTH = ["finding and impression", "finding/impression", "hallazgo y conclusion", "hallazgo y conclusiones",
+        "hallazgo e impresion"]
+CAPITAL = "A-Z\u00c0-\u00d6\u00d8-\u00de"
+HEADING = re.compile(rf"^[ \t]*([{CAPITAL} ()/,\u0300-\u036f-]*[{CAPITAL}][{CAPITAL} ()/,\u0300-\u036f-]*):(?=\s|\Z)", re.M)
+
+
+def known(names):
+    return re.compile("|".join(re.sub(r"(?=[ /]|$)", "s?", n) for n in names))
+
+
+FINDINGS, IMPRESSION, BOTH = map(known, (FINDINGS, IMPRESSION, BOTH))
 
 
 def normal(name):
-    name = re.sub(r" */ *", "/", re.sub(r" +", " ", name.strip())).lower()
-    if name in FINDINGS:
-        return {"findings"}
-    if name in IMPRESSION:
-        return {"impression"}
-    if re.fullmatch(r"findings?( ands? |/)impressions?", name):
-        return {"findings", "impression"}
-    return set()
+    name = "".join(c for c in unicodedata.normalize("NFD", name) if not 0x300 <= ord(c) <= 0x36f)
+    name = re.sub(r" */ *", "/", re.sub(r" +", " ", name.strip(" "))).lower()
+    return {kind for kind, names in (("findings", FINDINGS), ("impression", IMPRESSION)) if names.fullmatch(name)} or (
+        {"findings", "impression"} if BOTH.fullmatch(name) else set())
 
 
 def body(raw):
@@ -51,18 +59,57 @@ def body(raw):
     return " ".join(texts).replace("\n", " ")
 
 
-def clean(raw):
-    sentences = []
-    for part in re.split(r"[0-9]+\.", body(raw)):
-        for piece in part.split("."):
-            words = re.findall(r"\w+", piece.replace("\ufffd\ufffd", " ").lower())
-            if len(words) <= 1:
-                continue
-            words = [w.encode("ascii", "ignore").decode() for w in words]
-            words = [w for w in words if w]
-            if words:
-                sentences.append(words)
+def words_of(piece):
+    words = re.findall(r"\w+", piece.replace("\ufffd\ufffd", " ").lower())
+    if len(words) <= 1:
+        return []
+    return [w for w in (w.encode("ascii", "ignore").decode() for w in words) if w]
+
+
+def result(pieces):
+    sentences = [w for w in map(words_of, pieces) if w]
     return [" ".join(w) for w in sentences], sum(map(len, sentences))
+
+
+def clean(raw):
+    return result(piece for part in re.split(r"[0-9]+\.", body(raw)) for piece in part.split("."))
+
+
+ALWAYS = set("dr mr mrs ms prof st vs e.g i.e eg ie dra sr cf fig a.m p.m ca incl resp approx dept al sra aprox p.ej "
+             "ej".split())
+BEFORE_SMALL = set("mm cm ml cc yr yrs hr hrs min lat inf sup ant post der dcho dcha izq izdo izda med int ext temp seg "
+                   "segm p".split())
+
+
+def small(text):
+    text = text.lstrip(" ")
+    return text != "" and (text[0] in "abcdefghijklmnopqrstuvwxyz" or (text[0] > "\x7f" and text[0].upper() != text[0]))
+
+
+def holds(before, after):
+    """does the full stop between the two texts end no sentence?"""
+    last, first = before[-1:], after[:1]
+    if re.match("[0-9]", last) and re.match("[0-9]", first) or first == "_":
+        return True
+    if last == "_":
+        return bool(re.match("[A-Za-z0-9]", first)) or small(after)
+    if re.search(r"(^|[^A-Za-z])[A-Za-z]$", before) and re.match("[A-Za-z]", first):
+        return True
+    word = re.search(r"(?:[A-Za-z]|(?<=[A-Za-z])\.)*$", before)
+    if before[:word.start()][-1:] > "\x7f":
+        return False
+    word = word.group().lower()
+    return word in ALWAYS or word in BEFORE_SMALL and small(after)
+
+
+def clean_strict(raw):
+    text, pieces, at = body(raw), [], 0
+    for dot in re.finditer(r"\.", text):
+        if not holds(text[:dot.start()], text[dot.end():]):
+            piece = text[at:dot.start()]
+            pieces.append("" if re.fullmatch(r"\s*[0-9]+", piece) else piece)
+            at = dot.end()
+    return result(pieces + [text[at:]])
 
 
 class Sentence(ctypes.Structure):
@@ -81,9 +128,10 @@ class Um:
         self.arena = ctypes.c_void_p()
         assert self.lib.um_arena_new(ctypes.byref(self.arena)) == 0
 
-    def clean(self, raw):
+    def clean(self, raw, strict):
         data, out = raw.encode(), Report()
-        st = self.lib.um_report_clean(self.arena, data, ctypes.c_size_t(len(data)), None, ctypes.byref(out))
+        st = self.lib.um_report_clean(self.arena, data, ctypes.c_size_t(len(data)),
+                                      ctypes.byref(ctypes.c_bool(strict)), ctypes.byref(out))
         if st != 0:
             raise SystemExit(self.lib.um_errmsg().decode())
         sentences = [out.text[s.at:s.at + s.n].decode() for s in out.sentence[:out.sentences]]
@@ -111,6 +159,9 @@ def made_up(rng):
     atoms = ["FINDINGS:", "FINDING :", "IMPRESSION:", "IMPRESSIONS:\n", "FINDINGS AND IMPRESSION:", "RESULTS:",
              "FINDINGS / IMPRESSION:", "FINDINGS  AND IMPRESSIONS:", "WET READ:", "COMPARISON:", "TECHNIQUE: ",
              "CHEST, PA (LATERAL) - TWO/THREE:", "DIAGNOSIS:", "SUMMARIES:", "( ):", "Findings:", "FINDINGS:x",
+             "HALLAZGOS:", "CONCLUSI\u00d3N:", "IMPRESIO\u0301N :", "T\u00c9CNICA:", "HALLAZGOS Y CONCLUSI\u00d3N:",
+             "JUICIO DIAGN\u00d3STICO:", "\u00d7:", "Dr.", "e.g. ", "p. ej. ", "3 cm. ", "inf. ", "izq. ", "U.S. ", "lat.",
+             "normal", "\u00edndice", "\u00cdndice", "n\u00f3dulo.", "\u00f3inf. a", "___.", "_", "1. ", "B", "a",
              "\n", "\n", "\n \n", "\n\n", "\r\n", "\r", " ", "\t", ".", ". ", "1.", "12. ", "1.5 ", "..", "___",
              "no pneumothorax", "Lungs clear", "heart", "\ufffd\ufffd", "\ufffd", "\u0130stanbul", "\u212a", "\u00e9t\u00e9",
              "\u03a3\u03a3", "\u0660\u0661.", "\u00bd", "\u4e2d\u6587", "a\u0301", "\u00a0", "\u2028", "\x1c", "\x85", "_", "x_y"]
@@ -124,11 +175,14 @@ def main():
     sets += [("every assigned character", list(odd_characters())), ("made up", [made_up(rng) for _ in range(100000)])]
     bad = 0
     for name, texts in sets:
-        differ = [t for t in texts if um.clean(t) != clean(t)]
-        bad += len(differ)
-        print(f"{name.split('/')[-1]}: {len(texts)} texts compared, {len(differ)} differences")
-        for t in differ[:3]:
-            print(f"  {t!r}\n  um     {um.clean(t)}\n  oracle {clean(t)}")
+        for strict, second in ((False, clean), (True, clean_strict)):
+            differ = [t for t in texts if um.clean(t, strict) != second(t)]
+            bad += len(differ)
+            kept = sum(len(second(t)[0]) >= 3 and second(t)[1] >= 3 for t in texts)
+            print(f"{name.split('/')[-1]}, {'strict' if strict else 'method'}: {len(texts)} texts compared, "
+                  f"{len(differ)} differences; {kept} have three sentences")
+            for t in differ[:3]:
+                print(f"  {t!r}\n  um     {um.clean(t, strict)}\n  oracle {second(t)}")
     sys.exit(bad != 0)
 
 

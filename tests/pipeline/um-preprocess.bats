@@ -115,6 +115,12 @@ END
     run um-preprocess --filter words=7 manifest.tsv -o out.umt
     [[ $output == *'frontal 0, sentences 0, words 6' ]]
     [ -z "$(um-preprocess -q --filter frontal manifest.tsv 2>&1 >/dev/null)" ]
+    # 1.5 and Dr. end a sentence or not, for the filter as for um-tokenize
+    printf 'key\treport\na\tA nodule of 1.5 cm. Seen by Dr. Paz today.\nb\tAll is clear. No nodule. No effusion.\n' >cut.tsv
+    um-preprocess -q --filter sentences=3 cut.tsv | um-show --keys - | tr '\n' ' ' | grep -qx 'a b '
+    run um-preprocess --filter sentences=3 --sentences strict --dropped dropped.tsv cut.tsv -o out.umt
+    [ "$output" = 'um-preprocess: dropped 1 of 2 rows: frontal 0, sentences 1, words 0' ]
+    [ "$(tail -n 1 dropped.tsv)" = "$(printf 'a\tsentences')" ]
     run um-preprocess --filter lateral manifest.tsv -o none.umt
     [ "$status" = 2 ]
     [ ! -e none.umt ]

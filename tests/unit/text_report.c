@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -47,7 +48,82 @@ static void sections_make_the_body(void **state)
             "FINDINGS AND  IMPRESSION :a"); /* no space: no heading */
     body_is("Findings: a", "Findings: a");
     body_is("CONCLUSIONS:\r\na\r\nb", "  a  b");
-    body_is("RESULTADO: a\n", ""); /* another name, no last paragraph */
+    body_is("TECHNIQUE: a\n", ""); /* another name, no last paragraph */
+}
+
+/* the names of method.md 1.3, in singular and plural, spelled as they come */
+static void every_spelling(void **state)
+{
+    static const char *const findings[]   = { "FINDINGS", "FINDING",   "RESULT",     "RESULTS",
+                                              "REPORT",   "HALLAZGOS", "RESULTADOS", "INFORME" };
+    static const char *const impression[] = { "IMPRESSION",
+                                              "IMPRESSIONS",
+                                              "CONCLUSION",
+                                              "CONCLUSIONS",
+                                              "OPINION",
+                                              "SUMMARY",
+                                              "INTERPRETATION",
+                                              "DIAGNOSIS",
+                                              "CONCLUSI\xc3\x93N",
+                                              "IMPRESI\xc3\x93N",
+                                              "IMPRESIO\xcc\x81N",
+                                              "CONCLUSIONES",
+                                              "JUICIO DIAGN\xc3\x93STICO" };
+    static const char *const both[]       = { "FINDINGS AND IMPRESSION", "FINDINGS/IMPRESSION",
+                                              "FINDING AND IMPRESSIONS",
+                                              "HALLAZGOS Y CONCLUSI\xc3\x93N" };
+    static const char *const other[]      = {
+             "COMPARISON",
+             "COMPARISONS",
+             "PRIOR STUDIES",
+             "INDICATION",
+             "HISTORY",
+             "CLINICAL HISTORY",
+             "CLINICAL INFORMATION",
+             "REASON FOR EXAM",
+             "REASON FOR EXAMINATION",
+             "TECHNIQUE",
+             "PROCEDURE",
+             "EXAM",
+             "EXAMINATION",
+             "STUDY",
+             "TYPE OF EXAM",
+             "RECOMMENDATION(S)",
+             "RECOMMENDATIONS",
+             "NOTIFICATION",
+             "ADDENDUM",
+             "WET READ",
+             "CHEST, PA (LATERAL) - TWO/THREE",
+             ("T\xc3\x89"
+              "CNICA"),
+             "INDICACI\xc3\x93N",
+             "FINDINGSS",
+             "MY FINDINGS",
+             "A HEADING LONGER THAN SIXTY-FOUR CHARACTERS, WHICH IS NO NAME AT ALL, WHATEVER IT SAYS"
+    };
+    char text[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof findings / sizeof findings[0]; i++) {
+        (void)snprintf(text, sizeof text, "IMPRESSION: a\n %s: b", findings[i]);
+        body_is(text, " a   b");
+    }
+    for (size_t i = 0; i < sizeof impression / sizeof impression[0]; i++) {
+        (void)snprintf(text, sizeof text, "FINDINGS: a\n\t%s:\nb", impression[i]);
+        body_is(text, " b  a ");
+    }
+    for (size_t i = 0; i < sizeof both / sizeof both[0]; i++) {
+        (void)snprintf(text, sizeof text, "%s: a\nTECHNIQUE: b", both[i]);
+        body_is(text, " a ");
+    }
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
+        (void)snprintf(text, sizeof text, "FINDINGS: a\n%s: b", other[i]);
+        body_is(text, " a ");
+        (void)snprintf(text, sizeof text, "%s: b\n\nc", other[i]);
+        body_is(text, "c");
+    }
+    body_is("FINDINGS: a\n\xc3\xa9TUDE: b", " a \xc3\xa9TUDE: b"); /* a small letter: no heading */
+    body_is("FINDINGS: a\n\xc3\x97: b", " a \xc3\x97: b");         /* a sign: none */
 }
 
 static void last_paragraph_stands_in(void **state)
@@ -118,6 +194,13 @@ static void strict_sentences(void **state)
     clean_is("On ___.___ by Dr.___ and ___. at noon.", true, "on ___ ___ by dr ___ and ___ at noon",
              1, 10);
     clean_is("Clear lungs.No effusion.", true, "clear lungs no effusion", 2, 4);
+    clean_is("A nodule of 3 cm. in size. It is 2 cm. No more.", true,
+             "a nodule of 3 cm in size it is 2 cm no more", 3, 13);
+    clean_is("L\xc3\xb3"
+             "bulo inf. derecho. Hilio izq. normal, p. ej. aqu\xc3\xad. La Dra. Paz.",
+             true, "lbulo inf derecho hilio izq normal p ej aqu la dra paz", 3, 12);
+    clean_is("Seg. inf. \xc3\xadntegro. PA and lat. No change.", true,
+             "seg inf ntegro pa and lat no change", 3, 8);
     clean_is("The U.S. was done.", true, "the u s was done", 2, 5);
 }
 
@@ -157,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sections_make_the_body),
+        cmocka_unit_test(every_spelling),
         cmocka_unit_test(last_paragraph_stands_in),
         cmocka_unit_test(sentences_are_words),
         cmocka_unit_test(unicode_words),
