@@ -1,4 +1,4 @@
-/* keys.c - an open table of digests and lines */
+/* keys.c - open tables of digests and lines */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataset/keys.h"
 
@@ -7,16 +7,22 @@
 
 #include "base/hash.h"
 
-enum { FIRST = 1024 }; /* slots */
+/* Many small tables instead of a large one: they grow one at a time, so that never more than one of
+ * them is there twice. */
+enum { TABLES = 64, FIRST = 32 }; /* slots of a table at first */
 
 struct slot {
     uint64_t lo;
     uint32_t hi, line; /* line 0: free */
 };
 
-struct um_keys {
+struct table {
     struct slot *slot;
     size_t       nslot, n;
+};
+
+struct um_keys {
+    struct table table[TABLES];
 };
 
 int um_keys_new(struct um_keys **k)
@@ -27,51 +33,54 @@ int um_keys_new(struct um_keys **k)
 
 void um_keys_free(struct um_keys *k)
 {
-    if (k)
-        free(k->slot);
+    for (int i = 0; k && i < TABLES; i++)
+        free(k->table[i].slot);
     free(k);
 }
 
-/* where the digest is, or the free place where it belongs; nslot is a power of two */
-static struct slot *place(struct slot *slot, size_t nslot, const struct slot *s)
+/* where the digest is, or the free place where it belongs */
+static struct slot *place(const struct table *t, const struct slot *s)
 {
-    for (size_t i = (size_t)s->lo & (nslot - 1);; i = (i + 1) & (nslot - 1))
-        if (!slot[i].line || (slot[i].lo == s->lo && slot[i].hi == s->hi))
-            return &slot[i];
+    /* the upper 32 bits as a fraction of the table */
+    size_t i = (size_t)(((s->lo >> 32) * t->nslot) >> 32);
+
+    while (t->slot[i].line && (t->slot[i].lo != s->lo || t->slot[i].hi != s->hi))
+        i = i + 1 < t->nslot ? i + 1 : 0;
+    return &t->slot[i];
 }
 
-static int grow(struct um_keys *k)
+static int grow(struct table *t)
 {
-    const size_t want = k->nslot ? 2 * k->nslot : FIRST;
-    struct slot *slot = calloc(want, sizeof *slot);
+    struct table more = { .nslot = t->nslot ? t->nslot / 2 * 3 : FIRST, .n = t->n };
 
-    if (!slot)
+    if (!(more.slot = calloc(more.nslot, sizeof *more.slot)))
         return um_fail(UM_ENOMEM, "out of memory");
-    for (size_t i = 0; i < k->nslot; i++)
-        if (k->slot[i].line)
-            *place(slot, want, &k->slot[i]) = k->slot[i];
-    free(k->slot);
-    k->slot  = slot;
-    k->nslot = want;
+    for (size_t i = 0; i < t->nslot; i++)
+        if (t->slot[i].line)
+            *place(&more, &t->slot[i]) = t->slot[i];
+    free(t->slot);
+    *t = more;
     return UM_OK;
 }
 
 int um_keys_add(struct um_keys *k, const char *key, int64_t line)
 {
-    uint64_t    h[2];
-    struct slot s, *at;
+    uint64_t      h[2];
+    struct slot   s, *at;
+    struct table *t;
 
     if (line > UINT32_MAX)
         return um_fail(UM_ERANGE, "more than %lld lines", (long long)UINT32_MAX);
-    if (k->n >= k->nslot / 4 * 3)
-        UM_TRY(grow(k));
     um_hash128(key, strlen(key), h);
-    s  = (struct slot){ h[0], (uint32_t)h[1], (uint32_t)line };
-    at = place(k->slot, k->nslot, &s);
+    t = &k->table[h[1] >> 32 & (TABLES - 1)];
+    s = (struct slot){ h[0], (uint32_t)h[1], (uint32_t)line };
+    if (t->n >= t->nslot / 4 * 3)
+        UM_TRY(grow(t));
+    at = place(t, &s);
     if (at->line)
         return um_fail(UM_EDUPLICATE, "key \"%s\" was on line %lld already", key,
                        (long long)at->line);
     *at = s;
-    k->n++;
+    t->n++;
     return UM_OK;
 }

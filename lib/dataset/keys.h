@@ -1,5 +1,5 @@
-/* keys.h - the keys of a manifest so far, by digest: 16 bytes each in a table that is never more
- * than three quarters full
+/* keys.h - the keys of a manifest so far, by digest: 16 bytes each in tables that are half to three
+ * quarters full
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_DATASET_KEYS_H

@@ -4,7 +4,7 @@
  * columns, in any order: key, image, mask, boxes, report (the text), report_file (a file of UTF-8),
  * view, patient, split, class, label.NAME. Any other column is kept as a string. `key` and one of
  * image, report, report_file must be there. Empty lines are skipped. Rows are not held: memory
- * grows by 21 to 43 bytes a row, which tell a key that comes twice.
+ * grows by 21 to 32 bytes a row, which tell a key that comes twice.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_DATASET_MANIFEST_H
