@@ -55,7 +55,7 @@ need_folder() { [ -d "$1" ] || die "$folder: no folder $1 here: $2 is expected";
 
 # list ./PATH... TESTS: what find finds, one path a line, sorted, into $tmp/files
 list() {
-    find -L "$@" >"$tmp/found" || die "$folder: not all of it can be read"
+    find -L "$@" >"$tmp/found" 2>"$tmp/why" || die "$folder: $(sed -n '1s/^find: //p' "$tmp/why")"
     awk -v name="$name" '
         !/^\.\// { bad = "a line break" }
         /[\t\r]/ { bad = "a tab or a carriage return" }

@@ -2,7 +2,7 @@
 # shellcheck disable=SC1091,SC2016,SC2034,SC2154 # common.sh has the rest; awk has the $
 # SPDX-License-Identifier: Apache-2.0
 # mimic-cxr-jpg.sh - MIMIC-CXR-JPG 2.0.0, with the reports of MIMIC-CXR, to a manifest
-# usage: mimic-cxr-jpg.sh [-h] [-l chexpert|negbio] [-r reports] [-m missing.txt] FOLDER > manifest.tsv
+# usage: mimic-cxr-jpg.sh [-h] [-l chexpert|negbio] [-r reports] [-p] [-m missing.txt] FOLDER > manifest.tsv
 #
 # FOLDER as PhysioNet has it:
 #   files/p10/p10000032/s50414267/<dicom id>.jpg
@@ -13,18 +13,20 @@
 #
 # A row is a picture: key p10000032/s50414267/<dicom id>, view, patient, study, split (the official one;
 # validate is valid), report_file, and the labels as published: 1, 0, -1 uncertain, empty not
-# mentioned. Rows whose picture is not there are left out, named (-m: all of them) and counted.
+# mentioned. With -p, as pre-training has it, the official test part is valid too. Rows whose picture is
+# not there are left out, named (-m: all of them) and counted.
 #
-#   um-preprocess --root FOLDER --filter frontal,sentences=3 manifest.tsv -o mimic.umt
+#   mimic-cxr-jpg.sh -p FOLDER | um-preprocess --root FOLDER --filter frontal,sentences=3 -o mimic.umt
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$here/common.sh"
 
-labels=chexpert reports=''
-while getopts hl:r:m: opt; do
+labels=chexpert reports='' pretrain=0
+while getopts hl:r:pm: opt; do
     case $opt in
     h) help ;;
     l) labels=$OPTARG ;;
     r) reports=$(absolute "$OPTARG") ;;
+    p) pretrain=1 ;;
     m) missing_list=$(absolute "$OPTARG") ;;
     *) usage ;;
     esac
@@ -50,7 +52,7 @@ csv "$split" >"$tmp/split"
 csv "$labels" >"$tmp/labels"
 csv "$metadata" >"$tmp/metadata"
 
-tabs -v reports="$reports" "$lib"'
+tabs -v reports="$reports" -v pretrain=$pretrain "$lib"'
     FNR == 1 { part++ }
     part == 1 { have[$0]; next }
 
@@ -62,7 +64,7 @@ tabs -v reports="$reports" "$lib"'
         next
     }
     part == 2 {
-        split_of[$id] = $set == "validate" ? "valid" : $set
+        split_of[$id] = $set == "validate" || (pretrain && $set == "test") ? "valid" : $set
         next
     }
 

@@ -45,6 +45,8 @@ whole() {
 
 @test "mimic-cxr-jpg" {
     whole mimic-cxr-jpg '43 rows, 31 patients, 28 train, 6 valid, 9 test; 3 without a report; 6 without labels; 3 missing: files/p10/p10000007/s50000014/'
+    "$sh/mimic-cxr-jpg.sh" -p "tree of mimic-cxr-jpg" 2>err >pretrain.tsv
+    sed 's/	test	/	valid	/' mimic-cxr-jpg.tsv | cmp - pretrain.tsv
     # another table of labels; reports from their own folder, named by where they are
     "$sh/mimic-cxr-jpg.sh" -l negbio "tree of mimic-cxr-jpg" 2>err >negbio.tsv
     cmp negbio.tsv mimic-cxr-jpg.tsv
@@ -196,6 +198,26 @@ whole() {
     : >"odd/x$(printf '\ny').png"
     run --separate-stderr "$sh/folder.sh" odd
     [ "$status" = 1 ] && [ -z "$output" ] && [[ $stderr == *'a file name holds a line break'* ]]
+}
+
+@test "a loop of links, a table that is cut, one without a column: one line" {
+    mkdir -p loop/a
+    ln -sfn .. loop/a/up
+    : >loop/x.png
+    run --separate-stderr "$sh/folder.sh" loop
+    [ "$status" = 1 ] && [ -z "$output" ] && [ "${#stderr_lines[@]}" = 1 ] && [[ $stderr == 'folder.sh: loop: '*loop* ]]
+    cp -r "tree of mimic-cxr-jpg" cut
+    head -c 300 "tree of mimic-cxr-jpg/mimic-cxr-2.0.0-split.csv.gz" >cut/mimic-cxr-2.0.0-split.csv.gz
+    run --separate-stderr "$sh/mimic-cxr-jpg.sh" cut
+    [ "$status" = 1 ] && [ -z "$output" ]
+    [ "$stderr" = 'mimic-cxr-jpg.sh: mimic-cxr-2.0.0-split.csv.gz: cannot be read to its end' ]
+    # unpacked is as good
+    gzip -dc "tree of mimic-cxr-jpg/mimic-cxr-2.0.0-split.csv.gz" >cut/mimic-cxr-2.0.0-split.csv
+    "$sh/mimic-cxr-jpg.sh" cut 2>err | cmp - <("$sh/mimic-cxr-jpg.sh" "tree of mimic-cxr-jpg" 2>err2)
+    cp -r "tree of rsna" less
+    cut -d , -f 1-4,6 "tree of rsna/stage_2_train_labels.csv" >less/stage_2_train_labels.csv
+    run --separate-stderr "$sh/rsna.sh" less
+    [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = 'rsna.sh: stage_2_train_labels.csv: no column height' ]
 }
 
 @test "csv.awk: quotes, commas, line breaks, a mark, CRs, tabs" {
