@@ -13,6 +13,37 @@
 
 static _Thread_local char message[UM_ERRMSG_MAX];
 
+/* bytes of the UTF-8 character at p; 0: it is none */
+static int character(const unsigned char *p)
+{
+    const int n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+
+    if (p[0] > 0xf4 || (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+        return 0;
+    for (int i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return n;
+}
+
+/* messages quote what stands in files: whatever that is, a message is a line of text */
+static void keep(const char *text)
+{
+    char *to = message;
+
+    while (*text) {
+        int n = character((const unsigned char *)text);
+
+        if (n < 2)
+            *to++ = (char)(n == 0 || *text == 0x7f || (unsigned char)*text < ' ' ? '?' : *text);
+        for (int i = 0; n > 1 && i < n; i++)
+            *to++ = text[i];
+        text += n ? n : 1;
+    }
+    *to = 0;
+}
+
 int um_fail(int status, const char *fmt, ...)
 {
     char    text[UM_ERRMSG_MAX]; /* the arguments may point into the old message */
@@ -21,7 +52,7 @@ int um_fail(int status, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    memcpy(message, text, sizeof message);
+    keep(text);
     return status;
 }
 
@@ -39,7 +70,7 @@ int um_fail_errno(const char *fmt, ...)
     n = n < 0 ? 0 : n < UM_ERRMSG_MAX ? n : UM_ERRMSG_MAX - 1;
     (void)snprintf(text + n, sizeof text - (size_t)n, ": %s", strerror(err));
     text[UM_ERRMSG_MAX - 1] = 0;
-    memcpy(message, text, sizeof message);
+    keep(text);
     errno = err;
     return status;
 }
@@ -56,7 +87,7 @@ int um_context(int status, const char *fmt, ...)
     n = n < 0 ? 0 : n < UM_ERRMSG_MAX ? n : UM_ERRMSG_MAX - 1;
     (void)snprintf(text + n, sizeof text - (size_t)n, ": %s", message);
     text[UM_ERRMSG_MAX - 1] = 0;
-    memcpy(message, text, sizeof message);
+    keep(text);
     return status;
 }
 
@@ -70,7 +101,7 @@ void um_seterrmsg(const char *msg)
     char text[UM_ERRMSG_MAX];
 
     (void)snprintf(text, sizeof text, "%s", msg);
-    memcpy(message, text, sizeof message);
+    keep(text);
 }
 
 const char *um_status_name(int status)

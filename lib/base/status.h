@@ -46,7 +46,8 @@ enum um_status {
     } while (0)
 
 /* um_fail - set this thread's message and return `status`, so that `return um_fail(...)` reads
- * well. The message is cut at UM_ERRMSG_MAX - 1 bytes. `status` is negative. */
+ * well. The message is one line of UTF-8, whatever it quotes: control characters and other
+ * bytes become question marks; it is cut at UM_ERRMSG_MAX - 1 bytes. `status` is negative. */
 #define UM_ERRMSG_MAX 2048
 UM_API UM_PRINTF(2, 3) int um_fail(int status, const char *fmt, ...);
 

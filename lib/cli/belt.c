@@ -131,10 +131,7 @@ static int reject(struct belt *b, const char *key, int st)
 {
     char text[UM_ERRMSG_MAX];
 
-    (void)memcpy(text, um_errmsg(), strlen(um_errmsg()) + 1);
-    for (char *s = text; *s; s++)
-        if (*s == '\t' || *s == '\n' || *s == '\r')
-            *s = ' ';
+    (void)memcpy(text, um_errmsg(), strlen(um_errmsg()) + 1); /* of one line, without tabs */
     if (b->rejected++ == 0) {
         (void)um_context(st, "%s", key);
         b->first = strdup(um_errmsg());

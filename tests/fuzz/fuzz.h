@@ -34,8 +34,13 @@ static inline void fuzz_wrong(const char *what)
 /* a refusal is one line of text */
 static inline void fuzz_refused(int st)
 {
-    if (st < 0 && (!um_errmsg()[0] || strchr(um_errmsg(), '\n')))
-        fuzz_wrong("not one line");
+    if (st >= 0)
+        return;
+    if (!um_errmsg()[0])
+        fuzz_wrong("no word");
+    for (const char *p = um_errmsg(); *p; p++)
+        if ((unsigned char)*p < ' ')
+            fuzz_wrong("not one line");
 }
 
 /* bytes as a reader gets them: changeable, at an aligned place of just their size */

@@ -237,6 +237,25 @@ static void messages_stack(void **state)
     assert_string_equal(um_status_name(UM_EPIPE - 1), "unknown");
 }
 
+/* what a file holds must not make two lines, or what is no text, of a message */
+static void messages_are_a_line(void **state)
+{
+    char long_one[2 * UM_ERRMSG_MAX];
+
+    (void)state;
+    (void)um_fail(UM_EFORMAT, "type \"%s\"",
+                  "a\tb\nc\x7f \xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 "
+                  "\xff\xc0\x80\xed\xa0\x80\xe2\x82");
+    assert_string_equal(um_errmsg(), "type \"a?b?c? \xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 "
+                                     "????????\"");
+    for (size_t i = 0; i + 1 < sizeof long_one; i += 2)
+        memcpy(long_one + i, "\xc3\xa9", 2);
+    long_one[sizeof long_one - 1] = 0;
+    (void)um_fail(UM_EFORMAT, "%s", long_one); /* cut between the bytes of a character */
+    assert_int_equal(strlen(um_errmsg()), UM_ERRMSG_MAX - 1);
+    assert_string_equal(um_errmsg() + UM_ERRMSG_MAX - 4, "\xc3\xa9?");
+}
+
 static void digest_is_xxh3(void **state)
 {
     char            hex[UM_HASH_HEX];
@@ -264,6 +283,7 @@ int main(void)
         cmocka_unit_test(arena_rewinds),
         cmocka_unit_test(arena_gives_back),
         cmocka_unit_test(messages_stack),
+        cmocka_unit_test(messages_are_a_line),
         cmocka_unit_test(digest_is_xxh3),
     };
 
