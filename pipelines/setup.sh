@@ -9,7 +9,7 @@ build='libc6-dev pkg-config libzstd-dev libjpeg-dev libpng-dev libnifti-dev
 demo='gnuplot-nox'
 check='libcmocka-dev bats zstd mandoc python3 python3-zstandard python3-msgpack python3-numpy
        libopenmpi-dev openmpi-bin procps'
-all='gcc g++ clang clang-format clang-tidy shellcheck valgrind'
+all='gcc g++ clang libclang-rt-dev clang-format clang-tidy shellcheck valgrind'
 
 case ${1:-build} in
 build) want=$build ;;

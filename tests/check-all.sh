@@ -66,7 +66,7 @@ scripts() {
 valgrind_units() {
     local t bad=0
     # quick ones that never reach vector code, which valgrind may not know
-    for t in base cli file flow media_dicom media_dicom_codes media_planes media_write picture plot retrieval safetensors text_report text_wordpiece weights weights_pickle weights_torch; do
+    for t in base cli file flow media_dicom media_dicom_codes media_meta_write media_planes media_text_volumes media_upright media_write picture plot retrieval safetensors text_report text_wordpiece weights weights_pickle weights_torch; do
         [ -x "$BUILD/unit/$t" ] || continue
         valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite \
             --trace-children=no "$BUILD/unit/$t" || bad=1
