@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# run.sh - operations, then whole passes and training steps beside PyTorch, as `make bench` runs them
+# run.sh - operations, files and streams, then whole passes and training steps beside their peers, as
+# `make bench` runs them
 # usage: BUILD=build PYTHON=python3 run.sh [pattern]   only works whose name holds the pattern
 #
 # The peer is PyTorch where PYTHON has torch, timm and transformers; else rows say 'peer missing'. The
@@ -21,12 +22,15 @@ alone() {
 
 draw() {
     awk -F'\t' '{ bar = ""; if ($6 + 0 > 0) for (i = 0; i < 20; i++) bar = bar (i < $6 * 20 - 0.5 ? "#" : ".")
-                  printf "%-44s %8s %12s %6s %8s %5s  %s\n", $1, $2, $3, $4, $5, $6, bar; fflush() }'
+                  printf "%-60s %8s %12s %6s %8s %5s  %s\n", $1, $2, $3, $4, $5, $6, bar; fflush() }'
 }
 
 [ -n "$pattern" ] || "$BUILD"/bench/ops
-if "$PYTHON" -c 'import timm, torch, transformers' 2>/dev/null; then
-    "$PYTHON" tests/bench/peer.py "$pattern"
-else
-    alone
-fi | tee "$BUILD/bench.tsv" | draw
+{
+    "$PYTHON" tests/bench/media.py "$pattern"
+    if "$PYTHON" -c 'import timm, torch, transformers' 2>/dev/null; then
+        "$PYTHON" tests/bench/peer.py "$pattern"
+    else
+        alone
+    fi
+} | tee "$BUILD/bench.tsv" | draw
