@@ -22,6 +22,8 @@ WITHOUT ?=
 BUILD   ?= build$(if $(SAN),-san-$(SAN))$(if $(WITHOUT),-without-$(WITHOUT))
 CFLAGS  ?= -O2 -g
 CXXFLAGS ?= $(CFLAGS)
+# one name for one folder: objects made under another would not know their headers
+override BUILD := $(patsubst $(CURDIR)/%,%,$(BUILD))
 AR      ?= ar
 PKG_CONFIG ?= pkg-config
 V       ?=

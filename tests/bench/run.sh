@@ -28,6 +28,9 @@ draw() {
 [ -n "$pattern" ] || "$BUILD"/bench/ops
 {
     "$PYTHON" tests/bench/media.py "$pattern"
+    if [[ "DICOM series" == *"$pattern"* ]] && "$PYTHON" -c 'import numpy, pydicom' 2>/dev/null; then
+        tests/bench/dicom.sh | sed 's/$/\t-\t-/'
+    fi
     if "$PYTHON" -c 'import timm, torch, transformers' 2>/dev/null; then
         "$PYTHON" tests/bench/peer.py "$pattern"
     else
