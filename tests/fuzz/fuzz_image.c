@@ -18,7 +18,7 @@ static void use(struct um_arena *a, const struct um_grey *g)
     if (g->width < 1 || g->height < 1 || g->width * g->height > PIXELS)
         fuzz_wrong("more pixels than allowed");
     fit = um_fit_pad(g->file_width, g->file_height, SIDE);
-    if (!out || um_grey_square(a, g, &fit, SIDE, UM_FILTER_AREA, out) < 0)
+    if (!out || um_grey_square(a, g, &fit, UM_FILTER_AREA, SIDE, out) < 0)
         fuzz_wrong("read but of no use");
 }
 

@@ -27,7 +27,7 @@ static char dir[PATH_LEN] = "/tmp/um-fuzz-XXXXXX";
 
 static void put(const char *name, const void *data, size_t n)
 {
-    char  path[2 * PATH_LEN];
+    char  path[4 * PATH_LEN];
     FILE *f;
 
     (void)snprintf(path, sizeof path, "%s/%s", dir, name);
@@ -64,8 +64,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
         raw[i] = (uint8_t)(i * 7);
     put("v.raw", raw, sizeof raw);
     for (int i = 1; i <= 4; i++) {
-        (void)snprintf(text, sizeof text, "v%d.raw", i);
-        put(text, raw, 64);
+        char name[] = "v0.raw";
+
+        name[1] = (char)('0' + i);
+        put(name, raw, 64);
     }
     put("v.z", packed, libdeflate_zlib_compress(z, raw, 256, packed, sizeof packed));
     put("v.gz", packed, libdeflate_gzip_compress(z, raw, 256, packed, sizeof packed));
