@@ -370,18 +370,29 @@ static uint64_t native_size(const struct um_dicom *d)
                : pixels * (uint64_t)d->samples * (uint64_t)(d->allocated / 8);
 }
 
-/* RLE makes at most 128 bytes of 2; for the others every frame takes 8 bytes of a fragment's head
- */
+/* The most pixels that a byte is believed to hold: RLE and lossless JPEG cannot do better, and what
+ * the others could in principle no picture needs. */
+static uint64_t most_pixels(const struct um_dicom *d)
+{
+    switch (d->coding) {
+    case UM_DICOM_RLE: return 64;
+    case UM_DICOM_LOSSLESS: return 16;
+    default: return 16384;
+    }
+}
+
 static int check_bytes(const struct um_dicom *d)
 {
-    const uint64_t want  = native_size(d) * (uint64_t)d->frames;
-    const uint64_t least = d->coding == UM_DICOM_NATIVE ? want : 8 * (uint64_t)d->frames;
+    const uint64_t pixels = (uint64_t)(d->rows * d->columns) * (uint64_t)d->frames;
+    const uint64_t want   = native_size(d) * (uint64_t)d->frames;
 
     if (d->colours == UM_DICOM_YBR_422 && d->coding == UM_DICOM_NATIVE &&
         (d->columns % 2 || d->allocated != 8))
         return um_fail(UM_EUNSUPPORTED, "DICOM: YBR_FULL_422 of %d bits and %lld columns",
                        d->allocated, (long long)d->columns);
-    if (d->pixels_n < least || (d->coding == UM_DICOM_RLE && want / 64 > d->pixels_n))
+    if (d->coding == UM_DICOM_NATIVE
+            ? d->pixels_n < want
+            : pixels / most_pixels(d) > d->pixels_n || d->pixels_n < 8 * (uint64_t)d->frames)
         return um_fail(UM_EFORMAT,
                        "DICOM: cut: %lld x %lld x %lld pixels of %d bits promised, %zu bytes of "
                        "pixels there",

@@ -84,7 +84,7 @@ struct job {
     uint8_t               *px;
     size_t                 n;            /* pixels */
     int                    least, most;  /* stored values that occur */
-    uint8_t                table[65536]; /* gray of stored value v, at v & 0xffff */
+    uint8_t                table[65536]; /* gray of stored value v, at its bits */
 };
 
 static int value_at(const struct um_dicom *d, const void *stored, size_t i)
@@ -100,15 +100,61 @@ static int value_at(const struct um_dicom *d, const void *stored, size_t i)
     return d->is_signed ? (int16_t)u : u;
 }
 
+#define RANGE(type)                                                                                \
+    do {                                                                                           \
+        const type *v     = j->stored;                                                             \
+        type        least = v[0], most = v[0];                                                     \
+        for (size_t i = 1; i < j->n; i++) {                                                        \
+            least = v[i] < least ? v[i] : least;                                                   \
+            most  = v[i] > most ? v[i] : most;                                                     \
+        }                                                                                          \
+        j->least = least;                                                                          \
+        j->most  = most;                                                                           \
+    } while (0)
+
+/* of values of a byte: by which of the 256 occur */
+static void tighten(struct job *j)
+{
+    bool there[256] = { false };
+
+    for (size_t i = 0; i < j->n; i++)
+        there[((const uint8_t *)j->stored)[i]] = true;
+    while (!there[j->least & 0xff])
+        j->least++;
+    while (!there[j->most & 0xff])
+        j->most--;
+}
+
 static void find_range(struct job *j)
 {
-    j->least = j->most = value_at(j->d, j->stored, 0);
-    for (size_t i = 1; i < j->n; i++) {
-        const int v = value_at(j->d, j->stored, i);
-
-        j->least = v < j->least ? v : j->least;
-        j->most  = v > j->most ? v : j->most;
+    if (j->d->allocated == 16 && j->d->is_signed) {
+        RANGE(int16_t);
+    } else if (j->d->allocated == 16) {
+        RANGE(uint16_t);
+    } else {
+        j->least = j->d->is_signed ? -128 : 0;
+        j->most  = j->d->is_signed ? 127 : 255;
+        tighten(j);
     }
+}
+
+/* where in the table the gray of v is: at its bits */
+static unsigned place(const struct job *j, int v)
+{
+    return (unsigned)v & (j->d->allocated == 8 ? 0xff : 0xffff);
+}
+
+static void by_table(struct job *j)
+{
+    const uint8_t  *narrow = j->stored;
+    const uint16_t *wide   = j->stored;
+
+    if (j->d->allocated == 8)
+        for (size_t i = 0; i < j->n; i++)
+            j->px[i] = j->table[narrow[i]];
+    else
+        for (size_t i = 0; i < j->n; i++)
+            j->px[i] = j->table[wide[i]];
 }
 
 static uint8_t level(double y)
@@ -161,7 +207,7 @@ static int by_window(struct job *j)
             y = windowed(d, x);
         else
             y = hi > lo ? (x - lo) / (hi - lo) * 255 : 0;
-        j->table[v & 0xffff] = level(y);
+        j->table[place(j, v)] = level(y);
     }
     return UM_OK;
 }
@@ -169,7 +215,7 @@ static int by_window(struct job *j)
 static void as_stored(struct job *j)
 {
     for (int v = j->least; v <= j->most; v++)
-        j->table[v & 0xffff] =
+        j->table[place(j, v)] =
             v <= 0 ? 0 : (uint8_t)um_div_round((uint64_t)v * 255, (uint64_t)j->most);
 }
 
@@ -181,9 +227,8 @@ static int mono(struct job *j, bool window)
     else
         as_stored(j);
     for (int v = j->least; j->d->colours == UM_DICOM_MONOCHROME1 && v <= j->most; v++)
-        j->table[v & 0xffff] = (uint8_t)(255 - j->table[v & 0xffff]);
-    for (size_t i = 0; i < j->n; i++)
-        j->px[i] = j->table[value_at(j->d, j->stored, i) & 0xffff];
+        j->table[place(j, v)] = (uint8_t)(255 - j->table[place(j, v)]);
+    by_table(j);
     return UM_OK;
 }
 
@@ -215,11 +260,10 @@ static int palette(struct job *j)
     }
     find_range(j);
     for (int v = j->least; v <= j->most; v++)
-        j->table[v & 0xffff] =
+        j->table[place(j, v)] =
             of_luma(um_luma1000(lut_at(&l[0], v), lut_at(&l[1], v), lut_at(&l[2], v)),
                     (1U << l[0].bits) - 1);
-    for (size_t i = 0; i < j->n; i++)
-        j->px[i] = j->table[value_at(j->d, j->stored, i) & 0xffff];
+    by_table(j);
     return UM_OK;
 }
 

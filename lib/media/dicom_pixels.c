@@ -162,22 +162,20 @@ static void settle(const struct um_dicom *d, uint8_t *out)
 
     if (free_bits == 0)
         return;
-    if (d->allocated == 8)
-        for (size_t i = 0; i < n; i++) {
-            const unsigned v = (unsigned)out[i] >> down & mask;
+    for (size_t i = 0; d->allocated == 8 && i < n; i++) {
+        out[i] = (uint8_t)((unsigned)out[i] >> down & mask);
+        if (d->is_signed)
+            out[i] = (uint8_t)((int8_t)(out[i] << free_bits) >> free_bits);
+    }
+    for (size_t i = 0; d->allocated == 16 && i < n; i++) {
+        uint16_t u;
 
-            out[i] = d->is_signed ? (uint8_t)((int8_t)(v << free_bits) >> free_bits) : (uint8_t)v;
-        }
-    else
-        for (size_t i = 0; i < n; i++) {
-            uint16_t u;
-
-            memcpy(&u, out + 2 * i, 2);
-            u = (uint16_t)((unsigned)u >> down & mask);
-            if (d->is_signed)
-                u = (uint16_t)((int16_t)(u << free_bits) >> free_bits);
-            memcpy(out + 2 * i, &u, 2);
-        }
+        memcpy(&u, out + 2 * i, 2);
+        u = (uint16_t)((unsigned)u >> down & mask);
+        if (d->is_signed)
+            u = (uint16_t)((int16_t)(u << free_bits) >> free_bits);
+        memcpy(out + 2 * i, &u, 2);
+    }
 }
 
 bool um_dicom_plain(const struct um_dicom *d)

@@ -124,6 +124,28 @@ static void frames_and_fragments(void **state)
     refused(UM_EFORMAT, "2 frames in 3 fragments: which is whose is not said");
 }
 
+/* no memory is taken for more pixels than the bytes can be believed to hold */
+static void too_few_bytes(void **state)
+{
+    const struct {
+        const char *syntax;
+        unsigned    side;
+    } huge[] = {
+        { UID ".5", 256 }, { UID ".4.70", 128 }, { UID ".4.90", 4000 }, { UID ".4.80", 4000 }
+    };
+    static const uint8_t code[100];
+    struct um_dicom      d;
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        dcm_begin(&f, huge[i].syntax);
+        dcm_kind(&f, &(struct dcm_kind){ huge[i].side, huge[i].side, 16, 16, 15, 0, 1, NULL });
+        dcm_fragments(&f, code, 100, 1);
+        assert_int_equal(um_dicom_open(arena, f.bytes, f.n, f.n, 1 << 29, &d), UM_EFORMAT);
+        assert_non_null(strstr(um_errmsg(), "124 bytes of pixels there"));
+    }
+}
+
 static void codestream_headers(void **state)
 {
     struct um_dicom_picture p;
@@ -187,6 +209,7 @@ int main(void)
         cmocka_unit_test(rle),
         cmocka_unit_test(deflated),
         cmocka_unit_test(frames_and_fragments),
+        cmocka_unit_test(too_few_bytes),
         cmocka_unit_test(codestream_headers),
     };
 
