@@ -16,6 +16,7 @@
 #include "cli/spec.h"
 #include "dataset/manifest.h"
 #include "dataset/prepare.h"
+#include "dataset/shard.h"
 #include "grid/window.h"
 
 static struct config {
@@ -45,6 +46,9 @@ struct run {
     int64_t             part, parts; /* --shard, from 0 */
     struct um_arena    *a;           /* the header */
     struct um_arena    *names;       /* of lists of dropped rows */
+    struct um_value     header;
+    struct um_rows     *shard;          /* --shard-size: what each is made from */
+    int64_t             nshard, before; /* how many; rows taken before this one */
 };
 
 static const struct um_tool tool;
@@ -119,16 +123,24 @@ static int make_header(struct run *r, struct um_value *header)
     return um_map_set_nums(r->a, header, "window", cfg.prepare.window, 2);
 }
 
-/* a list of its own for each shard, there before the shard is */
-static int save_dropped(void *user, int64_t number)
+static int save_dropped(struct run *r, int64_t number)
 {
-    struct run *r    = user;
     const char *path = cfg.dropped;
 
     um_arena_reset(r->names);
     if (cfg.dropped && cfg.shard_size)
         UM_TRY(um_names_numbered(r->names, "--dropped", cfg.dropped, number, &path));
     return cfg.dropped ? um_dropped_save(r->dropped, path) : UM_OK;
+}
+
+/* a shard has a list of its own, which is there before it */
+static int end_shard(void *user, int64_t number)
+{
+    struct run *r = user;
+
+    if (um_manifest_taken(r->manifest) - r->before != r->shard[number].n)
+        return um_fail(UM_EFORMAT, "the manifest has changed while it was read");
+    return save_dropped(r, number);
 }
 
 static int end_stream(void *user)
@@ -142,7 +154,7 @@ static void report(const struct run *r, const struct um_shards *s)
 
     if (cfg.filter && !cfg.common.quiet)
         fprintf(stderr, "%s: %s\n", tool.name,
-                um_dropped_text(r->dropped, um_manifest_taken(r->manifest) - s->passed, text));
+                um_dropped_text(r->dropped, um_manifest_taken(r->manifest), text));
     if (s->there && !cfg.common.quiet)
         fprintf(stderr, "%s: %lld shards made, %lld were there\n", tool.name, (long long)s->made,
                 (long long)s->there);
@@ -157,7 +169,9 @@ static int open_all(struct run *r, char **operands)
     UM_TRY(um_arena_new(&r->a));
     UM_TRY(um_arena_new(&r->names));
     UM_TRY(um_manifest_open(&r->manifest, operands[0]));
-    if (!cfg.shard_size)
+    if (cfg.shard_size)
+        UM_TRY(um_rows_read(r->a, operands[0], cfg.shard_size, &r->shard, &r->nshard));
+    else
         um_manifest_shard(r->manifest, r->part, r->parts);
     cfg.prepare.root = cfg.root ? cfg.root : um_manifest_folder(r->manifest);
     UM_TRY(um_dropped_new(&r->dropped, cfg.dropped));
@@ -168,45 +182,51 @@ static int open_all(struct run *r, char **operands)
     return r->scratch ? UM_OK : UM_ENOMEM;
 }
 
-static void turn(void *user, int64_t number)
+static int turn(void *user, int64_t number, int64_t *items)
 {
-    um_manifest_block(((struct run *)user)->manifest, number * cfg.shard_size,
-                      (number + 1) * cfg.shard_size);
+    struct run    *r = user;
+    struct um_row *row;
+
+    if (number < r->nshard) {
+        *items    = r->shard[number].n;
+        r->before = um_manifest_taken(r->manifest);
+        um_manifest_block(r->manifest, number * cfg.shard_size, (number + 1) * cfg.shard_size);
+        UM_TRY(um_rows_header(r->a, &r->shard[number], &r->header));
+        return 1;
+    }
+    um_manifest_block(r->manifest, INT64_MAX, INT64_MAX); /* a key may come twice further on */
+    return um_manifest_next(r->manifest, &row);
 }
 
 /* rows of this job */
 static int64_t total(const struct run *r)
 {
-    const int64_t rows = um_manifest_total(r->manifest), size = cfg.shard_size;
+    int64_t n = 0;
 
-    if (!size)
-        return rows;
-    const int64_t round = size * r->parts, left = rows % round - r->part * size;
-
-    return rows / round * size + (left < 0 ? 0 : left < size ? left : size);
+    if (!cfg.shard_size)
+        return um_manifest_total(r->manifest);
+    for (int64_t i = r->part; i < r->nshard; i += r->parts)
+        n += r->shard[i].n;
+    return n;
 }
 
 static int convert(struct run *r)
 {
-    struct um_value        header;
     const struct um_source source = { .tool      = &tool,
                                       .common    = &cfg.common,
                                       .user      = r,
                                       .total     = total(r),
                                       .unit      = "rows",
-                                      .header    = &header,
+                                      .header    = &r->header,
                                       .next      = next_row,
                                       .map       = map_row,
                                       .free_item = free,
                                       .end       = end_stream };
-    struct um_shards       shards = { .source = source,
-                                      .part   = r->part,
-                                      .parts  = r->parts,
-                                      .all = !cfg.filter && strcmp(cfg.common.on_error, "stop") == 0,
-                                      .turn = turn,
-                                      .end  = save_dropped };
+    struct um_shards       shards = {
+              .source = source, .part = r->part, .parts = r->parts, .turn = turn, .end = end_shard
+    };
 
-    UM_TRY(make_header(r, &header));
+    UM_TRY(make_header(r, &r->header));
     UM_TRY(cfg.shard_size ? um_shards_run(&shards) : um_source_run(&source));
     report(r, &shards);
     return UM_OK;

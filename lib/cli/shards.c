@@ -11,20 +11,13 @@ struct run {
     struct um_arena    *a; /* names of one file */
     struct um_progress *bar;
     int64_t             number, before, total; /* the file; items worked on before it; in all */
-    void               *first;                 /* looked at to know whether there is any */
-    const char         *key;
 };
 
 static int next(void *user, void **item, const char **key)
 {
-    struct run *r = user;
+    const struct um_source *src = &((const struct run *)user)->s->source;
 
-    if (!r->first)
-        return r->s->source.next(r->s->source.user, item, key);
-    *item    = r->first;
-    *key     = r->key;
-    r->first = NULL;
-    return 1;
+    return src->next(src->user, item, key);
 }
 
 static int map(void *user, int worker, struct um_arena *a, void *item, struct um_emit *e)
@@ -70,51 +63,28 @@ static int make(struct run *r, const char *path)
     return UM_OK;
 }
 
-/* the items go by, held against the keys that the file has */
-static int pass(struct run *r, struct um_shard *shard)
-{
-    const struct um_source *src = &r->s->source;
-    void                   *item;
-    const char             *key;
-    int                     st;
-
-    while ((st = next(r, &item, &key)) > 0) {
-        st = um_shard_row(shard, key);
-        if (src->free_item)
-            src->free_item(item);
-        if (st < 0)
-            break;
-        r->total -= r->total > 0;
-        r->s->passed++;
-    }
-    r->s->there++;
-    return um_shard_close(shard, st, r->s->all);
-}
-
-/* 1: there may be more; 0: this file would have no items */
+/* 1: there may be more; 0: there is no such file */
 static int one(struct run *r)
 {
     const struct um_source *src = &r->s->source;
-    struct um_shard        *shard;
     const char             *path;
+    int64_t                 items;
     bool                    cut;
-    int                     st;
 
     UM_TRY(um_names_numbered(r->a, "-o", src->common->output, r->number, &path));
-    r->s->turn(src->user, r->number);
-    if ((st = src->next(src->user, &r->first, &r->key)) <= 0)
+    int st = r->s->turn(src->user, r->number, &items);
+    if (st <= 0)
         return st;
-    if ((st = um_shard_open(&shard, path, src->header, &cut)) > 0)
-        st = pass(r, shard);
-    else if (st == 0) {
-        if (cut)
-            um_warn(src->tool, "%s is there, but not whole: made anew", path);
-        st = make(r, path);
+    UM_TRY(st = um_shard_there(path, src->header, &cut));
+    if (st > 0) {
+        r->s->there++;
+        r->total -= r->total > items ? items : r->total;
+        return 1;
     }
-    if (r->first && src->free_item)
-        src->free_item(r->first);
-    r->first = NULL;
-    return st < 0 ? st : 1;
+    if (cut)
+        um_warn(src->tool, "%s is there, but not whole: made anew", path);
+    UM_TRY(make(r, path));
+    return 1;
 }
 
 int um_shards_run(struct um_shards *s)

@@ -15,19 +15,17 @@ struct um_shards {
      * next() gives the items of the file that turn() has named and then 0; total: of this job */
     struct um_source source;
     int64_t          part, parts; /* this job makes files part, part + parts, ... */
-    bool             all;         /* every item gives a record: a file with fewer is another's */
-    /* the items of file `number` are next; called for rising numbers */
-    void (*turn)(void *user, int64_t number);
+    /* The items of file `number` are next, *items of them; source.header becomes its header. 1; 0:
+     * there is no such file, and the items are read to their end; <0. Called for rising numbers. */
+    int (*turn)(void *user, int64_t number, int64_t *items);
     /* file `number` is complete but does not have its name yet; may be NULL */
     int (*end)(void *user, int64_t number);
 
     int64_t made, there; /* files; set by um_shards_run */
-    int64_t passed;      /* items of those that were there */
 };
 
-/* um_shards_run - until a file would have no items at all. Progress counts the items that are still
- * to be worked on. Errors: as um_source_run, um_names_numbered, um_shard_open; files that are whole
- * stay. */
+/* um_shards_run - all files of this job. Progress counts the items that are still to be worked on.
+ * Errors: as um_source_run, um_names_numbered, um_shard_there; files that are whole stay. */
 UM_API UM_RESULT_USED int um_shards_run(struct um_shards *s);
 
 #endif

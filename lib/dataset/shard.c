@@ -1,20 +1,120 @@
-/* shard.c - holding a finished shard against the header and the rows it should come from */
+/* shard.c - digests of rows, and a finished shard held against what it should come from */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataset/shard.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define ANEW "remove it to have it made anew"
 
-struct um_shard {
-    struct um_index *ix;
-    char            *path;
-    int64_t          at, n, rows; /* its next record and how many it has; rows so far */
-    bool             has;         /* `key` is that of record `at` */
-    char             key[UM_MAX_KEY + 1];
+/* ---- rows ---- */
+
+struct rows {
+    struct um_arena *a;
+    struct um_rows  *list;
+    int64_t          n, cap, size;
+    char            *head; /* the header line */
+    size_t           nhead;
+    struct um_hash  *h;
 };
+
+static int begin_rows(struct rows *r)
+{
+    if (r->n == r->cap) {
+        const int64_t   cap  = r->cap ? 2 * r->cap : 64;
+        struct um_rows *more = um_alloc_array(r->a, cap, sizeof *more);
+
+        if (!more)
+            return UM_ENOMEM;
+        if (r->n)
+            memcpy(more, r->list, (size_t)r->n * sizeof *more);
+        r->list = more;
+        r->cap  = cap;
+    }
+    r->list[r->n++] = (struct um_rows){ 0 };
+    um_hash_free(r->h);
+    r->h = NULL;
+    UM_TRY(um_hash_new(&r->h));
+    um_hash_add(r->h, r->head, r->nhead);
+    return UM_OK;
+}
+
+static int add_row(struct rows *r, const char *line, size_t n)
+{
+    if (!r->head) {
+        r->head  = um_strndup(r->a, line, n);
+        r->nhead = n;
+        return r->head ? UM_OK : UM_ENOMEM;
+    }
+    if (n == 1) /* the LF alone */
+        return UM_OK;
+    if (r->n == 0 || r->list[r->n - 1].n == r->size)
+        UM_TRY(begin_rows(r));
+    um_hash_add(r->h, line, n);
+    if (++r->list[r->n - 1].n == r->size)
+        um_hash_hex(r->h, r->list[r->n - 1].hex);
+    return UM_OK;
+}
+
+static int read_rows(struct rows *r, FILE *f)
+{
+    char   *line = NULL;
+    size_t  cap  = 0;
+    ssize_t n;
+    int     st = UM_OK;
+
+    while (st >= 0 && (n = getline(&line, &cap, f)) > 0) {
+        n -= line[n - 1] == '\n';
+        n -= n > 0 && line[n - 1] == '\r';
+        line[n++] = '\n'; /* getline has room for it and a NUL, whatever it found */
+        st        = add_row(r, line, (size_t)n);
+    }
+    if (st >= 0 && ferror(f))
+        st = um_fail_errno("read");
+    if (r->n && r->list[r->n - 1].n < r->size)
+        um_hash_hex(r->h, r->list[r->n - 1].hex);
+    free(line);
+    return st;
+}
+
+int um_rows_read(struct um_arena *a, const char *path, int64_t size, struct um_rows **rows,
+                 int64_t *n)
+{
+    const bool  std = !path || strcmp(path, "-") == 0;
+    struct rows r   = { .a = a, .size = size };
+    struct stat sb;
+    FILE       *f = std ? NULL : fopen(path, "re");
+    int         st;
+
+    if (!std && !f)
+        return um_fail_errno("%s", path);
+    if (std || fstat(fileno(f), &sb) != 0 || !S_ISREG(sb.st_mode))
+        st = um_fail(UM_EUNSUPPORTED,
+                     "%s: shards are made of a manifest that is a file: it is "
+                     "read twice",
+                     std ? "standard input" : path);
+    else if ((st = read_rows(&r, f)) < 0)
+        st = um_context(st, "%s", path);
+    if (f)
+        (void)fclose(f);
+    um_hash_free(r.h);
+    *rows = r.list;
+    *n    = r.n;
+    return st;
+}
+
+int um_rows_header(struct um_arena *a, const struct um_rows *rows, struct um_value *header)
+{
+    struct um_value shard = { .kind = UM_MAP };
+
+    UM_TRY(um_map_set_int(a, &shard, "rows", rows->n));
+    UM_TRY(um_map_set_str(a, &shard, "digest", rows->hex));
+    return um_map_set(a, header, "shard", &shard);
+}
+
+/* ---- the file ---- */
 
 static const struct um_value *last_step(const struct um_value *header)
 {
@@ -63,6 +163,8 @@ static int other(struct um_arena *a, const char *path, const struct um_value *is
     if (name)
         return um_fail(UM_EMISMATCH, "%s is there, made with --%s %s and not %s: " ANEW, path, name,
                        json(a, um_map_get(o, name)), json(a, um_map_get(w, name)));
+    if (um_value_equal(um_map_get(is, "history"), um_map_get(want, "history")))
+        return um_fail(UM_EMISMATCH, "%s is there, made from other rows: " ANEW, path);
     if (was)
         difference(was, step, &name);
     return um_fail(UM_EMISMATCH, "%s is there, made by another %s: " ANEW, path,
@@ -97,10 +199,9 @@ static bool begins_as_stream(const char *path)
     return memcmp(head, "\x28\xb5\x2f\xfd", n) == 0;
 }
 
-int um_shard_open(struct um_shard **out, const char *path, const struct um_value *header, bool *cut)
+int um_shard_there(const char *path, const struct um_value *header, bool *cut)
 {
     struct um_index *ix;
-    struct um_shard *s;
     struct stat      sb;
     int              st;
 
@@ -112,55 +213,7 @@ int um_shard_open(struct um_shard **out, const char *path, const struct um_value
                begins_as_stream(path);
         return *cut ? 0 : st;
     }
-    if ((st = compare(path, ix, header)) < 0) {
-        um_index_close(ix);
-        return st;
-    }
-    s = calloc(1, sizeof *s);
-    if (s && !(s->path = strdup(path))) {
-        free(s);
-        s = NULL;
-    }
-    if (!s) {
-        um_index_close(ix);
-        return um_fail(UM_ENOMEM, "out of memory");
-    }
-    s->ix = ix;
-    s->n  = um_index_count(ix);
-    *out  = s;
-    return 1;
-}
-
-int um_shard_row(struct um_shard *s, const char *key)
-{
-    s->rows++;
-    if (!s->has && s->at < s->n) {
-        UM_TRY(um_index_key(s->ix, s->at, s->key));
-        s->has = true;
-    }
-    if (s->has && strcmp(s->key, key) == 0) {
-        s->has = false;
-        s->at++;
-    }
-    return UM_OK;
-}
-
-int um_shard_close(struct um_shard *s, int st, bool all)
-{
-    if (!s)
-        return st;
-    if (st >= 0 && s->at < s->n)
-        st = um_fail(UM_EMISMATCH,
-                     "%s is there, made from other rows: none of its %lld rows in turn has the "
-                     "key %s: " ANEW,
-                     s->path, (long long)s->rows, s->has ? s->key : "?");
-    if (st >= 0 && all && s->at < s->rows)
-        st = um_fail(UM_EMISMATCH,
-                     "%s is there, made from other rows: %lld records, and the manifest has %lld "
-                     "rows for it: " ANEW,
-                     s->path, (long long)s->n, (long long)s->rows);
-    um_index_close(s->ix);
-    free(s->path);
-    free(s);
-    return st;
+    st = compare(path, ix, header);
+    um_index_close(ix);
+    return st < 0 ? st : 1;
 }

@@ -1,30 +1,41 @@
-/* shard.h - is a shard of a data set there already, whole, and the one that would be made? */
-/* SPDX-License-Identifier: Apache-2.0 */
+/* shard.h - the part of a manifest that one file of a data set is made from, and whether that file
+ * is there already SPDX-License-Identifier: Apache-2.0
+ */
 #ifndef UM_DATASET_SHARD_H
 #define UM_DATASET_SHARD_H
 
 #include <stdbool.h>
 
+#include "base/hash.h"
 #include "stream/umt.h"
 
-struct um_shard; /* one that is there */
+/* rows kN..kN+N-1 of a manifest */
+struct um_rows {
+    int64_t n;                /* fewer than N in the last */
+    char    hex[UM_HASH_HEX]; /* XXH3-128 of the header line and of these lines, a LF behind each */
+};
 
-/* um_shard_open - look at the file without reading its records: its footer, the checksum of its
+/* um_rows_read - all of them, in the arena: the file is read once from front to end. Lines are
+ * taken as um_manifest_next takes them: without LF, CRLF, and none that is empty. UM_EUNSUPPORTED:
+ * not a regular file (path NULL or "-": standard input), which cannot be read again; UM_EIO;
+ * UM_ENOMEM. */
+UM_API UM_RESULT_USED int um_rows_read(struct um_arena *a, const char *path, int64_t size,
+                                       struct um_rows **rows, int64_t *n);
+
+/* um_rows_header - note in a header what a file is made from: "shard": {"rows": n, "digest": hex}
+ */
+UM_API UM_RESULT_USED int um_rows_header(struct um_arena *a, const struct um_rows *rows,
+                                         struct um_value *header);
+
+/* um_shard_there - look at a file without reading its records: its footer, the checksum of its
  * index, its header
  *
- * Returns 1: *s, which has the header that it would be given; 0: no such file, or a stream that is
- * not whole (*cut says so; it is to be made anew). UM_EMISMATCH: made by another tool, version or
- * option (named), or of several parts; UM_EFORMAT: no tensor stream; UM_EUNSUPPORTED: not a regular
- * file. */
-UM_API UM_RESULT_USED int um_shard_open(struct um_shard **s, const char *path,
-                                        const struct um_value *header, bool *cut);
-
-/* um_shard_row - the next row of the manifest that belongs into it, by its key. It may have none
- * (dropped, or rejected); its records come in the order of the rows. */
-UM_API UM_RESULT_USED int um_shard_row(struct um_shard *s, const char *key);
-
-/* um_shard_close - after the last row; takes NULL. With st >= 0: UM_EMISMATCH if it holds a record
- * that none of the rows has, or, with `all`, a row has no record. Returns st or its own error. */
-UM_API UM_RESULT_USED int um_shard_close(struct um_shard *s, int st, bool all);
+ * Returns 1: it has the header that it would be given; 0: no such file, or a stream that is not
+ * whole
+ * (*cut says so; it is to be made anew). UM_EMISMATCH: made by another tool, version or option
+ * (named), from other rows, or of several parts; UM_EFORMAT: no tensor stream; UM_EUNSUPPORTED: not
+ * a regular file. */
+UM_API UM_RESULT_USED int um_shard_there(const char *path, const struct um_value *header,
+                                         bool *cut);
 
 #endif

@@ -48,8 +48,8 @@ int um_join_add(struct um_join *j, const struct um_value *header, const char *na
     if (!rest.item || !rest.key)
         return UM_ENOMEM;
     for (int64_t i = 0; i < header->n; i++) {
-        if (strcmp(header->key[i], "umt") == 0)
-            continue;
+        if (strcmp(header->key[i], "umt") == 0 || strcmp(header->key[i], "shard") == 0)
+            continue; /* what one file was made from; the joined one is made from several */
         if (strcmp(header->key[i], "history") == 0) {
             UM_TRY(fresh = add_history(j, &header->item[i]));
             continue;

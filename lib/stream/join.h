@@ -1,4 +1,5 @@
-/* join.h - one header from many: fields must agree, histories are all kept (umt(5)) */
+/* join.h - one header from many: fields must agree but for `shard`, which is left
+ * out; histories are all kept (umt(5)) */
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef UM_STREAM_JOIN_H
 #define UM_STREAM_JOIN_H
@@ -8,7 +9,7 @@
 /* all zero but for the arena: nothing joined yet */
 struct um_join {
     struct um_arena *arena;
-    struct um_value  fields;  /* of all headers, without umt and history */
+    struct um_value  fields;  /* of all headers, without umt, history, shard */
     struct um_value  history; /* a list of the different histories */
 };
 

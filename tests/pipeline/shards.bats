@@ -27,10 +27,14 @@ rows() {
     [ "$(ls a | tr '\n' ' ')" = 't-000.umt t-001.umt t-002.umt ' ]
     um-show --keys a/*.umt | cmp - <(sed 1d m.tsv | cut -f 1)
     [ "$(um-show --keys a/t-002.umt | tr '\n' ' ')" = 'p20/s p21/s p22/s ' ]
-    for i in 4 2 1 3; do um-preprocess -j "$i" --shard "$i/4" --shard-size 10 - <m.tsv -o 'b/t-%03d.umt'; done
+    for i in 4 2 1 3; do um-preprocess -j "$i" --shard "$i/4" --shard-size 10 m.tsv -o 'b/t-%03d.umt'; done
     diff -r a b
     um-cat a/*.umt | um-show --header | grep -q 'shard-size=10'
     [ "$(um-cat a/*.umt | um-show --header | wc -l)" = 3 ] # one history, not one for each file
+    um-show --header a/t-002.umt | grep -q 'shard={"rows":3,"digest":"[0-9a-f]*"}' || um-show --header a/t-002.umt
+    [ -z "$(um-cat a/*.umt | um-show --header | grep digest)" ]
+    sed 's/$/\r/' m.tsv >crlf.tsv # the same rows
+    um-preprocess -q --shard-size 10 crlf.tsv -o 'a/t-%03d.umt'
 
     # images and volumes too
     um-preprocess -q -j 1 --shard-size 3 manifest.tsv -o 'one/%d.umt'
@@ -77,9 +81,11 @@ not_ours() {
     not_ours 'a/0.umt is there, made with --shard-size 10 and not 20' --shard-size 20 m.tsv
     not_ours 'a/0.umt is there, made with --filter null and not "words=2"' --filter words=2 --shard-size 10 m.tsv
     sed 25d m.tsv >less.tsv
-    not_ours 'a/2.umt is there, made from other rows: none of its 10 rows in turn has the key p23/s' --shard-size 10 less.tsv
-    sed '12s/.*/new\tA report. It is new. As such.\tp1/' m.tsv >other.tsv
+    not_ours 'a/2.umt is there, made from other rows: remove it' --shard-size 10 less.tsv
+    sed '13s/Lungs/Lung/' m.tsv >other.tsv # any column
     not_ours 'a/1.umt is there, made from other rows' --shard-size 10 other.tsv
+    sed '1s/patient/subject/' m.tsv >other.tsv
+    not_ours 'a/0.umt is there, made from other rows' --shard-size 10 other.tsv
     rm a/3.umt kept/3.umt
     um-cat a/2.umt -o a/1.umt
     cp a/1.umt kept
@@ -124,6 +130,13 @@ not_ours() {
         [ "$status" = 2 ]
         [[ $output == *'with a place for their number'* ]]
     done
+    cp -r a kept
+    tail -n 1 m.tsv | sed 's/^p19/p20/' >>m.tsv # a row more: the last shard is another's
+    not_ours 'a/2.umt is there, made from other rows' --shard-size 7 --filter sentences=2 --dropped 'a/%d.dropped' \
+        --on-error skip --rejects 'a/%d.rejects' m.tsv
+    run bash -c "cat m.tsv | um-preprocess --shard-size 7 -o 'c/%d.umt'"
+    [ "$status" = 1 ]
+    [[ $output == *'standard input: shards are made of a manifest that is a file'* ]]
     run um-preprocess --shard-size 7 m.tsv -o c.umt
     [ "$status" = 2 ]
     [ ! -e c.umt ]
