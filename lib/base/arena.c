@@ -39,10 +39,12 @@ int um_arena_new(struct um_arena **arena)
 
 static struct chunk *chunk_new(size_t size)
 {
-    struct chunk *c = calloc(1, sizeof *c);
+    struct chunk *c    = calloc(1, sizeof *c);
+    void         *data = NULL;
 
-    if (c)
-        c->data = aligned_alloc(size < LARGE ? ALIGN : HUGE_PAGE, size);
+    /* not aligned_alloc: that wants whole huge pages */
+    if (c && posix_memalign(&data, size < LARGE ? ALIGN : HUGE_PAGE, size) == 0)
+        c->data = data;
 #ifdef MADV_HUGEPAGE
     if (c && c->data && size >= LARGE)
         (void)madvise(c->data, size, MADV_HUGEPAGE); /* a wish: it is as good without */
