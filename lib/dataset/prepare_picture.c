@@ -93,8 +93,10 @@ static int boxes(struct um_job *j, const struct um_placed *at)
 
 int um_job_picture(struct um_job *j, const struct um_image *im, struct um_placed *at)
 {
-    const struct um_image_opts opts = { .max_pixels = j->p->max_pixels,
-                                        .fast_side  = j->p->fast_decode ? 2 * j->p->image_size : 0,
+    const int64_t              fast = j->p->fast_decode ? 2 * j->p->image_size : 0;
+    const struct um_image_opts opts = { .max_pixels   = j->p->max_pixels,
+                                        .fast_side    = fast,
+                                        .fast_short   = j->p->stretch ? fast : 0,
                                         .dicom_window = j->p->dicom_window };
 
     UM_TRY(um_image_grey(j->scratch, im, &opts, &at->grey));

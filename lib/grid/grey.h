@@ -25,7 +25,8 @@ struct um_image_opts {
     int64_t max_pixels; /* more pixels or voxels than this are refused before memory is taken */
     int64_t fast_side;  /* JPEG: 0 exact; else a scaled DCT may be used that leaves the longer side
                            at least this long */
-    bool dicom_window;  /* DICOM: by its window, not as stored (dicom_grey.h) */
+    int64_t fast_short; /* and the shorter side at least this, and a pixel */
+    bool    dicom_window; /* DICOM: by its window, not as stored (dicom_grey.h) */
 };
 
 /* 1000 times the luma, a weighted sum of whole numbers */

@@ -51,15 +51,19 @@ static void check_size(struct job *j)
                            j->d.image_width, j->d.image_height, j->n));
 }
 
-/* the smallest of 8/8, 4/8, 2/8, 1/8 that leaves the longer side at least fast_side long */
+/* the smallest of 8/8, 4/8, 2/8, 1/8 that leaves the longer side at least fast_side long, and the
+ * shorter one fast_short */
 static void choose_scale(struct job *j)
 {
     const int64_t w = j->d.image_width, h = j->d.image_height, longer = w > h ? w : h;
+    const int64_t shorter = w > h ? h : w;
+    const int64_t least   = j->opts->fast_short > 1 ? j->opts->fast_short : 1;
 
     j->d.scale_denom = 8;
     j->d.scale_num   = 8;
     if (j->opts->fast_side > 0)
-        while (j->d.scale_num > 1 && longer * (j->d.scale_num / 2) >= 8 * j->opts->fast_side)
+        while (j->d.scale_num > 1 && longer * (j->d.scale_num / 2) >= 8 * j->opts->fast_side &&
+               shorter * (j->d.scale_num / 2) >= 8 * least)
             j->d.scale_num /= 2;
 }
 

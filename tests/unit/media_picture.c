@@ -204,6 +204,17 @@ static void jpeg_fast(void **state)
     assert_int_equal(g.file_height, H);
     for (int64_t i = 0; i < g.width * g.height; i++)
         assert_int_equal(g.px[i], 77);
+    fast.fast_short = 301; /* a half has 300 */
+    assert_int_equal(um_jpeg_read(arena, bytes, n, &fast, &g), UM_OK);
+    assert_int_equal(g.eighths, 8);
+    free(bytes);
+    fast.fast_short = 0;
+    n               = make_jpeg(px, W, 3, 1, JCS_GRAYSCALE, JCS_GRAYSCALE, 0, &bytes);
+    assert_int_equal(um_jpeg_read(arena, bytes, n, &fast, &g), UM_OK);
+    assert_int_equal(g.eighths, 4); /* 3 rows become 1.5 */
+    fast.fast_side = 8;
+    assert_int_equal(um_jpeg_read(arena, bytes, n, &fast, &g), UM_OK);
+    assert_int_equal(g.eighths, 4); /* a quarter would leave less than a row */
     free(bytes);
     free(px);
 }
