@@ -67,7 +67,7 @@ MPI_SHOW   := $(if $(MPICC),$(shell $(MPICC) -show 2>/dev/null))
 MPI_CFLAGS := $(patsubst -I%,-isystem %,$(filter -I%,$(MPI_SHOW)))
 MPI_LIBS   := $(filter -L% -l% -Wl%,$(MPI_SHOW))
 # codecs of DICOM files; its headers are not ours to warn about
-GDCM    ?= $(lastword $(sort $(patsubst %/gdcmBitmap.h,%,$(wildcard /usr/include/gdcm-*/gdcmBitmap.h /usr/local/include/gdcm-*/gdcmBitmap.h))))
+GDCM    ?= $(if $(shell command -v $(firstword $(CXX)) 2>/dev/null),$(lastword $(sort $(patsubst %/gdcmBitmap.h,%,$(wildcard /usr/include/gdcm-*/gdcmBitmap.h /usr/local/include/gdcm-*/gdcmBitmap.h)))))
 ISAS    := $(if $(filter x86_64,$(ARCH)),sse2 avx2 avx512 avx512bf16,generic)
 
 ISA_sse2    := -DUM_ISA=sse2

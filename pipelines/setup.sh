@@ -36,8 +36,9 @@ missing=
 for p in $want; do
     installed "$p" || missing="$missing $p"
 done
-# any C compiler will do
+# any compiler will do; that of C++ is for GDCM alone
 command -v "${CC:-cc}" >/dev/null 2>&1 || missing="$missing gcc"
+command -v "${CXX:-g++}" >/dev/null 2>&1 || missing="$missing g++"
 # msgpack-c has had two package names; which one this release has is known after the update alone
 installed libmsgpack-c-dev || installed libmsgpack-dev || missing="$missing libmsgpack-c-dev"
 [ -n "$missing" ] || exit 0
