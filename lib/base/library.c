@@ -8,22 +8,32 @@
 #include <string.h>
 #include <unistd.h>
 
-bool um_library_beside(const char *file, char *path, size_t size)
+/* the file that holds this function; a program found by PATH is known by its bare name alone */
+static bool own_path(char *path, size_t size)
 {
     static const char here = 0;
     Dl_info           us;
 
-    if (dladdr(&here, &us) == 0 || !us.dli_fname)
+    if (dladdr(&here, &us) != 0 && us.dli_fname && strchr(us.dli_fname, '/'))
+        return snprintf(path, size, "%s", us.dli_fname) < (int)size;
+    const ssize_t n = readlink("/proc/self/exe", path, size - 1);
+
+    if (n > 0)
+        path[n] = '\0';
+    return n > 0;
+}
+
+bool um_library_beside(const char *file, char *path, size_t size)
+{
+    char own[4096], *slash;
+
+    if (!own_path(own, sizeof own) || !(slash = strrchr(own, '/')))
         return false;
-    const char *slash = strrchr(us.dli_fname, '/');
-    const int   n     = slash ? (int)(slash - us.dli_fname) + 1 : 0;
-
-    for (int up = 0; n > 0 && up < 2; up++) {
-        const int len = snprintf(path, size, "%.*s%s%s", n, us.dli_fname, up ? "../" : "", file);
-
-        if (len < (int)size && access(path, F_OK) == 0)
+    slash[1] = '\0';
+    for (int up = 0; up < 2; up++)
+        if (snprintf(path, size, "%s%s%s", own, up ? "../" : "", file) < (int)size &&
+            access(path, F_OK) == 0)
             return true;
-    }
     return false;
 }
 
