@@ -53,6 +53,8 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$top"
+PATH=$build:$PATH
+build=${build#"$top/"} # as make calls it
 
 # the rooms that read foreign bytes, with the sanitizers and libFuzzer's counters in them
 objects=()
@@ -79,7 +81,6 @@ done
 
 seeds=$work/honest
 for t in "${names[@]}"; do mkdir -p "$seeds/$t"; done
-PATH=$build:$PATH
 if [ -e "$build/libexec/um/gdcm" ]; then # beside the programs, which look for it there
     mkdir -p "$work/libexec/um"
     cp "$build/libexec/um/gdcm" "$work/libexec/um/"
