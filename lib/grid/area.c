@@ -97,7 +97,8 @@ struct um_fit um_fit_stretch(int64_t side)
 
 /* acc[x] = sum over the rows of output row i. Rows that count whole are added first and weighed
  * together. Sums stay below 2^32: total is at most 2^24, a sample 255. */
-UM_WIDE static void mix_rows(const struct um_boxes *b, int64_t i, const struct um_grey *in, uint32_t *acc)
+UM_WIDE static void mix_rows(const struct um_boxes *b, int64_t i, const struct um_grey *in,
+                             uint32_t *acc)
 {
     const int64_t   n = b->count[i], w = in->width;
     const uint32_t *weight = b->weight + i * b->most;

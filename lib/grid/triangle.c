@@ -69,7 +69,8 @@ static inline bool ends_before(const struct taps *t, int64_t i, int64_t j)
 }
 
 /* acc = or += w * x; the first term sets, so that nothing needs clearing */
-UM_WIDE static void add_scaled(float *restrict acc, const float *restrict x, float w, int64_t n, bool first)
+UM_WIDE static void add_scaled(float *restrict acc, const float *restrict x, float w, int64_t n,
+                               bool first)
 {
     if (first)
         for (int64_t i = 0; i < n; i++)

@@ -16,8 +16,8 @@ size_t um_voxel_size(enum um_voxel type)
 
 /* neighbours that lie side by side get a loop of their own, which the compiler makes wide */
 #define ROW(NAME, T, A)                                                                            \
-    UM_WIDE static void NAME(const void *p, int64_t at, int64_t step, int64_t n, double slope,             \
-                     double inter, float *hu)                                                      \
+    UM_WIDE static void NAME(const void *p, int64_t at, int64_t step, int64_t n, double slope,     \
+                             double inter, float *hu)                                              \
     {                                                                                              \
         const T *s = (const T *)p + at;                                                            \
         const A  m = (A)slope, b = (A)inter;                                                       \

@@ -1,8 +1,9 @@
-/* floor.c - what no reader of these files can be faster than: the CPU seconds of one library call each
+/* floor.c - what no reader of these files can be faster than: the CPU seconds of one library call
+ * each
  *
  *     floor entropy FILE...   libjpeg's entropy decoding: coefficients, no picture
- *     floor inflate FILE...   libdeflate's inflate of a whole .gz, memory to memory, all pages touched
- * SPDX-License-Identifier: Apache-2.0
+ *     floor inflate FILE...   libdeflate's inflate of a whole .gz, memory to memory, all pages
+ * touched SPDX-License-Identifier: Apache-2.0
  */
 #include <stdint.h>
 #include <stdio.h>
