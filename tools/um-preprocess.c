@@ -12,6 +12,7 @@
 
 #include "cli/cli.h"
 #include "cli/names.h"
+#include "cli/notes.h"
 #include "cli/shards.h"
 #include "cli/spec.h"
 #include "dataset/manifest.h"
@@ -41,6 +42,7 @@ static struct config {
 struct run {
     struct um_manifest *manifest;
     struct um_dropped  *dropped;
+    struct um_notes    *notes;
     struct um_arena   **scratch; /* one for each worker */
     int                 jobs;
     int64_t             part, parts; /* --shard, from 0 */
@@ -79,7 +81,7 @@ static int map_row(void *user, int worker, struct um_arena *a, void *item, struc
     if (out.drop != UM_DROP_NONE)
         return um_dropped_add(r->dropped, row->line, key, out.drop);
     for (int i = 0; i < out.notes; i++)
-        um_warn(&tool, "record %s: %s", key, out.note[i]);
+        um_notes_add(r->notes, key, out.note[i]);
     return um_emit_record(e, out.rec);
 }
 
@@ -175,6 +177,7 @@ static int open_all(struct run *r, char **operands)
         um_manifest_shard(r->manifest, r->part, r->parts);
     cfg.prepare.root = cfg.root ? cfg.root : um_manifest_folder(r->manifest);
     UM_TRY(um_dropped_new(&r->dropped, cfg.dropped));
+    UM_TRY(um_notes_new(&r->notes, &tool));
     r->jobs    = um_jobs(&cfg.common);
     r->scratch = um_calloc_array(r->a, r->jobs, sizeof(struct um_arena *));
     for (int i = 0; r->scratch && i < r->jobs; i++)
@@ -243,6 +246,7 @@ static int run(char **operands)
         um_arena_free(r.scratch[i]);
     um_manifest_close(r.manifest);
     um_dropped_free(r.dropped);
+    um_notes_free(r.notes);
     um_arena_free(r.names);
     um_arena_free(r.a);
     return st;

@@ -65,7 +65,7 @@ struct um_dicom {
     char    modality[UM_DICOM_TEXT_MAX], description[UM_DICOM_TEXT_MAX];
     bool    localizer;               /* its image type says so: a scout */
     int64_t instance;                /* INT64_MAX if there is none */
-    struct um_dicom_plane plane;     /* of the file; frames may have their own (dicom_frames.h) */
+    struct um_dicom_plane plane;     /* of the file; frames may have their own */
     double                thickness; /* mm; 0: not known */
     bool                  has_window;
     double                center, width; /* the first window */

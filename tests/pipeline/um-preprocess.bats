@@ -277,6 +277,14 @@ END
     [[ ${lines[2]} == *'record never: all values look about 1024 HU too high: never rescaled?' ]]
     [[ ${lines[3]} == *'record form: neither sform nor qform'* ]]
     [ "${#lines[@]}" = 4 ]
+    for i in 1 2 3 4 5 6 7; do printf '%s\tform.nii\n' $i; done | sed '1i key\timage' >seven.tsv
+    run um-preprocess -j 2 seven.tsv -o out.umt # a kind is said three times, then counted
+    [ "$(grep -c 'record [1-7]: neither sform nor qform' <<<"$output")" = 3 ]
+    [[ ${lines[3]} == 'um-preprocess: warning: 4 more records: neither sform nor qform'* ]]
+    [ "${#lines[@]}" = 4 ]
+    run um-preprocess -v seven.tsv -o out.umt
+    [ "$(grep -c 'record [1-7]: neither sform nor qform' <<<"$output")" = 7 ]
+    [[ $output != *more* ]]
 }
 
 @test "real files: 182 X-rays, 14 slices, 10 volumes; any number of threads" {
