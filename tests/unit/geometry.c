@@ -15,7 +15,6 @@
 
 #include <cmocka.h>
 
-#include "base/arena.h"
 #include "base/philox.h"
 #include "dataset/boxes.h"
 #include "grid/axis.h"
@@ -23,22 +22,9 @@
 #include "grid/mask.h"
 #include "grid/orient.h"
 #include "grid/triangle.h"
+#include "with_arena.h"
 
-static struct um_arena *arena;
-static const double     window[2] = { -1000, 1000 };
-
-static int setup(void **state)
-{
-    (void)state;
-    return um_arena_new(&arena);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    um_arena_free(arena);
-    return 0;
-}
+static const double window[2] = { -1000, 1000 };
 
 static double at(const double affine[12], int r, const double xyz[3])
 {

@@ -10,14 +10,12 @@
 
 #include <cmocka.h>
 
-#include "base/arena.h"
 #include "base/philox.h"
 #include "grid/area.h"
 #include "grid/mask.h"
 #include "grid/triangle.h"
 #include "grid/window.h"
-
-static struct um_arena *arena;
+#include "with_arena.h"
 
 static int onto(const struct um_volume *v, const double window[2], const int64_t size[3],
                 float *out, struct um_hu_count *count)
@@ -42,19 +40,6 @@ static int mask_onto(const struct um_volume *v, enum um_filter filter, double th
 
     um_axes_resize(v->dim, size, axis);
     return um_mask_resize(arena, v, filter, threshold, axis, out);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    return um_arena_new(&arena);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    um_arena_free(arena);
-    return 0;
 }
 
 /* the share of output i that input j makes up, straight from the definition */

@@ -13,15 +13,14 @@
 #include <libdeflate.h>
 #include <nifti2_io.h>
 
-#include "base/arena.h"
 #include "grid/orient.h"
 #include "grid/triangle.h"
 #include "media/gunzip.h"
 #include "media/nifti.h"
+#include "with_arena.h"
 
 enum { NX = 5, NY = 4, NZ = 3, N = NX * NY * NZ, ROOM = 16384 };
 
-static struct um_arena          *arena;
 static const struct um_scan_opts plain = { .max_voxels = 1000, .frame = -1 };
 
 /* a file in memory, aligned as an arena would */
@@ -35,19 +34,6 @@ static int onto(const struct um_volume *v, const double window[2], const int64_t
 
     um_axes_resize(v->dim, size, axis);
     return um_volume_resize(arena, v, window, axis, false, out, count);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    return um_arena_new(&arena);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    um_arena_free(arena);
-    return 0;
 }
 
 static nifti_1_header head(int datatype, int bits)

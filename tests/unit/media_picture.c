@@ -19,22 +19,9 @@
 #include "media/jpeg_write.h"
 #include "media/png.h"
 #include "media/png_write.h"
+#include "with_arena.h"
 
-static struct um_arena           *arena;
 static const struct um_image_opts plain = { .max_pixels = 1 << 20 };
-
-static int setup(void **state)
-{
-    (void)state;
-    return um_arena_new(&arena);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    um_arena_free(arena);
-    return 0;
-}
 
 /* colour space, components, quality, whether progressive */
 static size_t make_jpeg(const uint8_t *px, int w, int h, int comps, J_COLOR_SPACE in,

@@ -9,28 +9,15 @@
 #include <cmocka.h>
 
 #include "media/planes.h"
+#include "with_arena.h"
 
 enum { N = 7 };
 
-static struct um_arena          *arena;
 static struct um_plane_at        s[N + 1];
 static char                      names[N + 1][8];
 static int64_t                   n;
 static struct um_scan            out;
 static const struct um_scan_opts strict = { .max_voxels = 1000, .frame = -1 };
-
-static int setup(void **state)
-{
-    (void)state;
-    return um_arena_new(&arena);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    um_arena_free(arena);
-    return 0;
-}
 
 /* N planes, in an order that is none, `step` from one to the next; spacing 0.5 x 0.75 */
 static void make(const double orientation[6], const double step[3])

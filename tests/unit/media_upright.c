@@ -9,27 +9,12 @@
 
 #include <cmocka.h>
 
-#include "base/arena.h"
 #include "grid/turn.h"
 #include "media/exif.h"
 #include "media/slices.h"
+#include "with_arena.h"
 
 enum { ROOM = 256 };
-
-static struct um_arena *arena;
-
-static int setup(void **state)
-{
-    (void)state;
-    return um_arena_new(&arena);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    um_arena_free(arena);
-    return 0;
-}
 
 /* what is seen of abc/def */
 static void all_eight(void **state)

@@ -10,21 +10,7 @@
 #include <cmocka.h>
 
 #include "model/slice.h"
-
-static struct um_arena *arena;
-
-static int setup(void **state)
-{
-    (void)state;
-    return um_arena_new(&arena);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    um_arena_free(arena);
-    return 0;
-}
+#include "with_arena.h"
 
 static struct um_tensor floats(int ndim, const int64_t *dim, float *x)
 {
