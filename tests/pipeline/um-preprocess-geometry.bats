@@ -81,6 +81,12 @@ END
     refused 'record v: ct.nii: nothing lies above 3000: no foreground to crop to' --window=3000,4000 --crop-foreground m.tsv
     refused 'record v: ct.nii: nothing lies above 0' --window=3000,4000 --crop-foreground --spacing 2 m.tsv
     refused 'voxels at that spacing, at most 20000 allowed (--max-pixels)' --spacing 0.5 --max-pixels 20000 m.tsv
+    for o in '' '--spacing 2'; do # the peaks of a CT are looked for in all of it, not in the crop alone
+        # shellcheck disable=SC2086
+        run um-preprocess --window 800,1000 --crop-foreground $o m.tsv -o quiet.umt
+        [ "$status" = 0 ]
+        [ -z "$output" ]
+    done
     for o in '--spacing 1,2' '--spacing 0' '--spacing 1,2,x' '--size 7' '--size 4x4x4,8,9' '--size 8,' \
         '--spacing 2 --mask-filter area' '--resize point --fast-decode'; do
         # shellcheck disable=SC2086
