@@ -42,6 +42,10 @@ static int check(char **operands)
     if (operands[0] && (operands[1] || cfg.permutation > 0))
         return um_usage(cfg.permutation > 0 ? "--permutation reads no manifest"
                                             : "one manifest at a time");
+    if (cfg.first > cfg.permutation)
+        return um_usage(cfg.permutation > 0 ? "--first %lld: --permutation gives %lld numbers"
+                                            : "--first goes with --permutation",
+                        (long long)cfg.first, (long long)cfg.permutation);
     if (p->valid > 0 && p->test > 0 && (p->valid < 1) != (p->test < 1))
         return um_usage("--valid and --test: both shares (below 1) or both numbers of rows");
     if (cfg.permutation == 0 && p->valid == 0 && p->test == 0 && p->subset == 1)

@@ -48,6 +48,13 @@ split_of() { awk -F '\t' -v want="$1" 'NR > 1 && $5 == want { print $2 }' "$2" |
 @test "numbers alone" {
     [ "$(um-split --permutation 10 --seed 0 | tr '\n' ' ')" = '2 8 4 9 1 6 7 3 0 5 ' ]
     [ "$(um-split --permutation 10 --first 3 --seed 42 | tr '\n' ' ')" = '8 1 5 ' ]
+    [ "$(um-split --permutation 3 --first 3 | wc -l)" = 3 ]
+    run um-split --permutation 3 --first 4
+    [ "$status" = 2 ]
+    [[ $output == *'--first 4: --permutation gives 3 numbers'* ]]
+    run um-split --valid 0.5 --first 4 m.tsv
+    [ "$status" = 2 ]
+    [[ $output == *'--first goes with --permutation'* ]]
 }
 
 @test "what cannot be parted: one line, no output" {
