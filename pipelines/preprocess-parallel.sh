@@ -12,7 +12,8 @@
 # threads of one process do not reach: several hosts, or storage that answers one reader slowly.
 #
 # GNU parallel does it, or xargs where that is not installed (or with UM_PARALLEL=xargs). Each process
-# has one thread; a -j among the arguments wins. um-preprocess is looked for in BUILD, if that is
+# has one thread; a -j among the arguments wins. What rows were skipped or dropped each says, unless
+# -q is among the arguments. um-preprocess is looked for in BUILD, if that is
 # set, and on PATH. The exit status is 0 if all of them did their part, 2 at a usage error, else 1.
 set -euo pipefail
 
@@ -30,8 +31,8 @@ way=${UM_PARALLEL:-$(command -v parallel >/dev/null && parallel --version 2>/dev
 
 status=0
 if [ "$way" = parallel ]; then
-    seq "$n" | parallel --quote -I '{UM}' --jobs "$n" um-preprocess -q -j 1 --shard "{UM}/$n" "$@" || status=$?
+    seq "$n" | parallel --quote -I '{UM}' --jobs "$n" um-preprocess --progress never -j 1 --shard "{UM}/$n" "$@" || status=$?
 else
-    seq "$n" | xargs -P "$n" -I '{UM}' um-preprocess -q -j 1 --shard "{UM}/$n" "$@" || status=$?
+    seq "$n" | xargs -P "$n" -I '{UM}' um-preprocess --progress never -j 1 --shard "{UM}/$n" "$@" || status=$?
 fi
 [ "$status" = 0 ] || { echo "preprocess-parallel.sh: not all shards could be made: see the messages above" >&2; exit 1; }

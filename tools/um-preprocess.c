@@ -152,14 +152,17 @@ static int end_stream(void *user)
 
 static void report(const struct run *r, const struct um_shards *s)
 {
-    char text[UM_DROPPED_TEXT];
+    char text[UM_DROPPED_TEXT], missing[64] = "";
 
     if (cfg.filter && !cfg.common.quiet)
         fprintf(stderr, "%s: %s\n", tool.name,
                 um_dropped_text(r->dropped, um_manifest_taken(r->manifest), text));
+    if (s->missing)
+        (void)snprintf(missing, sizeof missing, "; %lld rows of those were skipped or dropped",
+                       (long long)s->missing);
     if (s->there && !cfg.common.quiet)
-        fprintf(stderr, "%s: %lld shards made, %lld were there\n", tool.name, (long long)s->made,
-                (long long)s->there);
+        fprintf(stderr, "%s: %lld shards made, %lld were there%s\n", tool.name, (long long)s->made,
+                (long long)s->there, missing);
 }
 
 static int open_all(struct run *r, char **operands)
@@ -225,10 +228,16 @@ static int convert(struct run *r)
                                       .map       = map_row,
                                       .free_item = free,
                                       .end       = end_stream };
-    struct um_shards       shards = {
-              .source = source, .part = r->part, .parts = r->parts, .turn = turn, .end = end_shard
-    };
+    struct um_shards       shards = { .source = source,
+                                      .part   = r->part,
+                                      .parts  = r->parts,
+                                      .turn   = turn,
+                                      .end    = end_shard,
+                                      .files  = r->nshard };
+    const char            *path;
 
+    if (cfg.dropped && cfg.shard_size)
+        UM_TRY(um_names_numbered(r->names, "--dropped", cfg.dropped, 0, &path));
     UM_TRY(make_header(r, &r->header));
     UM_TRY(cfg.shard_size ? um_shards_run(&shards) : um_source_run(&source));
     report(r, &shards);

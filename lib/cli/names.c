@@ -112,7 +112,7 @@ int um_names_path(struct um_names *n, struct um_arena *a, const char *pattern, c
     return um_names_folder(a, *path);
 }
 
-/* the one "%d" or "%05d" of a path: where it begins and ends, and its width */
+/* the first "%d" or "%05d" of a path: where it begins and ends, and its width */
 static bool number_place(const char *path, size_t *from, size_t *to, int *width)
 {
     for (const char *s = path; (s = strchr(s, '%')); s++) {
@@ -131,12 +131,14 @@ static bool number_place(const char *path, size_t *from, size_t *to, int *width)
 int um_names_numbered(struct um_arena *a, const char *what, const char *pattern, int64_t number,
                       const char **path)
 {
-    size_t from, to;
-    int    width;
+    size_t from, to, more[2];
+    int    width, other;
 
     if (!pattern || !number_place(pattern, &from, &to, &width))
         return um_usage("several files need a %s with a place for their number, as in x-%%05d.umt",
                         what);
+    if (number_place(pattern + to, &more[0], &more[1], &other))
+        return um_usage("%s %s: two places for the number; one is needed", what, pattern);
     *path = um_sprintf(a, "%.*s%0*" PRId64 "%s", (int)from, pattern, width, number, pattern + to);
     return *path ? UM_OK : UM_ENOMEM;
 }

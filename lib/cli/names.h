@@ -23,8 +23,8 @@ UM_API bool um_names_many(const char *pattern);
 UM_API UM_RESULT_USED int um_names_path(struct um_names *n, struct um_arena *a, const char *pattern,
                                         const char *key, const char *ext, const char **path);
 
-/* um_names_numbered - the pattern with its first %d, or %05d, replaced by the number. *path is in
- * the arena. UM_EUSAGE: it has no such place (NULL too), naming the option `what` */
+/* um_names_numbered - the pattern with its %d, or %05d, replaced by the number. *path is in the
+ * arena. UM_EUSAGE: it has no such place (NULL too), or two, naming the option `what` */
 UM_API UM_RESULT_USED int um_names_numbered(struct um_arena *a, const char *what,
                                             const char *pattern, int64_t number, const char **path);
 

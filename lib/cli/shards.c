@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/shards.h"
 
+#include <unistd.h>
+
 #include "cli/names.h"
 #include "dataset/shard.h"
 
@@ -11,6 +13,7 @@ struct run {
     struct um_arena    *a; /* names of one file */
     struct um_progress *bar;
     int64_t             number, before, total; /* the file; items worked on before it; in all */
+    bool                checked;               /* nothing lies beyond the last file */
 };
 
 static int next(void *user, void **item, const char **key)
@@ -34,6 +37,27 @@ static int end(void *user)
     return r->s->end ? r->s->end(r->s->source.user, r->number) : UM_OK;
 }
 
+/* left by a longer manifest */
+static int check_beyond(struct run *r)
+{
+    const char *first = NULL, *path;
+    int64_t     n     = 0;
+
+    for (r->checked = true;; n++) {
+        UM_TRY(um_names_numbered(r->a, "-o", r->s->source.common->output, r->s->files + n, &path));
+        if (access(path, F_OK) != 0)
+            break;
+        first = first ? first : path;
+    }
+    if (n > 1)
+        return um_fail(UM_EMISMATCH,
+                       "%s and %lld more are there, and the manifest ends before them: remove them",
+                       first, (long long)n - 1);
+    return n == 0 ? UM_OK
+                  : um_fail(UM_EMISMATCH, "%s is there, and the manifest ends before it: remove it",
+                            first);
+}
+
 static int make(struct run *r, const char *path)
 {
     const struct um_source *of     = &r->s->source;
@@ -41,6 +65,7 @@ static int make(struct run *r, const char *path)
     struct um_source        src    = *of;
     int64_t                 count  = 0;
 
+    UM_TRY(r->checked ? UM_OK : check_beyond(r));
     common.output = path;
     if (common.rejects)
         UM_TRY(
@@ -68,16 +93,17 @@ static int one(struct run *r)
 {
     const struct um_source *src = &r->s->source;
     const char             *path;
-    int64_t                 items;
+    int64_t                 items, records;
     bool                    cut;
 
     UM_TRY(um_names_numbered(r->a, "-o", src->common->output, r->number, &path));
     int st = r->s->turn(src->user, r->number, &items);
     if (st <= 0)
-        return st;
-    UM_TRY(st = um_shard_there(path, src->header, &cut));
+        return st < 0 || r->checked ? st : check_beyond(r);
+    UM_TRY(st = um_shard_there(path, src->header, &cut, &records));
     if (st > 0) {
         r->s->there++;
+        r->s->missing += items - records;
         r->total -= r->total > items ? items : r->total;
         return 1;
     }
@@ -89,9 +115,12 @@ static int one(struct run *r)
 
 int um_shards_run(struct um_shards *s)
 {
-    struct run r  = { .s = s, .number = s->part, .total = s->source.total };
-    int        st = um_arena_new(&r.a);
+    struct run  r       = { .s = s, .number = s->part, .total = s->source.total };
+    const char *rejects = s->source.common->rejects, *path;
+    int         st      = um_arena_new(&r.a);
 
+    if (st >= 0 && rejects) /* also if nothing is to be made */
+        st = um_names_numbered(r.a, "--rejects", rejects, 0, &path);
     for (st = st < 0 ? st : 1; st > 0; r.number += s->parts) {
         st = one(&r);
         um_arena_reset(r.a);

@@ -21,10 +21,16 @@ struct um_shards {
     /* file `number` is complete but does not have its name yet; may be NULL */
     int (*end)(void *user, int64_t number);
 
-    int64_t made, there; /* files; set by um_shards_run */
+    int64_t files; /* of all jobs: one with a higher number is not of this set */
+
+    /* set by um_shards_run: files made, files that were there, items that those hold no record of
+     */
+    int64_t made, there, missing;
 };
 
-/* um_shards_run - all files of this job. Progress counts the items that are still to be worked on.
+/* um_shards_run - all files of this job. A file that is there beyond the last is refused
+ * (UM_EMISMATCH) before the first is made, as whoever takes all files of the folder would take it
+ * too. Progress counts the items that are still to be worked on.
  * Errors: as um_source_run, um_names_numbered, um_shard_there; files that are whole stay. */
 UM_API UM_RESULT_USED int um_shards_run(struct um_shards *s);
 

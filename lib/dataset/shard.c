@@ -199,21 +199,24 @@ static bool begins_as_stream(const char *path)
     return memcmp(head, "\x28\xb5\x2f\xfd", n) == 0;
 }
 
-int um_shard_there(const char *path, const struct um_value *header, bool *cut)
+int um_shard_there(const char *path, const struct um_value *header, bool *cut, int64_t *records)
 {
     struct um_index *ix;
     struct stat      sb;
     int              st;
 
-    *cut = false;
+    *cut     = false;
+    *records = 0;
     if (stat(path, &sb) != 0)
         return 0;
     if ((st = um_index_open(&ix, path)) < 0) {
-        *cut = (st == UM_EFORMAT || st == UM_EUNSUPPORTED) && S_ISREG(sb.st_mode) &&
-               begins_as_stream(path);
-        return *cut ? 0 : st;
+        if (st != UM_EFORMAT && st != UM_EUNSUPPORTED)
+            return st;
+        *cut = S_ISREG(sb.st_mode) && begins_as_stream(path);
+        return *cut ? 0 : um_fail(st, "%s is there, and is not a shard of this set: " ANEW, path);
     }
-    st = compare(path, ix, header);
+    st       = compare(path, ix, header);
+    *records = um_index_count(ix);
     um_index_close(ix);
     return st < 0 ? st : 1;
 }

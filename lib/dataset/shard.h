@@ -30,12 +30,11 @@ UM_API UM_RESULT_USED int um_rows_header(struct um_arena *a, const struct um_row
 /* um_shard_there - look at a file without reading its records: its footer, the checksum of its
  * index, its header
  *
- * Returns 1: it has the header that it would be given; 0: no such file, or a stream that is not
- * whole
- * (*cut says so; it is to be made anew). UM_EMISMATCH: made by another tool, version or option
- * (named), from other rows, or of several parts; UM_EFORMAT: no tensor stream; UM_EUNSUPPORTED: not
- * a regular file. */
-UM_API UM_RESULT_USED int um_shard_there(const char *path, const struct um_value *header,
-                                         bool *cut);
+ * Returns 1: it has the header that it would be given, and *records of them; 0: no such file, or a
+ * stream that is not whole (*cut says so; it is to be made anew). UM_EMISMATCH: made by another
+ * tool, version or option (named), from other rows, or of several parts; UM_EFORMAT,
+ * UM_EUNSUPPORTED: no tensor stream, or not a regular file. */
+UM_API UM_RESULT_USED int um_shard_there(const char *path, const struct um_value *header, bool *cut,
+                                         int64_t *records);
 
 #endif

@@ -92,10 +92,26 @@ not_ours() {
     not_ours 'a/1.umt is there, made by um-cat' --shard-size 10 m.tsv
     echo 'not a stream' >a/1.umt
     cp a/1.umt kept
-    not_ours 'a/1.umt' --shard-size 10 m.tsv
+    not_ours 'a/1.umt is there, and is not a shard of this set: remove it' --shard-size 10 m.tsv
     cat a/0.umt a/0.umt >a/1.umt
     cp a/1.umt kept
     not_ours 'a/1.umt is there, and has 2 parts' --shard-size 10 m.tsv
+}
+
+@test "shards beyond the end of the manifest are refused before any is made" {
+    rows 40 >m.tsv
+    um-preprocess --shard-size 10 m.tsv -o 'a/%d.umt'
+    head -n 31 m.tsv >less.tsv
+    cp -r a kept
+    not_ours 'a/3.umt is there, and the manifest ends before it: remove it' --shard-size 10 less.tsv
+    not_ours 'a/3.umt is there' --shard 1/2 --shard-size 10 less.tsv # whichever job
+    rm a/0.umt kept/0.umt
+    head -n 21 m.tsv >less.tsv
+    not_ours 'a/2.umt and 1 more are there, and the manifest ends before them' --shard-size 10 less.tsv
+    head -n 1 m.tsv >less.tsv
+    rm a/* kept/*
+    touch a/0.umt kept/0.umt
+    not_ours 'a/0.umt is there' --shard-size 10 less.tsv
 }
 
 @test "dropped and rejected rows leave shards smaller; each has its lists" {
@@ -122,14 +138,25 @@ not_ours() {
     rm a/2.*
     run um-preprocess --shard-size 7 --filter sentences=2 --dropped 'a/%d.dropped' --on-error skip \
         --rejects 'a/%d.rejects' m.tsv -o 'a/%d.umt'
-    [[ $output == *'dropped 1 of 6 rows'*'1 shards made, 2 were there' ]]
+    [[ $output == *'dropped 1 of 6 rows'*'1 shards made, 2 were there; 4 rows of those were skipped or dropped' ]]
     [ -s a/2.dropped ]
+    run um-preprocess --shard-size 7 --filter sentences=2 --dropped 'a/%d.dropped' --on-error skip \
+        --rejects 'a/%d.rejects' m.tsv -o 'a/%d.umt' # makes nothing
+    [[ $output == *'0 shards made, 3 were there; 5 rows of those were skipped or dropped' ]]
+    head -n 1 m.tsv >none.tsv
     for o in "--rejects r" "--dropped d --filter words=9"; do
         # shellcheck disable=SC2086
         run um-preprocess --shard-size 7 --on-error skip $o m.tsv -o 'c/%d.umt'
         [ "$status" = 2 ]
         [[ $output == *'with a place for their number'* ]]
+        # shellcheck disable=SC2086
+        run um-preprocess --shard-size 7 --on-error skip $o none.tsv -o 'c/%d.umt' # nothing to make
+        [ "$status" = 2 ]
     done
+    run um-preprocess --shard-size 7 m.tsv -o 'c/%d%d.umt'
+    [ "$status" = 2 ]
+    [[ $output == *'-o c/%d%d.umt: two places for the number; one is needed'* ]]
+    [ ! -e c ]
     cp -r a kept
     tail -n 1 m.tsv | sed 's/^p19/p20/' >>m.tsv # a row more: the last shard is another's
     not_ours 'a/2.umt is there, made from other rows' --shard-size 7 --filter sentences=2 --dropped 'a/%d.dropped' \
@@ -140,7 +167,6 @@ not_ours() {
     run um-preprocess --shard-size 7 m.tsv -o c.umt
     [ "$status" = 2 ]
     [ ! -e c.umt ]
-    head -n 1 m.tsv >none.tsv
     um-preprocess --shard-size 7 none.tsv -o 'none-%d.umt'
     [ ! -e none-0.umt ]
 }
@@ -206,6 +232,16 @@ count() { find "$1" -name '*.umt' 2>/dev/null | wc -l; }
         [ "$status" = 1 ]
         [[ $output == *'no.tsv: no such file'* ]]
         rm -r 'a b'
+        # what was left out is said, when it happens and ever after
+        printf 'key\timage\nx\tno.png\n' >bad.tsv
+        run "$script" 2 --shard-size 1 --on-error skip bad.tsv -o 'd/%d.umt'
+        [ "$status" = 0 ]
+        [ "$output" = 'um-preprocess: warning: 1 of 1 records skipped; the first: x: no.png: no such file' ] ||
+            { echo "$output"; return 1; }
+        run "$script" 2 --shard-size 1 --on-error skip bad.tsv -o 'd/%d.umt'
+        [ "$output" = 'um-preprocess: 0 shards made, 1 were there; 1 rows of those were skipped or dropped' ]
+        [ -z "$("$script" 2 -q --shard-size 1 --on-error skip bad.tsv -o 'd/%d.umt' 2>&1)" ]
+        rm -r d
     done
     run "$script" --shard-size 9 m.tsv
     [ "$status" = 2 ]
