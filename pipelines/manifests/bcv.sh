@@ -11,7 +11,8 @@
 # (-m: all of them) and counted.
 #
 #   um-preprocess --root FOLDER --window abdomen --spacing 1.5,1.5,2 --crop-foreground manifest.tsv -o bcv.umt
-here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+self=$(readlink -f -- "$0" 2>/dev/null) || self=$0 # by a link, too
+here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 tests=''

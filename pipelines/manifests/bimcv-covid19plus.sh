@@ -18,7 +18,8 @@
 # There is no official split; the method holds out 5 % of the patients by a hash of their id:
 #   um-preprocess --root FOLDER --filter frontal,sentences=3 manifest.tsv |
 #       um-cat --hash-split patient:train=0.95,valid=0.05 -o bimcv.umt
-here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+self=$(readlink -f -- "$0" 2>/dev/null) || self=$0 # by a link, too
+here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 translated=''
@@ -72,8 +73,6 @@ tabs -v english="$translated" "$lib"'
         }
         return out
     }
-    FNR == 1 { part++ }
-
     part == 1 && FNR == 1 {
         table = "the table of translated reports"
         head()
@@ -119,5 +118,5 @@ tabs -v english="$translated" "$lib"'
         if (none) print none " without a " (english == "" ? "report" : "translated report") > notes
         if (english == "") print "reports in Spanish: -t names translated ones" > notes
     }
-' "$tmp/translated" "$tmp/labels" "$tmp/files" >"$tmp/manifest"
+' part=1 "$tmp/translated" part=2 "$tmp/labels" part=3 "$tmp/files" >"$tmp/manifest"
 finish

@@ -12,7 +12,8 @@
 #
 # Slices have 8 bits and no Hounsfield units:
 #   um-preprocess --root FOLDER --window 0,255 manifest.tsv -o ccccii.umt
-here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+self=$(readlink -f -- "$0" 2>/dev/null) || self=$0 # by a link, too
+here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 lists=.
@@ -31,11 +32,13 @@ enter "$1"
 for class in CP NCP Normal; do need_folder "$class" 'Clean-CC-CCII'; done
 for list in ct_train ct_val ct_test; do
     [ -f "$lists/$list.json" ] || die "$folder: no $list.json in $lists: the published lists are expected there (-l)"
+    filled "$lists/$list.json" 'scans with their slices'
 done
 list ./CP ./NCP ./Normal -type f \( -name '*.png' -o -name '*.jpg' \)
 
 # strings do not cross lines in JSON: between quotes is text, around it brackets count the depth
 tabs "$lib"'
+    BEGIN { print "key", "image", "patient", "class", "split" }
     NR == FNR {
         have[$0]
         folder = $0
@@ -44,9 +47,9 @@ tabs "$lib"'
         next
     }
     FNR == 1 {
-        set = set == "" ? "train" : set == "train" ? "valid" : "test"
-        depth = 0
-        if (set == "train") print "key", "image", "patient", "class", "split"
+        whole()
+        depth = scans = 0
+        list = set == "train" ? "ct_train.json" : set == "valid" ? "ct_val.json" : "ct_test.json"
     }
     {
         n = split($0, piece, "\"")
@@ -65,12 +68,17 @@ tabs "$lib"'
             depth += opened - closed
         }
     }
+    function whole() {
+        if (depth) die(list ": ends inside of a list: is it cut?")
+        if (list != "" && !scans) die(list ": no scan in it")
+    }
     function there_or(path) {
         if (path in have) return 1
         absent[++gone] = path
         return 0
     }
     function row(    k) {
+        scans++
         if (scan in listed) twice++
         else if (here_now == 0) print scan > missing
         else {
@@ -82,10 +90,12 @@ tabs "$lib"'
     }
     END {
         if (bad) exit 1
+        whole()
         for (folder in slices) if (!(folder in listed)) extra++
         if (cut) print cut " scans lack slices" > notes
         if (extra) print extra " scans in no list" > notes
         if (twice) print twice " listed twice" > notes
     }
-' "$tmp/files" "$lists/ct_train.json" "$lists/ct_val.json" "$lists/ct_test.json" >"$tmp/manifest"
+' "$tmp/files" set=train "$lists/ct_train.json" set=valid "$lists/ct_val.json" set=test "$lists/ct_test.json" \
+    >"$tmp/manifest"
 finish

@@ -17,7 +17,8 @@
 # Pictures that are not there are left out, named (-m: all of them) and counted.
 #
 #   um-preprocess --root FOLDER manifest.tsv -o chexpert.umt
-here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+self=$(readlink -f -- "$0" 2>/dev/null) || self=$0 # by a link, too
+here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 how=patient count=5000 each=200 all=0
@@ -57,7 +58,6 @@ tabs -v base="$base" "$lib"'
             "Pleural Other,Fracture,Support Devices", other, ",")
     }
     FNR == 1 {
-        part++
         table = part == 1 ? "train.csv" : "valid.csv"
         head()
         path = column("Path")
@@ -91,7 +91,7 @@ tabs -v base="$base" "$lib"'
             (part == 1 ? "train" : "test") text
     }
     END { if (bad) exit 1 }
-' "$tmp/train" "$tmp/valid" >"$tmp/all"
+' part=1 "$tmp/train" part=2 "$tmp/valid" >"$tmp/all"
 tail -n +2 "$tmp/train" | wc -l >"$tmp/ntrain"
 
 case $how in
@@ -116,7 +116,6 @@ mgca)
     [ "$count" -lt "$left" ] || die "$folder: $count pictures cannot be drawn from $left (-n)"
     um-split --permutation "$left" --first "$count" --seed 0 >"$tmp/drawn" || exit 1
     tabs '
-        FNR == 1 { part++ }
         part == 1 { away[$1]; next }
         part == 2 { drawn[$1]; next }
         $8 == "test" { print; next }
@@ -127,7 +126,7 @@ mgca)
             $8 = "valid"
             print
         }
-    ' "$tmp/away" "$tmp/drawn" "$tmp/all" >"$tmp/parted"
+    ' part=1 "$tmp/away" part=2 "$tmp/drawn" part=3 "$tmp/all" >"$tmp/parted"
     ;;
 5x200)
     tabs '

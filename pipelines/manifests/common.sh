@@ -73,9 +73,17 @@ csv() {
     case $file in
     *.gz) gzip -dc -- "$file" 2>"$tmp/gzip" || : >"$tmp/cut" ;;
     *) cat -- "$file" || : >"$tmp/cut" ;;
-    esac | awk -v name="$name: $file" "$@" -f "$here/csv.awk" || exit 1
+    esac | awk -v name="$name: $file" "$@" -f "$here/csv.awk" 2>"$tmp/said"
+    status=$?
     [ ! -e "$tmp/cut" ] || die "$file: cannot be read to its end"
+    if [ "$status" != 0 ]; then
+        cat "$tmp/said" >&2
+        exit 1
+    fi
 }
+
+# filled FILE WHAT: lists that are no tables, and hold something
+filled() { [ -s "$1" ] || die "$1: empty: $2 are expected"; }
 
 # either FILE: its name, or that of the compressed one that is there in its place
 either() {

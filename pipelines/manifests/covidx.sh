@@ -13,7 +13,8 @@
 # Pictures that are not there are left out, named (-m: all of them) and counted.
 #
 #   um-preprocess --root FOLDER manifest.tsv -o covidx.umt
-here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+self=$(readlink -f -- "$0" 2>/dev/null) || self=$0 # by a link, too
+here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 how=patient
@@ -32,16 +33,18 @@ enter "$1"
 
 need train_COVIDx9A.txt 'COVIDx, version 6'
 need test_COVIDx9A.txt 'COVIDx, version 6'
+filled train_COVIDx9A.txt 'lines of patient, file, class and source'
+filled test_COVIDx9A.txt 'lines of patient, file, class and source'
 need_folder train 'COVIDx, version 6'
 need_folder test 'COVIDx, version 6'
 list ./train ./test -type f
 
 # patient, file, class and source, parted by single spaces; a file's name may hold some too
 tabs -F ' ' "$lib"'
-    FNR == 1 { set = part++ ? "test" : "train" }
-    FNR == 1 && set == "train" { print "key", "image", "patient", "class", "source", "split" }
+    BEGIN { print "key", "image", "patient", "class", "source", "split" }
     { sub(/\r$/, "") }
     NF == 0 { next }
+    { lines[set]++ }
     NF < 4 { die(set "_COVIDx9A.txt: line " FNR ": patient, file, class and source are expected") }
     {
         class = $(NF - 1)
@@ -59,9 +62,11 @@ tabs -F ' ' "$lib"'
     }
     END {
         if (bad) exit 1
+        if (!lines["train"] || !lines["test"])
+            die((lines["train"] ? "test" : "train") "_COVIDx9A.txt: empty: nothing but blank lines")
         if (twice) print twice " listed twice" > notes
     }
-' train_COVIDx9A.txt test_COVIDx9A.txt >"$tmp/whole"
+' set=train train_COVIDx9A.txt set=test test_COVIDx9A.txt >"$tmp/whole"
 case $how in
 patient) um-split -q --valid 0.1 -o "$tmp/parted" "$tmp/whole" || exit 1 ;;
 mgca) um-split -q --by row --seed 0 --valid 0.2 --drawn -o "$tmp/parted" "$tmp/whole" || exit 1 ;;

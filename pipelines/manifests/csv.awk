@@ -4,7 +4,8 @@
 #
 # A byte order mark and CRs at line ends go; "" in a quoted field is a quote; a tab in a field becomes
 # a space, a line break TEXT (a space). A quote that does not begin a field is a character like any
-# other. Empty lines are left out.
+# other. Empty lines are left out. A table without a line, and a row whose fields are more or fewer than
+# the header's, are refused; what is left is read to its end, for whoever writes it.
 
 BEGIN {
     if (sep == "") sep = ","
@@ -12,16 +13,18 @@ BEGIN {
     begins = "(^|" sep ")\""
 }
 
+bad { next }
 NR == 1 { sub(/^\357\273\277/, "") }
 { sub(/\r$/, "") }
 
 # nearly all lines of large tables: no field begins with a quote
 !open && (!index($0, "\"") || $0 !~ begins) {
+    if ($0 == "") next
     if (sep == ",") {
         gsub(/\t/, " ")
-        gsub(/,/, "\t")
-    }
-    if ($0 != "") print
+        n = gsub(/,/, "\t") + 1
+    } else n = gsub(/\t/, "\t") + 1
+    row($0, n, NR)
     next
 }
 
@@ -29,19 +32,31 @@ NR == 1 { sub(/^\357\273\277/, "") }
     if (!open) first = NR
     line = open ? line newline $0 : $0
     open = !fields(line)
-    if (!open) print out
+    if (!open) row(out, n, first)
 }
 
 END {
-    if (open) {
-        print name ": the quoted field that begins on line " first " does not end" > "/dev/stderr"
-        exit 1
-    }
+    if (open) refuse("the quoted field that begins on line " first " does not end")
+    else if (!bad && !width) refuse("empty: a line with the columns' names is expected")
+    if (bad) exit 1
 }
 
-# out: the fields of text; 0 if a quoted one has not ended
+function refuse(text) {
+    print name ": " text > "/dev/stderr"
+    bad = 1
+}
+
+function row(text, n, line) {
+    if (!width) width = n
+    if (n != width) refuse("line " line ": " n (n == 1 ? " field" : " fields") ", the header has " width)
+    else print text
+}
+
+# out: the n fields of text; 0 if a quoted one has not ended
 function fields(text,    field, at) {
+    n = 0
     for (out = "";; out = out "\t") {
+        n++
         field = ""
         if (substr(text, 1, 1) == "\"") {
             for (text = substr(text, 2);; text = substr(text, at + 2)) {

@@ -14,7 +14,8 @@
 # keep its columns empty. -s 0.1,0.2 makes a tenth of the patients valid and a fifth test (um-split).
 #
 #   um-preprocess --root FOLDER manifest.tsv -o mine.umt
-here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+self=$(readlink -f -- "$0" 2>/dev/null) || self=$0 # by a link, too
+here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 table='' level=1 mask=_mask series=0 shares=''
@@ -62,7 +63,6 @@ tabs -v level="$level" -v mask="$mask" "$lib"'
     function ends(path, with) {
         return length(path) > length(with) && substr(path, length(path) - length(with) + 1) == with
     }
-    FNR == 1 { part++ }
     part == 1 {
         have[$0]
         if (!ends($0, ".txt")) image_of[stem($0)] = $0
@@ -119,7 +119,7 @@ tabs -v level="$level" -v mask="$mask" "$lib"'
         if (reports) print reports " reports" > notes
         if (masks) print masks " masks" > notes
     }
-' "$tmp/files" "$tmp/table" "$tmp/files" >"$tmp/manifest"
+' part=1 "$tmp/files" part=2 "$tmp/table" part=3 "$tmp/files" >"$tmp/manifest"
 if [ -n "$shares" ]; then
     um-split -q --valid "${shares%%,*}" --test "${shares#*,}" -o "$tmp/parted" "$tmp/manifest" || exit 1
     mv "$tmp/parted" "$tmp/manifest"

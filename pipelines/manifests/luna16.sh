@@ -11,7 +11,8 @@
 # are the ten folds. Scans whose voxels are not there are left out, named (-m: all of them) and counted.
 #
 #   um-preprocess --root FOLDER manifest.tsv -o luna16.umt
-here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+self=$(readlink -f -- "$0" 2>/dev/null) || self=$0 # by a link, too
+here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 fold=9
@@ -36,7 +37,6 @@ list . -type f -path './subset[0-9]/*' \( -name '*.mhd' -o -name '*.raw' -o -nam
 csv $annotations >"$tmp/annotations"
 
 tabs -v fold="$fold" "$lib"'
-    FNR == 1 { part++ }
     part == 1 && FNR == 1 {
         table = "annotations.csv"
         head()
@@ -75,5 +75,5 @@ tabs -v fold="$fold" "$lib"'
         print positive + 0 " with a nodule" > notes
         if (scans == 888 && positive != 601) print "601 are expected: another annotations.csv?" > notes
     }
-' "$tmp/annotations" "$tmp/files" "$tmp/files" >"$tmp/manifest"
+' part=1 "$tmp/annotations" part=2 "$tmp/files" part=3 "$tmp/files" >"$tmp/manifest"
 finish

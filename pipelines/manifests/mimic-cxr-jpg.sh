@@ -17,7 +17,8 @@
 # not there are left out, named (-m: all of them) and counted.
 #
 #   mimic-cxr-jpg.sh -p FOLDER | um-preprocess --root FOLDER --filter frontal,sentences=3 -o mimic.umt
-here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+self=$(readlink -f -- "$0" 2>/dev/null) || self=$0 # by a link, too
+here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 labels=chexpert reports='' pretrain=0
@@ -53,7 +54,6 @@ csv "$labels" >"$tmp/labels"
 csv "$metadata" >"$tmp/metadata"
 
 tabs -v reports="$reports" -v pretrain=$pretrain "$lib"'
-    FNR == 1 { part++ }
     part == 1 { have[$0]; next }
 
     part == 2 && FNR == 1 {
@@ -117,5 +117,5 @@ tabs -v reports="$reports" -v pretrain=$pretrain "$lib"'
         if (no_report) print no_report " without a report" > notes
         if (no_label) print no_label " without labels" > notes
     }
-' "$tmp/files" "$tmp/split" "$tmp/labels" "$tmp/metadata" >"$tmp/manifest"
+' part=1 "$tmp/files" part=2 "$tmp/split" part=3 "$tmp/labels" part=4 "$tmp/metadata" >"$tmp/manifest"
 finish

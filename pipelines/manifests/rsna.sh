@@ -16,7 +16,8 @@
 #
 #   um-preprocess --root FOLDER manifest.tsv -o rsna.umt
 #   um-preprocess --root FOLDER --size 224 --fit stretch --box-mask --mask-filter area segment.tsv -o segment.umt
-here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+self=$(readlink -f -- "$0" 2>/dev/null) || self=$0 # by a link, too
+here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 how=classify count=5337
@@ -46,7 +47,6 @@ fi
 
 tabs "$lib"'
     FNR == 1 {
-        part++
         table = part == 1 ? "stage_2_detailed_class_info.csv" : "stage_2_train_labels.csv"
         head()
         id = column("patientId")
@@ -81,7 +81,7 @@ tabs "$lib"'
             print id, "stage_2_train_images/" id ".dcm", id, class_of[id], label[id], boxes[id]
         }
     }
-' "$tmp/classes" "$tmp/labels" >"$tmp/whole"
+' part=1 "$tmp/classes" part=2 "$tmp/labels" >"$tmp/whole"
 case $how in
 classify) um-split -q --seed 0 --valid 0.15 --test 0.15 --drawn -o "$tmp/parted" "$tmp/whole" || exit 1 ;;
 segment) um-split -q --seed 0 --valid "$count" --test "$count" --drawn -o "$tmp/parted" "$tmp/whole" || exit 1 ;;

@@ -234,3 +234,84 @@ for r in csv.reader(open(sys.argv[1], encoding="utf-8-sig", newline="")):
     if r: print("\t".join(x.replace("\t", " ").replace("\r\n", " ").replace("\n", " ") for x in r))' "$f" |
         cmp - <(awk -v name=f -f "$sh/csv.awk" "$f")
 }
+
+# copy NAME: a tree to spoil, $tree
+spoiled() {
+    tree=spoiled.$1
+    rm -rf "$tree"
+    cp -r "tree of $1" "$tree"
+}
+
+# NAME TEXT: it refuses $tree with this one line
+refuses() {
+    run --separate-stderr adapter "$1" "$tree"
+    [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "$1.sh: $2" ] || { echo "$1: $status, $stderr"; false; }
+}
+
+@test "an empty table is refused by name, and shifts no other" {
+    local name file
+    while read -r name file; do
+        spoiled $name
+        : >"$tree/$file"
+        refuses $name "$file: empty: a line with the columns' names is expected"
+    done <<'END'
+chexpert train.csv
+chexpert valid.csv
+rsna stage_2_train_labels.csv
+rsna stage_2_detailed_class_info.csv
+luna16 annotations.csv
+bimcv-covid19plus derivatives/labels/labels_covid19_posi.tsv
+END
+    for file in train test; do
+        spoiled covidx
+        : >"$tree/${file}_COVIDx9A.txt"
+        refuses covidx "${file}_COVIDx9A.txt: empty: lines of patient, file, class and source are expected"
+        echo >"$tree/${file}_COVIDx9A.txt"
+        refuses covidx "${file}_COVIDx9A.txt: empty: nothing but blank lines"
+    done
+    for file in ct_train ct_val ct_test; do
+        spoiled cc-ccii
+        : >"$tree/$file.json"
+        refuses cc-ccii "./$file.json: empty: scans with their slices are expected"
+        echo '{}' >"$tree/$file.json"
+        refuses cc-ccii "$file.json: no scan in it"
+        head -c 300 "tree of cc-ccii/$file.json" >"$tree/$file.json"
+        refuses cc-ccii "$file.json: ends inside of a list: is it cut?"
+    done
+    spoiled folder
+    : >"$tree/table.csv"
+    run --separate-stderr "$sh/folder.sh" -t "$tree/table.csv" "$tree"
+    [ "$status" = 1 ] && [ -z "$output" ] && [[ $stderr == *"/table.csv: empty: a line with the columns' names is expected" ]]
+}
+
+@test "rows with more or fewer fields than the header are refused by file and line" {
+    local n
+    spoiled chexpert
+    n=$(wc -l <"$tree/train.csv")
+    head -n -1 "tree of chexpert/train.csv" >"$tree/train.csv"
+    tail -n 1 "tree of chexpert/train.csv" | cut -d , -f 1-17 | head -c -1 >>"$tree/train.csv"
+    refuses chexpert "train.csv: line $n: 17 fields, the header has 19"
+    # quotes, and a comma outside of them
+    spoiled luna16
+    printf '"seriesuid","coordX",coordY,coordZ,diameter_mm\na,1,2,3,4,5\n' >"$tree/annotations.csv"
+    refuses luna16 'annotations.csv: line 2: 6 fields, the header has 5'
+    printf 'seriesuid,coordX,coordY,coordZ,diameter_mm\na,"1\n",2,3,4\n"a","1"\n' >"$tree/annotations.csv"
+    refuses luna16 'annotations.csv: line 4: 2 fields, the header has 5'
+    spoiled bimcv-covid19plus
+    f=derivatives/labels/labels_covid19_posi.tsv
+    printf 'x\ty\n' >>"$tree/$f"
+    n=$(wc -l <"$tree/$f")
+    refuses bimcv-covid19plus "$f: line $n: 2 fields, the header has $(head -n 1 "$tree/$f" | tr -cd '\t' | wc -c | awk '{ print $1 + 1 }')"
+    # a last line without its end is whole
+    spoiled chexpert
+    head -c -1 "tree of chexpert/train.csv" >"$tree/train.csv"
+    adapter chexpert "$tree" 2>err | cmp - <(adapter chexpert "tree of chexpert" 2>err2)
+}
+
+@test "an adapter by a link" {
+    mkdir -p links
+    ln -sfn "$(cd "$sh" && pwd)/chexpert.sh" links/chexpert.sh
+    ln -sfn chexpert.sh links/again.sh
+    links/again.sh -n 5 "tree of chexpert" 2>err | cmp - <(adapter chexpert "tree of chexpert" 2>err2)
+    links/again.sh -h | grep -q '^usage: chexpert.sh'
+}
