@@ -25,6 +25,8 @@ static struct config {
     struct um_view   view;
 } cfg = { .common = UM_COMMON_INIT, .plane = "axial" };
 
+static const struct um_tool tool;
+
 struct show {
     bool               terminal;
     bool               lines; /* a line per record: none of the other ways was asked for */
@@ -110,7 +112,8 @@ static int finish(struct show *s)
 static int open_output(struct show *s)
 {
     const enum um_export e = cfg.npy ? UM_EXPORT_NPY : cfg.nii ? UM_EXPORT_NII : UM_EXPORT_PNG;
-    const struct um_exports_opts x     = { .format = e,
+    const struct um_exports_opts x     = { .tool   = &tool,
+                                           .format = e,
                                            .tensor = cfg.tensor,
                                            .path   = cfg.common.output,
                                            .stack  = cfg.stack,

@@ -15,6 +15,8 @@
 #include "picture/sheet.h"
 #include "stream/npy.h"
 
+static const double LITTLE = 0.01; /* of both grids in common: another patient's, as a rule */
+
 struct um_exports {
     struct um_exports_opts opts;
     bool                   many;
@@ -24,7 +26,7 @@ struct um_exports {
     FILE                  *spool_file;
     struct um_tensor       first; /* dtype and shape of what is stacked */
     struct um_sheet        sheet;
-    unsigned               laid; /* UM_OVER_... that any record had */
+    unsigned               laid; /* UM_OVER_..., UM_HAS_PLANES of any record */
 };
 
 static int open_spool(struct um_exports *x)
@@ -90,22 +92,37 @@ static bool ends_in_gz(const char *path)
     return n > 3 && strcmp(path + n - 3, ".gz") == 0;
 }
 
+static int write_onto(struct um_exports *x, struct um_arena *scratch, struct um_outfile *f,
+                      const struct um_record *rec, const struct um_tensor *t, bool gzip)
+{
+    const char *like = x->opts.like, *at = strstr(like, "%s");
+    double      share;
+
+    if (at)
+        like = um_sprintf(scratch, "%.*s%s%s", (int)(at - like), like, rec->key, at + 2);
+    if (!like)
+        return UM_ENOMEM;
+    UM_TRY(um_export_onto(f, scratch, rec, t, like, gzip, &share));
+    if (share <= 0)
+        um_warn(x->opts.tool, "record %s: nothing of %s lies on %s", rec->key, t->name, like);
+    else if (!(share >= LITTLE))
+        um_warn(x->opts.tool, "record %s: only %.2g %% of %s lies on %s", rec->key, 100 * share,
+                t->name, like);
+    return UM_OK;
+}
+
 static int write_one(struct um_exports *x, struct um_arena *scratch, struct um_outfile *f,
                      const struct um_record *rec, const struct um_tensor *t, bool gzip)
 {
-    const char *like = x->opts.like, *at = like ? strstr(like, "%s") : NULL;
-    unsigned    has;
+    unsigned has;
 
     if (x->opts.format == UM_EXPORT_PNG && !um_view_plain(x->opts.view)) {
         UM_TRY(um_export_view(f, scratch, x->opts.view, rec, t, &has));
         x->laid |= has;
         return UM_OK;
     }
-    if (!like)
-        return um_export_write(f, scratch, x->opts.format, rec, t, gzip);
-    if (at)
-        like = um_sprintf(scratch, "%.*s%s%s", (int)(at - like), like, rec->key, at + 2);
-    return like ? um_export_onto(f, scratch, rec, t, like, gzip) : UM_ENOMEM;
+    return x->opts.like ? write_onto(x, scratch, f, rec, t, gzip)
+                        : um_export_write(f, scratch, x->opts.format, rec, t, gzip);
 }
 
 int um_exports_record(struct um_exports *x, struct um_arena *scratch, const struct um_record *rec)
@@ -159,7 +176,7 @@ static int draw_sheet(struct um_exports *x)
     return um_png_write(x->out, p.pixel, p.width, p.height, p.channels);
 }
 
-/* what was to be laid over, and no record had */
+/* what was to be laid over or cut, and no record had */
 static int check_laid(const struct um_exports *x)
 {
     const unsigned missing = x->opts.view ? x->opts.view->over & ~x->laid : 0;
@@ -167,6 +184,9 @@ static int check_laid(const struct um_exports *x)
     for (int bit = 1; bit < 1 << UM_NOVER; bit *= 2)
         if (missing & (unsigned)bit)
             return um_fail(UM_EMISSING, "--overlay: no record has a tensor %s", um_over_name(bit));
+    if (x->opts.view && x->opts.view->plane && !(x->laid & UM_HAS_PLANES))
+        return um_fail(UM_ESHAPE, "--plane: a picture has no other planes, and no record showed a "
+                                  "volume; with pictures beside them: -t volume");
     return UM_OK;
 }
 

@@ -91,9 +91,10 @@ static int64_t nearest_of(const int64_t dim[3], const double p[3])
 }
 
 int um_resample_nearest(const void *in, size_t size, const int64_t dim[3], const double affine[12],
-                        const struct um_volume *to, void *out)
+                        const struct um_volume *to, void *out, int64_t *covered)
 {
-    double m[12], p[3];
+    double  m[12], p[3];
+    int64_t n = 0;
 
     UM_TRY(relate(affine, to, m));
     for (int64_t z = 0; z < to->dim[0]; z++)
@@ -104,12 +105,16 @@ int um_resample_nearest(const void *in, size_t size, const int64_t dim[3], const
                 char *v = row + x * to->step[2] * (int64_t)size;
 
                 map(m, x, y, z, p);
-                if (covers(dim, p))
+                if (covers(dim, p)) {
                     memcpy(v, (const char *)in + nearest_of(dim, p) * (int64_t)size, size);
-                else
+                    n++;
+                } else {
                     memset(v, 0, size);
+                }
             }
         }
+    if (covered)
+        *covered = n;
     return UM_OK;
 }
 
@@ -139,9 +144,10 @@ static float linear_at(const float *in, const int64_t dim[3], const double p[3])
 }
 
 int um_resample_linear(const float *in, const int64_t dim[3], const double affine[12],
-                       const struct um_volume *to, float *out)
+                       const struct um_volume *to, float *out, int64_t *covered)
 {
-    double m[12], p[3];
+    double  m[12], p[3];
+    int64_t n = 0;
 
     UM_TRY(relate(affine, to, m));
     for (int64_t z = 0; z < to->dim[0]; z++)
@@ -150,8 +156,13 @@ int um_resample_linear(const float *in, const int64_t dim[3], const double affin
 
             for (int64_t x = 0; x < to->dim[2]; x++) {
                 map(m, x, y, z, p);
-                row[x * to->step[2]] = covers(dim, p) ? linear_at(in, dim, p) : 0;
+                const bool in_it = covers(dim, p);
+
+                row[x * to->step[2]] = in_it ? linear_at(in, dim, p) : 0;
+                n += in_it;
             }
         }
+    if (covered)
+        *covered = n;
     return UM_OK;
 }

@@ -28,15 +28,16 @@ UM_API void um_affine_multiply(const double a[12], const double b[12], double ou
  * to    the grid: its dims, steps and affine are used. out has an element for each of its voxels;
  *       voxel (z,y,x) goes to out + first + z step[0] + y step[1] + x step[2], first being what
  * makes the least of these 0: out has the stored order of the grid's file. background: bytes 0.
+ * covered (may be NULL): how many voxels of the grid the array covers.
  * UM_EFORMAT, UM_ENONFINITE as um_affine_invert. */
 UM_API UM_RESULT_USED int um_resample_nearest(const void *in, size_t size, const int64_t dim[3],
                                               const double affine[12], const struct um_volume *to,
-                                              void *out);
+                                              void *out, int64_t *covered);
 
 /* um_resample_linear - the same for float32: linear between the eight samples around p, the nearest
  * ones beyond the first and last of an axis; background 0. Sums in double, rounded once. */
 UM_API UM_RESULT_USED int um_resample_linear(const float *in, const int64_t dim[3],
                                              const double affine[12], const struct um_volume *to,
-                                             float *out);
+                                             float *out, int64_t *covered);
 
 #endif

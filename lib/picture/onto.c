@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "picture/onto.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "grid/axis.h"
@@ -88,8 +89,24 @@ static int as_float(struct um_arena *scratch, const struct um_tensor *t, float *
     return UM_OK;
 }
 
+/* of either, what both have */
+static double shared(const struct placed *p, const struct um_volume *to, int64_t covered)
+{
+    double mine = 1, its = 1, mm[3], its_mm[3];
+
+    um_affine_spacing(p->affine, mm);
+    um_affine_spacing(to->affine, its_mm);
+    for (int i = 0; i < 3; i++) {
+        mine *= mm[i] * (double)p->dim[i];
+        its *= its_mm[i] * (double)to->dim[i];
+    }
+    const double part = (double)covered / (double)(to->dim[0] * to->dim[1] * to->dim[2]);
+
+    return fmax(part, fmin(1, part * its / mine));
+}
+
 static int sample(struct um_arena *scratch, const struct placed *p, const struct um_volume *to,
-                  struct um_nifti_out *v)
+                  struct um_nifti_out *v, int64_t *covered)
 {
     const int64_t n    = to->dim[0] * to->dim[1] * to->dim[2];
     const size_t  size = p->t->dtype >= UM_F16 ? sizeof(float) : um_dtype_size(p->t->dtype);
@@ -101,20 +118,21 @@ static int sample(struct um_arena *scratch, const struct placed *p, const struct
     v->data  = data;
     v->dtype = p->t->dtype;
     if (p->t->dtype < UM_F16)
-        return um_resample_nearest(p->t->data, size, p->dim, p->affine, to, data);
+        return um_resample_nearest(p->t->data, size, p->dim, p->affine, to, data, covered);
     v->dtype = UM_F32;
     UM_TRY(as_float(scratch, p->t, &f));
-    return um_resample_linear(f, p->dim, p->affine, to, data);
+    return um_resample_linear(f, p->dim, p->affine, to, data, covered);
 }
 
 static int write_onto(struct um_outfile *out, struct um_arena *scratch, struct um_image *im,
-                      const struct placed *p, bool gzip)
+                      const struct placed *p, bool gzip, double *share)
 {
     const struct um_scan_opts opts       = { .max_voxels = UM_ONTO_MAX, .frame = 0 };
     const bool                own        = um_nifti_kind(im->bytes, im->n) != UM_NIFTI_NOT;
     uint8_t                   head[HEAD] = { 0 };
     struct um_nifti_out       v          = { .gzip = gzip };
     struct um_scan            f;
+    int64_t                   covered;
 
     if (own) /* the view's steps keep to the order in the file; reading may move the voxels */
         memcpy(head, im->bytes, im->n < HEAD ? im->n : HEAD);
@@ -128,13 +146,14 @@ static int write_onto(struct um_outfile *out, struct um_arena *scratch, struct u
     v.width  = f.volume.dim[2];
     v.height = f.volume.dim[1];
     v.depth  = f.volume.dim[0];
-    UM_TRY(sample(scratch, p, &f.volume, &v));
+    UM_TRY(sample(scratch, p, &f.volume, &v, &covered));
+    *share = shared(p, &f.volume, covered);
     return own ? um_nifti_write_like(out, head, im->n < HEAD ? im->n : HEAD, &v)
                : um_nifti_write(out, &v);
 }
 
 int um_export_onto(struct um_outfile *out, struct um_arena *scratch, const struct um_record *rec,
-                   const struct um_tensor *t, const char *like, bool gzip)
+                   const struct um_tensor *t, const char *like, bool gzip, double *share)
 {
     struct um_image im;
     struct placed   p;
@@ -144,6 +163,6 @@ int um_export_onto(struct um_outfile *out, struct um_arena *scratch, const struc
     if (t->dtype == UM_I64)
         return um_fail(UM_EDTYPE, "%s: int64 labels: NIfTI viewers take int32 at most", t->name);
     UM_TRY(um_image_open(scratch, like, UM_ONTO_MAX, &im));
-    st = write_onto(out, scratch, &im, &p, gzip);
+    st = write_onto(out, scratch, &im, &p, gzip, share);
     return st < 0 ? um_context(st, "%s", like) : UM_OK;
 }

@@ -74,7 +74,7 @@ bool um_view_plain(const struct um_view *v)
 static int choose_slices(struct um_scene *s, enum um_slices slices)
 {
     const struct um_view *v     = s->view;
-    const int64_t         depth = s->dim[v->plane];
+    const int64_t         depth = s->dim[s->plane];
 
     if (v->slices)
         slices = v->slices;
@@ -90,17 +90,15 @@ static int choose_slices(struct um_scene *s, enum um_slices slices)
 
 int64_t um_scene_number(const struct um_scene *s, int64_t i)
 {
-    return s->n > 1 ? (2 * i + 1) * s->dim[s->view->plane] / (2 * s->n) : s->first;
+    return s->n > 1 ? (2 * i + 1) * s->dim[s->plane] / (2 * s->n) : s->first;
 }
 
 static int choose_samples(struct um_scene *s)
 {
     const struct um_view *v = s->view;
 
-    s->rows = s->dim[v->plane == UM_AXIAL ? 1 : 0];
-    s->cols = s->dim[v->plane == UM_SAGITTAL ? 1 : 2];
-    if (v->plane != UM_AXIAL && s->dim[0] == 1)
-        return um_fail(UM_ESHAPE, "%s: a picture has no other planes", s->t->name);
+    s->rows = s->dim[s->plane == UM_AXIAL ? 1 : 0];
+    s->cols = s->dim[s->plane == UM_SAGITTAL ? 1 : 2];
     if (!v->crop || s->dim[0] > 1)
         return UM_OK;
     if (v->crop > s->rows || v->crop > s->cols)
@@ -125,8 +123,8 @@ static void aspect(const struct um_scene *s, double *wide, double *high)
             return;
         um_affine_spacing(affine, mm);
     }
-    const double w = mm[s->view->plane == UM_SAGITTAL ? 1 : 0],
-                 h = mm[s->view->plane == UM_AXIAL ? 1 : 2], least = fmin(w, h);
+    const double w = mm[s->plane == UM_SAGITTAL ? 1 : 0], h = mm[s->plane == UM_AXIAL ? 1 : 2],
+                 least = fmin(w, h);
 
     if (!(least > 0 && fmax(w, h) <= STRETCH_MAX * least))
         return; /* no spacing to be believed */
@@ -156,7 +154,8 @@ static void choose_range(struct um_scene *s)
     double hu[2] = { 0, 1 };
 
     um_picture_range(s->t, &s->lo, &s->hi);
-    if (!s->view->windowed)
+    if (!s->view->windowed ||
+        (s->t->dtype == UM_U8 && (s->view->window[0] < 0 || s->view->window[1] > UINT8_MAX)))
         return;
     s->lo = s->view->window[0];
     s->hi = s->view->window[1];
@@ -171,6 +170,10 @@ int um_scene_open(const struct um_view *v, const struct um_record *rec, const st
 {
     *s = (struct um_scene){ .view = v, .rec = rec, .t = t };
     UM_TRY(um_picture_dims(t, s->dim));
+    if (s->dim[0] > 1) {
+        s->plane = v->plane;
+        s->has   = UM_HAS_PLANES;
+    }
     UM_TRY(choose_slices(s, slices));
     UM_TRY(choose_samples(s));
     choose_size(s, box);
@@ -185,7 +188,7 @@ static int64_t element(const struct um_scene *s, int64_t number, int64_t row, in
 {
     const int64_t *d = s->dim;
 
-    switch (s->view->plane) {
+    switch (s->plane) {
     case UM_CORONAL: return ((d[0] - 1 - row) * d[1] + number) * d[2] + col;
     case UM_SAGITTAL: return ((d[0] - 1 - row) * d[1] + col) * d[2] + number;
     default: return (number * d[1] + row + s->top) * d[2] + col + s->left;

@@ -13,7 +13,13 @@
 
 #include "picture/picture.h"
 
-enum { UM_OVER_MASK = 1, UM_OVER_BOXES = 2, UM_OVER_ATTENTION = 4, UM_NOVER = 3 };
+enum {
+    UM_OVER_MASK      = 1,
+    UM_OVER_BOXES     = 2,
+    UM_OVER_ATTENTION = 4,
+    UM_NOVER          = 3,
+    UM_HAS_PLANES     = 8
+};
 UM_API const char *um_over_name(int bit); /* "mask", ... */
 
 enum um_plane { UM_AXIAL = 0, UM_CORONAL, UM_SAGITTAL };
@@ -28,10 +34,12 @@ enum um_slices {
 };
 
 struct um_view {
-    unsigned       over;      /* UM_OVER_... */
-    bool           windowed;  /* the values that become black and white: */
-    double         window[2]; /* HU, where meta.window says what 0 and 1 are; else as they are */
-    enum um_plane  plane;
+    unsigned over;     /* UM_OVER_... */
+    bool     windowed; /* the values that become black and white: */
+    /* HU, where meta.window says what 0 and 1 are; else as they are, but a uint8 tensor has no HU:
+     * it stays as it is under a window that reaches out of 0..255 */
+    double         window[2];
+    enum um_plane  plane; /* of volumes; a picture has one */
     enum um_slices slices;
     int64_t        number; /* of the slice, or how many evenly spread ones */
     int64_t        crop;   /* pictures: the N x N pixels in the middle; 0: all */
@@ -50,6 +58,7 @@ struct um_scene {
     const struct um_record *rec;
     const struct um_tensor *t, *mask, *boxes, *attention;
     int64_t                 dim[3];           /* z, y, x */
+    enum um_plane           plane;            /* axial for a picture */
     int64_t                 first, n;         /* slices: see um_scene_number */
     int64_t                 rows, cols;       /* samples of a slice that are shown */
     int64_t                 top, left;        /* of a crop */
@@ -59,11 +68,11 @@ struct um_scene {
     bool                    share;            /* the mask is one */
     int64_t                 cells[3];         /* attention: slabs, rows, columns */
     int64_t                 seen[3], side[2]; /* its corner z, y, x on the grid; its sides y, x */
-    unsigned                has;              /* UM_OVER_... that the record has */
+    unsigned                has; /* UM_OVER_... that the record has; UM_HAS_PLANES: a volume */
 };
 
 /* um_scene_open - box > 0: fit slices into so many pixels square. slices: where the view says none.
- * UM_ESHAPE: no slices; a plane of a picture; UM_EMISMATCH: mask, boxes or attention do not belong
+ * UM_ESHAPE: no slices; UM_EMISMATCH: mask, boxes or attention do not belong
  * to the tensor; UM_EDTYPE; UM_ERANGE: no such slice, a crop larger than the picture, too large. */
 UM_API UM_RESULT_USED int um_scene_open(const struct um_view *v, const struct um_record *rec,
                                         const struct um_tensor *t, enum um_slices slices,
@@ -75,7 +84,7 @@ UM_API UM_RESULT_USED int um_scene_slice(struct um_arena *a, const struct um_sce
                                          struct um_picture *p);
 
 /* um_view_picture - all slices of the view side by side, in rows, z from the top left. *has:
- * UM_OVER_... that there was. Errors as um_scene_open. */
+ * as um_scene.has. Errors as um_scene_open. */
 UM_API UM_RESULT_USED int um_view_picture(struct um_arena *a, const struct um_view *v,
                                           const struct um_record *rec, const struct um_tensor *t,
                                           struct um_picture *p, unsigned *has);

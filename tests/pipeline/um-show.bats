@@ -185,6 +185,11 @@ END
     [ "$(pixels r.png 0,0 88,0 159,0 239,0)" = '240x160 0 26 230 255' ]
     um-show --png --crop 10 -k p0/s1 -o r.png mixed.umt
     [ "$(pixels r.png 0,0 249,249)" = '250x250 15 33' ]
+    # pictures among volumes have no HU and no other planes
+    um-show --montage --window lung -o r.png mixed.umt
+    [ "$(pixels r.png 5,30 154,129)" = '321x341 0 48' ]
+    um-show --png --plane coronal -o 'c/%s.png' mixed.umt
+    [ "$(pixels c/p0_s1.png 0,0 239,159)" = '240x160 0 48' ]
     um-show --montage --slice all -k p/ct -o sheet.png marked.umt
     [ "$(pixels sheet.png)" = 321x341 ]
     um-show --montage --overlay mask -o sheet.png marked.umt # two lines beneath
@@ -212,7 +217,8 @@ view_fails() {
     view_fails 2 'go with --png or --montage' --npy --overlay mask marked.umt
     view_fails 1 '--overlay: no record has a tensor boxes' --montage --overlay boxes xray.umt
     view_fails 1 'no record has a tensor boxes' --png --overlay boxes -k p/ct marked.umt
-    view_fails 1 'record p/x: image: a picture has no other planes' --png --plane coronal -k p/x marked.umt
+    view_fails 1 '--plane: a picture has no other planes' --png --plane coronal -k p/x marked.umt
+    view_fails 1 'no record showed a volume; with pictures beside them: -t volume' --montage --plane sagittal xray.umt
     view_fails 1 'record p/ct: volume: slice 4 asked for, there are 4 (0 to 3)' --png --slice 4 -k p/ct marked.umt
     view_fails 1 'record p/x: image: 16 x 16 pixels, smaller than the crop of 17' --montage --crop 17 marked.umt
 }
@@ -276,6 +282,22 @@ for name in ("ras", "turned"):
     assert np.corrcoef(x, y)[0, 1] > 0.8, np.corrcoef(x, y)
 assert gzip.open("one.nii.gz").read() == open("back/p_ras.nii", "rb").read()
 END
+    "$PY" - <<'END' # the same grid 100 m away; one that it lies in a corner of
+import gzip, struct
+h = bytearray(gzip.open("ras.nii.gz").read())
+struct.pack_into("<f", h, 280 + 12, 1e5)
+open("far.nii", "wb").write(h)
+struct.pack_into("<12f", h, 280, 2, 0, 0, 5 + 6, 0, 3, 0, 6 + 12, 0, 0, 4, 7 + 20)
+open("corner.nii", "wb").write(h)
+END
+    run um-show --nii -k p/ras -t volume --like far.nii -o away.nii v.umt
+    [ "$status" = 0 ]
+    [ "$output" = 'um-show: warning: record p/ras: nothing of volume lies on far.nii' ]
+    run um-show --nii -k p/ras -t volume --like corner.nii -o away.nii v.umt
+    [ "$status" = 0 ]
+    [ "$output" = 'um-show: warning: record p/ras: only 0.83 % of volume lies on corner.nii' ] || { echo "$output"; return 1; }
+    run um-show --nii -k p/ras -t volume --like ras.nii.gz -o away.nii v.umt
+    [ -z "$output" ]
     run um-show --nii --like v.umt v.umt
     [ "$status" = 1 ]
     [[ $output == 'um-show: record p/ras: v.umt: '* ]]

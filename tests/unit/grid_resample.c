@@ -61,9 +61,9 @@ static void own_grid(void **state)
         f[i]  = (float)in[i] / 7;
     }
     const struct um_volume to = grid(3, 4, 5, oblique);
-    assert_int_equal(um_resample_nearest(in, 2, dim, oblique, &to, out), UM_OK);
+    assert_int_equal(um_resample_nearest(in, 2, dim, oblique, &to, out, NULL), UM_OK);
     assert_memory_equal(in, out, sizeof in);
-    assert_int_equal(um_resample_linear(f, dim, oblique, &to, g), UM_OK);
+    assert_int_equal(um_resample_linear(f, dim, oblique, &to, g, NULL), UM_OK);
     for (int i = 0; i < 60; i++)
         assert_true(fabsf(f[i] - g[i]) < 1e-4f * fabsf(f[i]) + 1e-6f);
 }
@@ -80,7 +80,7 @@ static void stored_order(void **state)
     to.step[0] = 1; /* z fastest, y reversed, x reversed and slowest */
     to.step[1] = -2;
     to.step[2] = -4;
-    assert_int_equal(um_resample_nearest(in, 1, dim, unit, &to, out), UM_OK);
+    assert_int_equal(um_resample_nearest(in, 1, dim, unit, &to, out, NULL), UM_OK);
     for (int z = 0; z < 2; z++)
         for (int y = 0; y < 2; y++)
             for (int x = 0; x < 3; x++)
@@ -100,10 +100,12 @@ static void background_ties_and_between(void **state)
     struct um_volume to           = grid(1, 1, 16, onto);
     float            g[16];
     uint8_t          out[16];
+    int64_t          linear, nearest;
 
     (void)state;
-    assert_int_equal(um_resample_linear(f, dim, from, &to, g), UM_OK);
-    assert_int_equal(um_resample_nearest(u, 1, dim, from, &to, out), UM_OK);
+    assert_int_equal(um_resample_linear(f, dim, from, &to, g, &linear), UM_OK);
+    assert_int_equal(um_resample_nearest(u, 1, dim, from, &to, out, &nearest), UM_OK);
+    assert_true(linear == 12 && nearest == 12);
     for (int i = 0; i < 16; i++) {
         assert_true(fabsf(g[i] - want[i]) < 1e-5f);
         assert_int_equal(out[i], near[i]);
@@ -111,7 +113,7 @@ static void background_ties_and_between(void **state)
     /* half way between two samples: the upper one, and the near end counts as covered */
     to           = grid(1, 1, 5, from);
     to.affine[3] = 1 - 1.5;
-    assert_int_equal(um_resample_nearest(u, 1, dim, from, &to, out), UM_OK);
+    assert_int_equal(um_resample_nearest(u, 1, dim, from, &to, out, NULL), UM_OK);
     assert_memory_equal(out, ((const uint8_t[5]){ 1, 7, 4, 4, 0 }), 5);
 }
 
@@ -124,7 +126,7 @@ static void not_a_number(void **state)
     float                  g[3];
 
     (void)state;
-    assert_int_equal(um_resample_linear(f, dim, unit, &to, g), UM_OK);
+    assert_int_equal(um_resample_linear(f, dim, unit, &to, g, NULL), UM_OK);
     assert_true(g[0] == 1 && isnan(g[1]) && g[2] == 3);
 }
 

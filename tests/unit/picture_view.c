@@ -142,8 +142,10 @@ static void planes_and_slices(void **state)
     v = (struct um_view){ .slices = UM_SLICES_ONE, .number = 4 };
     assert_int_equal(um_scene_open(&v, rec, &t, UM_SLICES_ALL, 0, &s), UM_ERANGE);
     const struct um_tensor flat = gray(0, 8);
-    v                           = (struct um_view){ .plane = UM_CORONAL };
-    assert_int_equal(um_scene_open(&v, rec, &flat, UM_SLICES_ALL, 0, &s), UM_ESHAPE);
+    assert_int_equal(s.has, UM_HAS_PLANES);
+    v = (struct um_view){ .plane = UM_CORONAL }; /* a picture among volumes */
+    assert_int_equal(um_scene_open(&v, rec, &flat, UM_SLICES_ALL, 0, &s), UM_OK);
+    assert_true(s.has == 0 && s.plane == UM_AXIAL && s.rows == 8 && s.cols == 8);
 }
 
 /* voxels of 1 x 2 x 4 mm: a slice is as wide and high as in the patient */
@@ -193,6 +195,19 @@ static void windows(void **state)
     assert_int_equal(*at(&p, 64, 0), 0);
     assert_int_equal(*at(&p, 128, 0), 88); /* 255 400/1160 */
     assert_int_equal(*at(&p, 192, 0), 255);
+
+    const struct um_tensor bytes = gray(200, 8); /* an X-ray: not 200 HU */
+    v.window[0]                  = -160;
+    v.window[1]                  = 240;
+    assert_int_equal(um_view_picture(arena, &v, rec, &bytes, &p, &has), UM_OK);
+    assert_int_equal(*at(&p, 0, 0), 200);
+    v.window[0] = 100;
+    v.window[1] = 256;
+    assert_int_equal(um_view_picture(arena, &v, rec, &bytes, &p, &has), UM_OK);
+    assert_int_equal(*at(&p, 0, 0), 200);
+    v.window[1] = 255;
+    assert_int_equal(um_view_picture(arena, &v, rec, &bytes, &p, &has), UM_OK);
+    assert_int_equal(*at(&p, 0, 0), 165); /* 255 100/155 */
 }
 
 static void crops(void **state)
