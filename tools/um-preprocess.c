@@ -165,10 +165,23 @@ static void report(const struct run *r, const struct um_shards *s)
                 (long long)s->there, missing);
 }
 
+/* nothing that is written may be what is read, or another thing that is written */
+static int check_names(const char *manifest)
+{
+    UM_TRY(um_names_apart("-o", cfg.common.output, manifest));
+    UM_TRY(um_names_apart("--rejects", cfg.common.rejects, manifest));
+    UM_TRY(um_names_apart("--dropped", cfg.dropped, manifest));
+    if (cfg.dropped && ((cfg.common.rejects && strcmp(cfg.dropped, cfg.common.rejects) == 0) ||
+                        (cfg.common.output && strcmp(cfg.dropped, cfg.common.output) == 0)))
+        return um_usage("--dropped has the name of another output");
+    return UM_OK;
+}
+
 static int open_all(struct run *r, char **operands)
 {
     if (operands[0] && operands[1])
         return um_usage("one manifest at a time");
+    UM_TRY(check_names(operands[0]));
     if (parse_options(r) < 0)
         return um_usage("%s", um_errmsg());
     UM_TRY(um_arena_new(&r->a));

@@ -175,16 +175,37 @@ static void outfile_free(struct um_outfile *f)
     free(f);
 }
 
+/* the open descriptor that a path names, or -1: /dev/stdout is what standard output was led to,
+ * with all that is in it already, and never a file to be put in its place */
+static int descriptor(const char *path)
+{
+    static const char *const folder[] = { "/dev/fd/", "/proc/self/fd/" };
+
+    if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0)
+        return STDOUT_FILENO;
+    if (strcmp(path, "/dev/stderr") == 0)
+        return STDERR_FILENO;
+    for (size_t i = 0; i < sizeof folder / sizeof folder[0]; i++) {
+        const size_t n = strlen(folder[i]);
+        char        *end;
+
+        if (strncmp(path, folder[i], n) != 0 || path[n] < '0' || path[n] > '9')
+            continue;
+        const long fd = strtol(path + n, &end, 10);
+        if (!*end && fd <= INT_MAX && fcntl((int)fd, F_GETFD) >= 0)
+            return (int)fd;
+    }
+    return -1;
+}
+
 int um_outfile_open(struct um_outfile **out, const char *path)
 {
     struct um_outfile *f = calloc(1, sizeof *f);
 
     if (!f)
         return um_fail(UM_ENOMEM, "out of memory");
-    f->fd = -1;
-    if (!path || strcmp(path, "-") == 0) {
-        f->fd = STDOUT_FILENO;
-    } else {
+    f->fd = path ? descriptor(path) : STDOUT_FILENO;
+    if (f->fd < 0) {
         f->close_fd  = true;
         const int st = open_target(f, path);
         if (st < 0) {

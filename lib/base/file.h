@@ -18,7 +18,8 @@ UM_API UM_RESULT_USED int um_file_read(struct um_arena *arena, const char *path,
 /* An output. Written to a temporary name beside the target and renamed by um_outfile_close(st = 0);
  * with st < 0 the temporary is removed and st returned, so that no half-written file ever carries
  * the final name. A target that exists and is not a regular file (device, FIFO) is opened as it is;
- * symbolic links are followed first. path NULL or "-": standard output. Messages name the path as
+ * symbolic links are followed first. path NULL or "-": standard output; /dev/stdout, /dev/stderr,
+ * /dev/fd/N: that descriptor, written on from where it stands. Messages name the path as
  * it was given, whatever it leads to. */
 struct um_outfile;
 UM_API UM_RESULT_USED int um_outfile_open(struct um_outfile **f, const char *path);

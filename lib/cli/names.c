@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -31,6 +32,20 @@ void um_names_free(struct um_names *n)
 bool um_names_many(const char *pattern)
 {
     return pattern && (strstr(pattern, "%s") || (*pattern && pattern[strlen(pattern) - 1] == '/'));
+}
+
+static bool file_of(const char *name, struct stat *sb)
+{
+    return name && strcmp(name, "-") != 0 && stat(name, sb) == 0 && S_ISREG(sb->st_mode);
+}
+
+int um_names_apart(const char *what, const char *output, const char *input)
+{
+    struct stat a, b;
+
+    if (file_of(output, &a) && file_of(input, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+        return um_usage("%s %s would take the place of %s, which is read", what, output, input);
+    return UM_OK;
 }
 
 /* false if h was in the table already; there is room */

@@ -28,6 +28,10 @@ UM_API UM_RESULT_USED int um_names_path(struct um_names *n, struct um_arena *a, 
 UM_API UM_RESULT_USED int um_names_numbered(struct um_arena *a, const char *what,
                                             const char *pattern, int64_t number, const char **path);
 
+/* um_names_apart - UM_EUSAGE, naming option and file, if both names lead to one file that is there;
+ * NULL and "-" lead to none */
+UM_API UM_RESULT_USED int um_names_apart(const char *what, const char *output, const char *input);
+
 /* um_names_folder - make the folder that path lies in, if it is not there */
 UM_API UM_RESULT_USED int um_names_folder(struct um_arena *a, const char *path);
 

@@ -89,7 +89,8 @@ static const struct {
 /* meta that the tools fill themselves */
 static bool reserved(const char *name)
 {
-    static const char *const taken[] = { "label", "spacing", "affine", "window", "grid" };
+    static const char *const taken[] = { "label", "spacing", "affine", "window",
+                                         "grid",  "pixels",  "extent" };
 
     for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
         if (strcmp(name, taken[i]) == 0)

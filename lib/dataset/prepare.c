@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "dataset/prepare_int.h"
@@ -67,6 +68,12 @@ static int read_report(struct um_job *j)
     return UM_OK;
 }
 
+/* a lateral picture that was never fetched: a set of frontal ones can be had without the others */
+static bool is_absent(const struct um_job *j, const char *image)
+{
+    return *um_job_get(j, UM_COL_VIEW) && access(image, F_OK) != 0 && errno == ENOENT;
+}
+
 /* the view is looked at first: a lateral picture need not be decoded, nor its report cut up */
 static int filter(struct um_job *j)
 {
@@ -78,7 +85,7 @@ static int filter(struct um_job *j)
     if (!image)
         return UM_ENOMEM;
     if (f->frontal && !um_view_is_frontal(um_job_get(j, UM_COL_VIEW)) &&
-        um_image_is_picture(image)) {
+        (um_image_is_picture(image) || is_absent(j, image))) {
         j->out->drop = UM_DROP_FRONTAL;
         return UM_OK;
     }

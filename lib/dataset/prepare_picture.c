@@ -110,7 +110,9 @@ int um_job_picture(struct um_job *j, const struct um_image *im, struct um_placed
 
 int um_job_picture_mask(struct um_job *j, const struct um_image *im, const struct um_placed *at)
 {
-    const struct um_image_opts opts = { .max_pixels = j->p->max_pixels };
+    const struct um_image_opts opts = { .max_pixels = j->p->max_pixels,
+                                        .labels     = true,
+                                        .threshold  = j->p->mask_threshold };
     const struct um_grey      *of   = &at->grey;
     struct um_grey             g;
 

@@ -9,10 +9,12 @@
 
 enum { SIDE_MAX = 4096 };
 
-static int open_volume(struct um_job *j, const struct um_image *im, struct um_scan *f)
+static int open_volume(struct um_job *j, const struct um_image *im, bool labels, struct um_scan *f)
 {
     const struct um_scan_opts opts = { .max_voxels       = j->p->max_pixels,
                                        .frame            = j->p->frame,
+                                       .labels           = labels,
+                                       .threshold        = j->p->mask_threshold,
                                        .series           = j->p->series,
                                        .allow_gaps       = j->p->allow_gaps,
                                        .allow_duplicates = j->p->allow_duplicates };
@@ -154,7 +156,7 @@ int um_job_volume(struct um_job *j, const struct um_image *im, struct um_placed 
 
     if (*um_job_get(j, UM_COL_BOXES))
         return um_fail(UM_ESHAPE, "a volume, and boxes lie on pictures");
-    UM_TRY(open_volume(j, im, &f));
+    UM_TRY(open_volume(j, im, false, &f));
     window    = f.grey ? levels : j->p->window;
     v         = f.volume;
     at->whole = v;
@@ -205,7 +207,7 @@ int um_job_volume_mask(struct um_job *j, const struct um_image *im, const struct
     struct um_tensor t;
     int64_t          dim[3];
 
-    UM_TRY(open_volume(j, im, &f));
+    UM_TRY(open_volume(j, im, true, &f));
     UM_TRY(check_grid(&f.volume, &at->whole));
     um_volume_crop(&f.volume, at->part.first, at->part.n);
     dims(at->axis, dim);

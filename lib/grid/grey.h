@@ -27,6 +27,9 @@ struct um_image_opts {
                            at least this long */
     int64_t fast_short; /* and the shorter side at least this, and a pixel */
     bool    dicom_window; /* DICOM: by its window, not as stored (dicom_grey.h) */
+    bool    labels;       /* a mask: values as they are stored, not gray levels (png.h) */
+    double  threshold;    /* with labels, of a picture that does not keep them (JPEG): 1 from here
+                             on; NaN: it is refused */
 };
 
 /* 1000 times the luma, a weighted sum of whole numbers */

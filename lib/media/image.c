@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "media/image.h"
 
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -255,6 +256,24 @@ bool um_image_is_volume(const struct um_image *im)
     return im->volume;
 }
 
+/* labels survive in a PNG alone; a JPEG rings around them, a DICOM file scales them */
+static int check_labels(const struct um_image *im, const struct um_image_opts *opts)
+{
+    if (im->kind->grey == um_dicom_grey)
+        return um_fail(UM_EUNSUPPORTED, "DICOM: labels are read from PNG");
+    if (im->kind->grey == um_jpeg_read && !isfinite(opts->threshold))
+        return um_fail(UM_ERANGE,
+                       "JPEG does not keep labels: PNG does, or --mask-threshold V makes "
+                       "them 0 and 1");
+    return UM_OK;
+}
+
+static void cut_labels(const struct um_image *im, double threshold, struct um_grey *g)
+{
+    for (int64_t i = 0; im->kind->grey == um_jpeg_read && i < g->width * g->height; i++)
+        g->px[i] = g->px[i] >= threshold;
+}
+
 int um_image_grey(struct um_arena *a, const struct um_image *im, const struct um_image_opts *opts,
                   struct um_grey *out)
 {
@@ -265,8 +284,12 @@ int um_image_grey(struct um_arena *a, const struct um_image *im, const struct um
         return um_fail(UM_ESHAPE, "a volume, expected a picture");
     if (up != 1)
         turned.fast_side = 0;
+    if (opts->labels)
+        UM_TRY(check_labels(im, opts));
     *out = (struct um_grey){ 0 };
     UM_TRY(im->kind->grey(a, im->bytes, im->n, &turned, out));
+    if (opts->labels)
+        cut_labels(im, opts->threshold, out);
     return um_grey_turn(a, up, out);
 }
 

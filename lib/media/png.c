@@ -92,6 +92,22 @@ static void expand(struct job *j)
     j->depth    = png_get_bit_depth(j->png, j->info);
 }
 
+/* labels: one channel of stored values */
+static void unpack(struct job *j)
+{
+    const int colour = png_get_color_type(j->png, j->info);
+
+    if (colour != PNG_COLOR_TYPE_PALETTE && colour != PNG_COLOR_TYPE_GRAY)
+        give_up(j,
+                um_fail(UM_EUNSUPPORTED,
+                        "PNG: labels in colour or with transparency: gray or a palette expected"));
+    png_set_packing(j->png);
+    (void)png_set_interlace_handling(j->png);
+    png_read_update_info(j->png, j->info);
+    j->channels = 1;
+    j->depth    = png_get_bit_depth(j->png, j->info) == 16 ? 16 : 8;
+}
+
 static inline uint64_t sample(const uint8_t *p, int depth, int i)
 {
     return depth == 16 ? (uint64_t)p[2 * i] << 8 | p[2 * i + 1] : p[i];
@@ -113,6 +129,18 @@ static void to_grey(const struct job *j, const uint8_t *in, uint8_t *out)
         if (alpha)
             v *= sample(in, j->depth, j->channels - 1);
         out[x] = (uint8_t)um_div_round(v, div);
+    }
+}
+
+static void to_labels(struct job *j, const uint8_t *in, uint8_t *out)
+{
+    for (int64_t x = 0; x < j->out->width; x++) {
+        const uint64_t v = sample(in + x * (j->depth / 8), j->depth, 0);
+
+        if (v > 255)
+            give_up(j, um_fail(UM_ERANGE, "PNG: a label of %llu: 0 to 255 are taken",
+                               (unsigned long long)v));
+        out[x] = (uint8_t)v;
     }
 }
 
@@ -143,7 +171,10 @@ static void read_rows(struct job *j)
 
         if (!interlace)
             png_read_row(j->png, row, NULL);
-        to_grey(j, row, j->out->px + y * w);
+        if (j->opts->labels)
+            to_labels(j, row, j->out->px + y * w);
+        else
+            to_grey(j, row, j->out->px + y * w);
     }
 }
 
@@ -156,7 +187,10 @@ static void decode(struct job *j)
     png_set_user_limits(j->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     png_read_info(j->png, j->info);
     check_size(j);
-    expand(j);
+    if (j->opts->labels)
+        unpack(j);
+    else
+        expand(j);
     read_rows(j);
     png_read_end(j->png, NULL);
 }

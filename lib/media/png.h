@@ -12,7 +12,9 @@
 /* um_png_read - decode bytes[0..n-1]: 1 to 16 bits, palette, interlaced, all of PNG
  *
  * Colour becomes luma, transparency lies over black, 16 bits become value/257; rounded once. Gamma
- * and colour profiles are not applied. Checksums of all chunks count, those of metadata too.
+ * and colour profiles are not applied. With opts->labels values are those stored: gray of 1 to 16
+ * bits, or the number in the palette; colours and transparency are refused (UM_EUNSUPPORTED), and
+ * so is a value above 255 (UM_ERANGE). Checksums of all chunks count, those of metadata too.
  *
  * out->px is in the arena. Returns UM_OK; UM_EFORMAT: not a PNG, cut, damaged, or more pixels than
  * n bytes can hold; UM_ERANGE: more than opts->max_pixels; UM_ENOMEM.

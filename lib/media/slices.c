@@ -94,11 +94,13 @@ static const char *gaps(struct um_arena *a, const char *const *name, int64_t n)
                       (long long)where);
 }
 
-/* one picture, which must not be larger than most pixels */
-static int decode(struct um_arena *a, const struct um_folder *f, const char *name, int64_t most,
-                  struct um_grey *g)
+/* one picture, which must not be larger than a volume may be */
+static int decode(struct um_arena *a, const struct um_folder *f, const char *name,
+                  const struct um_scan_opts *scan, struct um_grey *g)
 {
-    const struct um_image_opts opts  = { .max_pixels = most };
+    const struct um_image_opts opts  = { .max_pixels = scan->max_voxels,
+                                         .labels     = scan->labels,
+                                         .threshold  = scan->threshold };
     const size_t               n     = strlen(f->path);
     const bool                 slash = n > 0 && f->path[n - 1] == '/';
     const char                *path  = um_sprintf(a, "%s%s%s", f->path, slash ? "" : "/", name);
@@ -107,7 +109,7 @@ static int decode(struct um_arena *a, const struct um_folder *f, const char *nam
 
     if (!path)
         return UM_ENOMEM;
-    UM_TRY(um_image_open(a, path, most, &im));
+    UM_TRY(um_image_open(a, path, scan->max_voxels, &im));
     if (um_image_is_volume(&im))
         return um_fail(UM_EFORMAT, "%s: a volume in a folder of pictures", path);
     st = um_image_grey(a, &im, &opts, g);
@@ -122,7 +124,7 @@ static int stack(struct um_arena *a, const struct um_folder *f, const char *cons
     int64_t        dim[4] = { 0, 0, f->n, 1 };
     uint8_t       *to;
 
-    UM_TRY(decode(a, f, name[0], opts->max_voxels, &g)); /* its size, before room for all */
+    UM_TRY(decode(a, f, name[0], opts, &g)); /* its size, before room for all */
     dim[0] = g.width;
     dim[1] = g.height;
     UM_TRY(um_scan_sizes(dim, opts, out));
@@ -133,7 +135,7 @@ static int stack(struct um_arena *a, const struct um_folder *f, const char *cons
     out->volume.voxels = to;
     mark               = um_arena_mark(a);
     for (int64_t i = 0; i < f->n; i++, to += dim[0] * dim[1]) {
-        UM_TRY(decode(a, f, name[i], opts->max_voxels, &g));
+        UM_TRY(decode(a, f, name[i], opts, &g));
         if (g.width != dim[0] || g.height != dim[1])
             return um_fail(UM_EMISMATCH, "%s: %lld x %lld pixels, %s has %lld x %lld", name[i],
                            (long long)g.width, (long long)g.height, name[0], (long long)dim[0],

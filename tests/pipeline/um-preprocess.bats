@@ -328,3 +328,77 @@ test.mgz=unsupported tiny.mnc=unsupported tinypet.v=unsupported " ]
     [[ $output == *'233'* ]]
     [ ! -e none.umt ]
 }
+
+@test "masks of pictures are labels as stored: 16 bits, few bits, palettes; not colours, nor JPEG as it is" {
+    "$PY" - <<'END'
+import struct, zlib
+from media import *
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+def raw(bits, kind, rows, extra=b""):
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, bits, kind, 0, 0, 0)) + extra +
+            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+a = np.arange(256, dtype=np.uint8).reshape(16, 16)
+put("image.png", png(a))
+put("m16.png", png(a.astype(np.uint16)))
+put("big.png", png(a.astype(np.uint16) + 10))
+pack = b"".join(b"\0" + bytes((4 * (r[k] % 4) + r[k + 1] % 4) * 16 + 4 * (r[k + 2] % 4) + r[k + 3] % 4
+                             for k in range(0, 16, 4)) for r in a.tolist())
+put("m2.png", raw(2, 0, pack))
+put("p2.png", raw(2, 3, pack, chunk(b"PLTE", bytes(range(100, 112)))))
+put("rgb.png", raw(8, 2, b"".join(b"\0" + np.repeat(r, 3).tobytes() for r in a)))
+put("m.jpg", jpeg(np.array([[0, 200], [90, 255]])))
+for i, f in enumerate(("m16", "m2", "p2")):
+    put(f"s{i}.png", open(f + ".png", "rb").read())
+os.mkdir("stack"); os.mkdir("labels")
+for i in range(3):
+    put(f"stack/{i}.png", png(a)); put(f"labels/{i}.png", open("p2.png", "rb").read())
+put("m.tsv", b"key\timage\tmask\n16\timage.png\tm16.png\n2\timage.png\tm2.png\np\timage.png\tp2.png\nv\tstack\tlabels\n")
+END
+    um-preprocess -q --size 16,3x16x16 m.tsv -o out.umt
+    "$PY" - <<'END'
+from media import *
+a = np.arange(256, dtype=np.uint8).reshape(16, 16)
+r = read("out.umt")[1]
+assert (r["16"][1]["mask"][0] == a).all()
+assert (r["2"][1]["mask"][0] == a % 4).all() and (r["p"][1]["mask"][0] == a % 4).all()
+assert (r["v"][1]["mask"] == a % 4).all()
+END
+    for f in 'big.png:a label of 256: 0 to 255 are taken' 'rgb.png:labels in colour or with transparency' \
+        'm.jpg:JPEG does not keep labels: PNG does, or --mask-threshold V'; do
+        printf 'key\timage\tmask\nx\timage.png\t%s\n' "${f%%:*}" >one.tsv
+        refused "record x: mask ${f%%:*}" one.tsv
+        [[ $output == *"${f#*:}"* ]]
+    done
+    um-preprocess --mask-threshold 100 --size 16 one.tsv -o cut.umt
+    "$PY" - <<'END'
+from media import *
+assert (read("cut.umt")[1]["x"][1]["mask"][0] == np.kron([[0, 1], [0, 1]], np.ones((8, 8)))).all()
+END
+}
+
+@test "a lateral picture that is not there is dropped, not missed" {
+    "$PY" "$MEDIA" good
+    printf 'key\timage\tview\na\tgone.png\tLATERAL\nb\tgray.png\tPA\n' >m.tsv
+    um-preprocess --filter frontal m.tsv -o out.umt
+    [ "$(um-show --keys out.umt)" = b ]
+    sed -i 's/LATERAL/AP/' m.tsv
+    refused 'record a: gone.png: no such file' --filter frontal m.tsv
+}
+
+@test "no output takes the place of what is read, or of another; /dev/stdout goes on where it stands" {
+    "$PY" "$MEDIA" good
+    cp manifest.tsv kept.tsv
+    ln -s manifest.tsv link.tsv
+    for o in '-o manifest.tsv' '-o link.tsv' '--rejects manifest.tsv -o x' '--dropped manifest.tsv -o x' \
+        '--dropped x -o x' '--dropped x --rejects x -o y'; do
+        # shellcheck disable=SC2086
+        run um-preprocess $o manifest.tsv
+        [ "$status" = 2 ]
+        cmp manifest.tsv kept.tsv
+    done
+    printf 'key\timage\na\tnone.png\nb\tgray.png\n' >m.tsv
+    { echo first; um-preprocess -q --on-error skip --rejects /dev/stdout -o out.umt m.tsv; echo last; } >log.txt
+    [ "$(sed -n '1p;$p' log.txt | tr '\n' ' ')" = 'first last ' ]
+    [ "$(wc -l <log.txt)" = 3 ]
+}
