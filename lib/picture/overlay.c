@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SHARE_FROM = 128 };
+enum { SHARE_FROM = 128, DEEP = 50 }; /* the least of a deep shade: it shows on lung and on black */
 
 static const double HEAT = 0.6, FILL = 0.35, HALO = 0.6; /* opacities */
 
@@ -17,6 +17,20 @@ static bool same_grid(const struct um_scene *s, const struct um_tensor *t)
     int64_t dim[3];
 
     return um_picture_dims(t, dim) >= 0 && memcmp(dim, s->dim, sizeof dim) == 0;
+}
+
+/* the labels there are, numbered from 1 in their order; of a share all are one */
+static void rank_labels(struct um_scene *s, const uint8_t *label, int64_t n)
+{
+    bool there[256] = { 0 };
+    int  rank       = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        there[label[i]] = true;
+    for (int v = SHARE_FROM; v < 256; v++)
+        s->share |= there[v];
+    for (int v = 1; v < 256; v++)
+        s->rank[v] = (uint8_t)(s->share ? 1 : there[v] ? ++rank : 0);
 }
 
 static int find_mask(struct um_scene *s)
@@ -31,8 +45,7 @@ static int find_mask(struct um_scene *s)
     if (!same_grid(s, t))
         return um_fail(UM_EMISMATCH, "mask %s is not on the grid of %s %s",
                        um_shape_text(t, a, sizeof a), s->t->name, um_shape_text(s->t, b, sizeof b));
-    for (int64_t i = 0, n = um_tensor_count(t); i < n && !s->share; i++)
-        s->share = ((const uint8_t *)t->data)[i] >= SHARE_FROM;
+    rank_labels(s, t->data, um_tensor_count(t));
     s->mask = t;
     s->has |= UM_OVER_MASK;
     return UM_OK;
@@ -124,7 +137,7 @@ int um_overlay_find(struct um_scene *s)
 
 /* ---- colours ---- */
 
-void um_view_label(int label, uint8_t rgb[3])
+void um_view_label(int rank, uint8_t rgb[3])
 {
     static const uint8_t colour[7][3] = {
         { 213, 94, 0 },    /* vermilion */
@@ -135,12 +148,12 @@ void um_view_label(int label, uint8_t rgb[3])
         { 230, 159, 0 },   /* orange */
         { 0, 114, 178 },   /* blue */
     };
-    const int i = label > 0 ? label - 1 : 0, shade = i / 7 % 3;
+    const int i = rank > 0 ? rank - 1 : 0, shade = i / 7 % 3;
 
     for (int c = 0; c < 3; c++)
         rgb[c] = (uint8_t)(shade == 0   ? colour[i % 7][c]
                            : shade == 1 ? (colour[i % 7][c] + 255) / 2
-                                        : colour[i % 7][c] / 2);
+                                        : colour[i % 7][c] / 2 + DEEP);
 }
 
 static void blend(uint8_t *px, const uint8_t rgb[3], double opacity)
@@ -213,7 +226,7 @@ static int draw_mask(struct um_arena *a, const struct um_scene *s, int64_t numbe
             const uint8_t v =
                 ((const uint8_t *)s->mask->data)[(at[0] * s->dim[1] + at[1]) * s->dim[2] + at[2]];
 
-            um_view_label(s->share ? 1 : v, rgb);
+            um_view_label(s->rank[v], rgb);
             if (v)
                 blend(&p->pixel[3 * (y * w + x)], rgb, s->share ? FILL * v / 255 : FILL);
             label[y * w + x] = s->share ? v >= SHARE_FROM : v;
@@ -222,7 +235,7 @@ static int draw_mask(struct um_arena *a, const struct um_scene *s, int64_t numbe
         for (int64_t x = 0; x < w; x++) {
             const uint8_t v = label[y * w + x];
 
-            um_view_label(v, rgb);
+            um_view_label(s->rank[v], rgb);
             if (v && on_edge(label, w, h, x, y))
                 memcpy(&p->pixel[3 * (y * w + x)], rgb, 3);
         }

@@ -66,6 +66,7 @@ struct um_scene {
     double                  lo, hi;           /* values that become black and white */
     double                  mean, full;       /* attention that is 0 and 1: mean, mean + full */
     bool                    share;            /* the mask is one */
+    uint8_t                 rank[256];        /* of a label among the mask's, from 1 */
     int64_t                 cells[3];         /* attention: slabs, rows, columns */
     int64_t                 seen[3], side[2]; /* its corner z, y, x on the grid; its sides y, x */
     unsigned                has; /* UM_OVER_... that the record has; UM_HAS_PLANES: a volume */
@@ -89,8 +90,10 @@ UM_API UM_RESULT_USED int um_view_picture(struct um_arena *a, const struct um_vi
                                           const struct um_record *rec, const struct um_tensor *t,
                                           struct um_picture *p, unsigned *has);
 
-/* um_view_label - the colour of label 1..255: seven that the colour-blind tell apart (Okabe and
- * Ito), then the same lighter, then darker, then from the first again */
-UM_API void um_view_label(int label, uint8_t rgb[3]);
+/* um_view_label - the colour of the label that is number `rank`, from 1, among those of a record's
+ * mask in rising order: seven that the colour-blind tell apart (Okabe and Ito), then the same
+ * lighter, then deeper but none so dark that it would not show on black, then from the first again.
+ * By rank, as two of a few labels whose values are far apart must not get one colour. */
+UM_API void um_view_label(int rank, uint8_t rgb[3]);
 
 #endif

@@ -267,10 +267,20 @@ static void labels(void **state)
     expect(&p, 95, 70, 213, 94, 0);
     expect(&p, 96, 70, 108, 100, 93);
 
+    /* by rank among those there are */
+    m[8 * 2 + 2] = m[8 * 2 + 3] = 2;
+    m[8 * 3 + 2]                = 16;
+    (void)put("mask", UM_U8, 3, dim, m);
+    assert_int_equal(um_view_picture(arena, &v, rec, &t, &p, &has), UM_OK);
+    expect(&p, 64, 70, 213, 94, 0);
+    expect(&p, 70, 96, 86, 180, 233);
+    expect(&p, 70, 97, 95, 128, 147);
+
     for (int i = 1; i < 22; i++) { /* 21 colours */
         um_view_label(i, seen[i]);
         for (int j = 1; j < i; j++)
             assert_memory_not_equal(seen[i], seen[j], 3);
+        assert_true(seen[i][0] * 299 + seen[i][1] * 587 + seen[i][2] * 114 > 80 * 1000);
     }
     um_view_label(22, seen[0]);
     assert_memory_equal(seen[0], seen[1], 3);
