@@ -196,19 +196,25 @@ int um_picture_tensor(struct um_arena *a, const struct um_record *rec, const str
     return draw_volume(a, t, d, p);
 }
 
+static void draw_letter(struct um_picture *to, int64_t x, int64_t y, char letter)
+{
+    for (int i = 0; i < UM_FONT_W * UM_FONT_H; i++) {
+        const int64_t px = x + i % UM_FONT_W, py = y + i / UM_FONT_W;
+
+        if (px >= 0 && py >= 0 && px < to->width && py < to->height &&
+            um_font_dot((unsigned char)letter, i % UM_FONT_W, i / UM_FONT_W))
+            memset(&to->pixel[(py * to->width + px) * to->channels], 255, (size_t)to->channels);
+    }
+}
+
 void um_picture_text(struct um_picture *to, int64_t x, int64_t y, const char *text, int letters,
                      bool begin)
 {
-    const size_t n = strlen(text);
+    const int64_t n = (int64_t)strlen(text), shown = n < letters ? n : letters;
 
-    if (n > (size_t)letters && !begin)
-        text += n - (size_t)letters;
-    for (; *text && letters > 0; text++, letters--, x += UM_FONT_W)
-        for (int i = 0; i < UM_FONT_W * UM_FONT_H; i++) {
-            const int64_t px = x + i % UM_FONT_W, py = y + i / UM_FONT_W;
+    for (int64_t i = 0; i < shown; i++) {
+        const bool mark = n > letters && (begin ? i >= shown - 2 : i < 2);
 
-            if (px >= 0 && py >= 0 && px < to->width && py < to->height &&
-                um_font_dot((unsigned char)*text, i % UM_FONT_W, i / UM_FONT_W))
-                memset(&to->pixel[(py * to->width + px) * to->channels], 255, (size_t)to->channels);
-        }
+        draw_letter(to, x + i * UM_FONT_W, y, mark ? '.' : text[begin ? i : n - shown + i]);
+    }
 }

@@ -55,7 +55,7 @@ UM_API void               um_picture_tile(struct um_picture *p, int64_t i, int64
                                           const struct um_picture *tile);
 
 /* um_picture_text - at most `letters` characters at (x,y), white; of a longer text the end, or with
- * `begin` the beginning */
+ * `begin` the beginning, two of them being dots where it is cut */
 UM_API void um_picture_text(struct um_picture *to, int64_t x, int64_t y, const char *text,
                             int letters, bool begin);
 

@@ -6,7 +6,7 @@
 
 #include "picture/font.h"
 
-enum { LINE = UM_FONT_H + 2, LETTERS = (UM_SHEET_CELL - 1) / UM_FONT_W };
+enum { LINE = UM_FONT_H + 1, LETTERS = (UM_SHEET_CELL - 1) / UM_FONT_W };
 
 struct um_sheet_cell {
     struct um_picture picture;
@@ -33,9 +33,7 @@ static int about(struct um_arena *a, const struct um_record *rec, const char **t
     for (int64_t i = 0; label && label->kind == UM_MAP && i < label->n; i++)
         if (um_map_num(label, label->key[i], &x) && x > 0 && strlen(*text) < 2 * LETTERS)
             UM_TRY(append(a, text, label->key[i]));
-    if (strlen(*text) > LETTERS) /* cut: say so */
-        *text = um_sprintf(a, "%.*s..", LETTERS - 2, *text);
-    return *text ? UM_OK : UM_ENOMEM;
+    return UM_OK;
 }
 
 static int new_cell(struct um_sheet *s, struct um_sheet_cell **cell)
@@ -123,8 +121,8 @@ int um_sheet_draw(const struct um_sheet *s, struct um_picture *p)
 
         memset(tile.pixel, 0, (size_t)(side * height * channels));
         memcpy(tile.pixel, c->picture.pixel, (size_t)(side * side * channels));
-        um_picture_text(&tile, 1, side + 2, c->key, LETTERS, false);
-        um_picture_text(&tile, 1, side + 2 + LINE, c->about, LETTERS, true);
+        um_picture_text(&tile, 1, side + 1, c->key, LETTERS, false);
+        um_picture_text(&tile, 1, side + 1 + LINE, c->about, LETTERS, true);
         um_picture_tile(p, i, s->n, &tile);
     }
     return UM_OK;

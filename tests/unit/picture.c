@@ -175,6 +175,33 @@ static void letters_differ(void **state)
             assert_true(um_font_dot((unsigned char)c, 1, 0) == um_font_dot('?', 1, 0));
     }
     assert_int_equal(seen[' '], 0);
+    for (int c = ' '; c <= '~'; c++) { /* tails beneath the line tell g from 9 and p from P */
+        bool tail = false;
+
+        for (int i = 0; i < UM_FONT_W * (UM_FONT_H - 7); i++)
+            tail |= um_font_dot((unsigned char)c, i % UM_FONT_W, 7 + i / UM_FONT_W);
+        assert_int_equal(tail, c != ' ' && strchr("gpqy", c) != NULL);
+    }
+}
+
+static bool same_text(const char *a, bool begin, const char *b)
+{
+    struct um_picture p, q;
+
+    assert_int_equal(um_picture_new(arena, 40, 12, 1, &p), UM_OK);
+    assert_int_equal(um_picture_new(arena, 40, 12, 1, &q), UM_OK);
+    um_picture_text(&p, 1, 1, a, 6, begin);
+    um_picture_text(&q, 1, 1, b, 99, true);
+    return memcmp(p.pixel, q.pixel, 40 * 12) == 0;
+}
+
+static void a_cut_text_is_marked(void **state)
+{
+    (void)state;
+    assert_true(same_text("abcdef", false, "abcdef") && same_text("abcdef", true, "abcdef"));
+    assert_true(same_text("p10/s50", false, "../s50"));
+    assert_true(same_text("p10/s50", true, "p10/.."));
+    assert_true(same_text("", false, "") && !same_text("g", false, "9"));
 }
 
 static void names_from_keys(void **state)
@@ -220,6 +247,7 @@ int main(void)
         cmocka_unit_test(attention_takes_its_grid_from_meta),
         cmocka_unit_test(what_cannot_be_drawn),
         cmocka_unit_test(letters_differ),
+        cmocka_unit_test(a_cut_text_is_marked),
         cmocka_unit_test(names_from_keys),
     };
 
