@@ -33,7 +33,7 @@ set -- "./${base}imagesTr" "./${base}labelsTr"
 for sub in imagesVa labelsVa; do
     if [ -d "$base$sub" ]; then set -- "$@" "./$base$sub"; fi
 done
-list "$@" -type f -name 'amos_*.nii.gz'
+list 'scan amos_*.nii.gz in imagesTr or imagesVa' "$@" -type f -name 'amos_*.nii.gz'
 json=/dev/null
 [ ! -f "${base}dataset.json" ] || json=${base}dataset.json
 

@@ -40,7 +40,7 @@ for f in derivatives/labels/labels_covid*posi*.tsv derivatives/labels/labels_cov
     if [ -z "$labels" ] && [ -f "$f" ]; then labels=$f; fi
 done
 [ -n "$labels" ] || die "$folder: no derivatives/labels/labels_covid19_posi.tsv here: BIMCV-COVID19+ is expected"
-list . -type f \( -name 'sub-*.png' -o -name 'sub-*.nii.gz' \) -path './sub-*/ses-*/mod-*/*'
+list 'picture or volume sub-*/ses-*/mod-*/sub-*.png or .nii.gz' . -type f \( -name 'sub-*.png' -o -name 'sub-*.nii.gz' \) -path './sub-*/ses-*/mod-*/*'
 # a CR in a field is a line break to whoever reads the report
 csv "$labels" -v "sep=$tab" -v newline='\r' >"$tmp/labels"
 echo "ReportID${tab}report" >"$tmp/translated"

@@ -34,7 +34,7 @@ for list in ct_train ct_val ct_test; do
     [ -f "$lists/$list.json" ] || die "$folder: no $list.json in $lists: the published lists are expected there (-l)"
     filled "$lists/$list.json" 'scans with their slices'
 done
-list ./CP ./NCP ./Normal -type f \( -name '*.png' -o -name '*.jpg' \)
+list 'slice .png or .jpg in CP, NCP or Normal' ./CP ./NCP ./Normal -type f \( -name '*.png' -o -name '*.jpg' \)
 
 # strings do not cross lines in JSON: between quotes is text, around it brackets count the depth
 tabs "$lib"'

@@ -13,7 +13,7 @@
 #            of the rest, all views counted, are drawn. Nearly all of those stay in the training part
 #            too, as they do there: their second row has the key KEY#valid.
 #   5x200    those 5 x 200 pictures and nothing else, for retrieval: split test, class the label
-#   none     train.csv has no split
+#   none     train.csv has no split; um-split is needed for all others
 # Pictures that are not there are left out, named (-m: all of them) and counted.
 #
 #   um-preprocess --root FOLDER manifest.tsv -o chexpert.umt
@@ -36,6 +36,9 @@ done
 shift $((OPTIND - 1))
 [ $# = 1 ] || usage
 case $how in patient | mgca | 5x200 | none) ;; *) usage ;; esac
+number n "$count"
+number e "$each"
+[ "$how" = none ] || need_split
 enter "$1"
 
 base=''
@@ -44,7 +47,7 @@ for sub in CheXpert-v1.0-small CheXpert-v1.0; do
 done
 need "${base}train.csv" 'CheXpert-v1.0 or CheXpert-v1.0-small'
 need "${base}valid.csv" 'CheXpert-v1.0 or CheXpert-v1.0-small'
-list "./$base"train "./$base"valid -type f -name '*.jpg'
+list 'picture .jpg in train or valid' "./$base"train "./$base"valid -type f -name '*.jpg'
 csv "${base}train.csv" >"$tmp/train"
 csv "${base}valid.csv" >"$tmp/valid"
 
@@ -56,6 +59,11 @@ tabs -v base="$base" "$lib"'
         split("1 0 0 1 1", uncertain, " ")
         m = split("Enlarged Cardiomediastinum,Lung Lesion,Lung Opacity,Pneumonia,Pneumothorax," \
             "Pleural Other,Fracture,Support Devices", other, ",")
+    }
+    function score(x, label) {
+        if (x !~ /^((-?1|0)(\.0*)?)?$/)
+            die(table ": " $path ": " label " is \"" x "\", expected 1, 0, -1 or nothing")
+        return x
     }
     FNR == 1 {
         table = part == 1 ? "train.csv" : "valid.csv"
@@ -71,14 +79,14 @@ tabs -v base="$base" "$lib"'
         alone = sum = 0
         text = ""
         for (i = 1; i <= n; i++) {
-            x = $(t[i])
+            x = score($(t[i]), task[i])
             if (x != "" && x + 0 != 0) {
                 sum += x + 0 == 1 ? 1 : 2
                 alone = i
             }
             text = text OFS (x == "" ? 0 : x + 0 == -1 ? uncertain[i] : plain(x))
         }
-        for (i = 1; i <= m; i++) if ($(o[i]) != "" && $(o[i]) + 0 != 0) sum = 2
+        for (i = 1; i <= m; i++) if (score($(o[i]), other[i]) + 0 != 0) sum = 2
         frontal = $side == "Frontal"
         # CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg
         file = $path
@@ -149,7 +157,7 @@ tabs -v all="$all" -v how="$how" -v columns="$columns" "$lib"'
     }
 ' "$tmp/files" "$tmp/parted" >"$tmp/manifest"
 if [ "$how" = patient ]; then
-    um-split -q --valid "$count" -o "$tmp/drawn" "$tmp/manifest" || exit 1
+    parted -n "$tmp/manifest" "$tmp/drawn" --valid "$count"
     mv "$tmp/drawn" "$tmp/manifest"
 fi
 finish

@@ -9,7 +9,7 @@
 set -u
 export LC_ALL=C # bytes: names and tables need not be UTF-8 to be found
 name=${0##*/}
-PATH=${BUILD:-$here/../../build}:$PATH # um-split
+PATH=${BUILD:-$here/../../build}:$PATH # um-split, which those that draw need
 tab=$(printf '\t')
 missing_list='' # -m FILE
 
@@ -23,7 +23,8 @@ help() {
     sed -n '1,3d; /^#/!q; s/^# \{0,1\}//p' "$0"
     exit 0
 }
-usage() {
+usage() { # [WHY]
+    [ $# = 0 ] || printf '%s: %s\n' "$name" "$1" >&2
     sed -n 's/^# usage: /usage: /p' "$0" >&2
     exit 2
 }
@@ -53,8 +54,15 @@ enter() {
 need() { [ -f "$1" ] || die "$folder: no $1 here: $2 is expected"; }
 need_folder() { [ -d "$1" ] || die "$folder: no folder $1 here: $2 is expected"; }
 
-# list ./PATH... TESTS: what find finds, one path a line, sorted, into $tmp/files
+# number LETTER TEXT: what an option takes, from 1 on
+number() {
+    case $2 in '' | 0* | *[!0-9]*) usage "-$1 $2: a whole number from 1 on is expected" ;; esac
+}
+
+# list WHAT ./PATH... TESTS: what find finds, one path a line, sorted, into $tmp/files
 list() {
+    what=$1
+    shift
     find -L "$@" >"$tmp/found" 2>"$tmp/why" || die "$folder: $(sed -n '1s/^find: //p' "$tmp/why")"
     awk -v name="$name" '
         !/^\.\// { bad = "a line break" }
@@ -63,7 +71,7 @@ list() {
         { print substr($0, 3) }
     ' "$tmp/found" >"$tmp/unsorted" || exit 1
     sort "$tmp/unsorted" >"$tmp/files"
-    [ -s "$tmp/files" ] || die "$folder: no file of the kind below: $*"
+    [ -s "$tmp/files" ] || die "$folder: no $what here"
 }
 
 # csv FILE [-v ASSIGNMENT ...]: a table, compressed or not, with tabs between its columns
@@ -128,10 +136,33 @@ tabs() { # AWK ARGUMENT ..., the program among them
     awk -F '\t' -v OFS='\t' -v name="$name" -v missing="$tmp/missing" -v notes="$tmp/notes" "$@" || exit 1
 }
 
+# need_split: for those that draw; it would be missed late
+need_split() {
+    command -v um-split >/dev/null ||
+        die "um-split is needed for it and not found: build it (make tools); BUILD=FOLDER names where it is"
+}
+
+# parted OPTION MANIFEST OUT ARGUMENT...: um-split; OPTION is the one that the user can change
+parted() {
+    option=$1 from=$2 to=$3
+    shift 3
+    case " $* " in *' --by row '*) who=rows ;; *) who=patients ;; esac
+    um-split -q "$@" -o "$to" <"$from" 2>"$tmp/said" && return
+    die "$folder: $(sed "s/^um-split: //; s/^standard input: //; s/^line /the manifest's &/; s/ groups/ $who/
+        s/ (--by row: .*//; 1q" "$tmp/said") (see $option)"
+}
+
 # print the manifest, and say what is in it
+nothing() {
+    gone=$(wc -l <"$tmp/missing" | tr -d ' ')
+    case $gone in
+    0) die "$folder: no row comes of it$(sed 's/^/; /' "$tmp/notes" | tr -d '\n')" ;;
+    1) die "$folder: the one file that is named is not there: $(cat "$tmp/missing")" ;;
+    *) die "$folder: none of $gone files is there, such as $(sed 1q "$tmp/missing")" ;;
+    esac
+}
 finish() {
-    [ "$(wc -l <"$tmp/manifest")" -gt 1 ] ||
-        die "$folder: none of $(wc -l <"$tmp/missing" | tr -d ' ') files is there, such as $(sed 1q "$tmp/missing")"
+    [ "$(wc -l <"$tmp/manifest")" -gt 1 ] || nothing
     if [ -n "$missing_list" ]; then cp "$tmp/missing" "$missing_list" || exit 1; fi
     awk -F '\t' -v name="$name" -v missing="$tmp/missing" -v notes="$tmp/notes" '
         NR == 1 {
@@ -143,13 +174,25 @@ finish() {
                 seen[$at["patient"]]
                 patients++
             }
-            if ("split" in at) part[$at["split"]]++
+            if ("split" in at) {
+                part[$at["split"]]++
+                mine = $at["split"] == "" ? "train" : $at["split"]
+                if ("patient" in at && $at["patient"] != "") {
+                    if (!($at["patient"] in of)) of[$at["patient"]] = mine
+                    else if (of[$at["patient"]] != mine && !($at["patient"] in shared)) {
+                        shared[$at["patient"]]
+                        if (!leaks++) leak = $at["patient"]
+                    }
+                }
+            }
         }
         END {
             text = name ": " NR - 1 " rows"
             if (patients) text = text ", " patients " patients"
             n = split("train valid test", order, " ")
             for (i = 1; i <= n; i++) if (order[i] in part) text = text ", " part[order[i]] " " order[i]
+            if (leaks == 1) text = text "; 1 patient is in more than one part: " leak
+            if (leaks > 1) text = text "; " leaks " patients are in more than one part, such as " leak
             while ((getline line < notes) > 0) text = text "; " line
             for (gone = 0; (getline line < missing) > 0; gone++)
                 if (gone < 3) some = some (gone ? ", " : "") line

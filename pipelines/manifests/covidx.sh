@@ -9,7 +9,7 @@
 # -s says what of the training list chooses the model:
 #   patient  a tenth of its patients. The default.
 #   mgca     a fifth of its pictures, as MGCA draws them, in that order: patients are shared
-#   none     no split
+#   none     no split; um-split is needed for the others
 # Pictures that are not there are left out, named (-m: all of them) and counted.
 #
 #   um-preprocess --root FOLDER manifest.tsv -o covidx.umt
@@ -29,6 +29,7 @@ done
 shift $((OPTIND - 1))
 [ $# = 1 ] || usage
 case $how in patient | mgca | none) ;; *) usage ;; esac
+[ "$how" = none ] || need_split
 enter "$1"
 
 need train_COVIDx9A.txt 'COVIDx, version 6'
@@ -37,7 +38,7 @@ filled train_COVIDx9A.txt 'lines of patient, file, class and source'
 filled test_COVIDx9A.txt 'lines of patient, file, class and source'
 need_folder train 'COVIDx, version 6'
 need_folder test 'COVIDx, version 6'
-list ./train ./test -type f
+list 'file in train or test' ./train ./test -type f
 
 # patient, file, class and source, parted by single spaces; a file's name may hold some too
 tabs -F ' ' "$lib"'
@@ -68,8 +69,8 @@ tabs -F ' ' "$lib"'
     }
 ' set=train train_COVIDx9A.txt set=test test_COVIDx9A.txt >"$tmp/whole"
 case $how in
-patient) um-split -q --valid 0.1 -o "$tmp/parted" "$tmp/whole" || exit 1 ;;
-mgca) um-split -q --by row --seed 0 --valid 0.2 --drawn -o "$tmp/parted" "$tmp/whole" || exit 1 ;;
+patient) parted -s "$tmp/whole" "$tmp/parted" --valid 0.1 ;;
+mgca) parted -s "$tmp/whole" "$tmp/parted" --by row --seed 0 --valid 0.2 --drawn ;;
 none) awk -F '\t' -v OFS='\t' '$6 == "train" { $6 = "" } { print }' "$tmp/whole" >"$tmp/parted" ;;
 esac
 tabs "$lib"'

@@ -35,6 +35,7 @@ shift $((OPTIND - 1))
 [ $# = 1 ] || usage
 case $level in '' | *[!0-9]*) usage ;; esac
 case $shares in '' | *,*) ;; *) usage ;; esac
+[ -z "$shares" ] || need_split
 enter "$1"
 
 list . -type f \( -name '*.[jJ][pP][gG]' -o -name '*.[jJ][pP][eE][gG]' -o -name '*.[pP][nN][gG]' -o \
@@ -121,7 +122,7 @@ tabs -v level="$level" -v mask="$mask" "$lib"'
     }
 ' part=1 "$tmp/files" part=2 "$tmp/table" part=3 "$tmp/files" >"$tmp/manifest"
 if [ -n "$shares" ]; then
-    um-split -q --valid "${shares%%,*}" --test "${shares#*,}" -o "$tmp/parted" "$tmp/manifest" || exit 1
+    parted -s "$tmp/manifest" "$tmp/parted" --valid "${shares%%,*}" --test "${shares#*,}"
     mv "$tmp/parted" "$tmp/manifest"
 fi
 finish

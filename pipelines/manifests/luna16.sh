@@ -33,7 +33,7 @@ annotations=annotations.csv
 [ -f $annotations ] || [ ! -f CSVFILES/annotations.csv ] || annotations=CSVFILES/annotations.csv
 need $annotations 'LUNA16'
 [ -d subset0 ] || [ -d subset1 ] || [ -d subset9 ] || die "$folder: no folder subset0 to subset9 here: LUNA16 is expected"
-list . -type f -path './subset[0-9]/*' \( -name '*.mhd' -o -name '*.raw' -o -name '*.zraw' \)
+list 'scan .mhd in subset0 to subset9' . -type f -path './subset[0-9]/*' \( -name '*.mhd' -o -name '*.raw' -o -name '*.zraw' \)
 csv $annotations >"$tmp/annotations"
 
 tabs -v fold="$fold" "$lib"'

@@ -43,7 +43,7 @@ need "$metadata" 'MIMIC-CXR-JPG'
 need "$split" 'MIMIC-CXR-JPG'
 need "$labels" 'MIMIC-CXR-JPG'
 need_folder files 'MIMIC-CXR-JPG'
-list ./files -type f \( -name '*.jpg' -o -name '*.txt' \)
+list 'picture .jpg in files' ./files -type f \( -name '*.jpg' -o -name '*.txt' \)
 if [ -n "$reports" ]; then
     [ -d "$reports" ] || die "$reports: no such folder of reports"
     [ ! -d "$reports/files" ] || reports=$reports/files

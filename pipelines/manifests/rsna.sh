@@ -10,7 +10,7 @@
 # MGCA's, bit for bit and in their order:
 #   classify  18,678 to train, 4,003 valid, 4,003 test. The default.
 #   segment   16,010, 5,337, 5,337, for segmentation and detection (-n: another number than 5337)
-#   none      no split
+#   none      no split; um-split is needed for the others
 # The lists are drawn from all patients of the table; those whose file is not there are then left out,
 # named (-m: all of them) and counted.
 #
@@ -33,11 +33,13 @@ done
 shift $((OPTIND - 1))
 [ $# = 1 ] || usage
 case $how in classify | segment | none) ;; *) usage ;; esac
+number n "$count"
+[ "$how" = none ] || need_split
 enter "$1"
 
 need stage_2_train_labels.csv 'the RSNA pneumonia challenge, stage 2'
 need_folder stage_2_train_images 'the RSNA pneumonia challenge, stage 2'
-list ./stage_2_train_images -type f -name '*.dcm'
+list 'file .dcm in stage_2_train_images' ./stage_2_train_images -type f -name '*.dcm'
 csv stage_2_train_labels.csv >"$tmp/labels"
 if [ -f stage_2_detailed_class_info.csv ]; then
     csv stage_2_detailed_class_info.csv >"$tmp/classes"
@@ -83,8 +85,8 @@ tabs "$lib"'
     }
 ' part=1 "$tmp/classes" part=2 "$tmp/labels" >"$tmp/whole"
 case $how in
-classify) um-split -q --seed 0 --valid 0.15 --test 0.15 --drawn -o "$tmp/parted" "$tmp/whole" || exit 1 ;;
-segment) um-split -q --seed 0 --valid "$count" --test "$count" --drawn -o "$tmp/parted" "$tmp/whole" || exit 1 ;;
+classify) parted -s "$tmp/whole" "$tmp/parted" --seed 0 --valid 0.15 --test 0.15 --drawn ;;
+segment) parted -n "$tmp/whole" "$tmp/parted" --seed 0 --valid "$count" --test "$count" --drawn ;;
 none) mv "$tmp/whole" "$tmp/parted" ;;
 esac
 tabs "$lib"'

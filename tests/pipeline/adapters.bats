@@ -315,3 +315,88 @@ END
     links/again.sh -n 5 "tree of chexpert" 2>err | cmp - <(adapter chexpert "tree of chexpert" 2>err2)
     links/again.sh -h | grep -q '^usage: chexpert.sh'
 }
+
+@test "patients in more than one part are counted in the line" {
+    spoiled covidx
+    first=$(head -n 1 "$tree/train_COVIDx9A.txt")
+    test=$(head -n 1 "$tree/test_COVIDx9A.txt")
+    # a picture of the test list, given to a patient of the training list
+    awk -v p="${first%% *}" 'NR == 1 { sub(/^[^ ]*/, p) } { print }' "tree of covidx/test_COVIDx9A.txt" >"$tree/test_COVIDx9A.txt"
+    [ "${first%% *}" != "${test%% *}" ]
+    "$sh/covidx.sh" "$tree" 2>err >out.tsv
+    grep -q "; 1 patient is in more than one part: ${first%% *}" err && [ "$(wc -l <err)" = 1 ]
+    "$sh/covidx.sh" -s none "$tree" 2>err >out.tsv
+    grep -q "; 1 patient is in more than one part: ${first%% *}" err
+    # CheXpert's lists as MGCA has them share pictures, and those by patient none
+    mkdir -p shared/train shared/valid
+    "$UM_PYTHON" "$BATS_TEST_DIRNAME/chexpert.py" make shared
+    "$sh/chexpert.sh" -s mgca -e 7 -n 60 shared 2>err >out.tsv
+    n=$(awk -F '\t' 'NR > 1 && !(($4, $5) in s) { s[$4, $5]; n[$4]++ } END { for (p in n) if (n[p] > 1) k++; print k }' out.tsv)
+    [ "$n" -gt 1 ] && grep -q "; $n patients are in more than one part, such as " err
+    "$sh/chexpert.sh" -n 60 shared 2>err >out.tsv
+    [ "$(grep -c 'more than one part' err)" = 0 ]
+    # a table's own split
+    mkdir -p leak/a leak/b
+    : >leak/a/1.png && : >leak/a/2.png && : >leak/b/1.png && : >leak/b/2.png
+    printf 'file,split\na/1.png,test\nb/1.png,train\n' >leak/t.csv
+    "$sh/folder.sh" -t leak/t.csv leak 2>err >out.tsv
+    grep -q '; 1 patient is in more than one part: a' err
+}
+
+@test "bcv: the names of -l with their ending or without; unknown ones and none are refused" {
+    mkdir -p names/img names/label
+    for i in 1 2 3 4; do : >names/img/img000$i.nii.gz && : >names/label/label000$i.nii.gz; done
+    printf ' img0002.nii.gz\r\n\nimg0003' >l.txt
+    "$sh/bcv.sh" -l l.txt names 2>err | awk -F '\t' '$5 == "test" { print $1 }' >got
+    [ "$(tr '\n' ' ' <got)" = 'img0002 img0003 ' ]
+    printf 'img0002\nfoo\n' >l.txt
+    run --separate-stderr "$sh/bcv.sh" -l l.txt names
+    [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "bcv.sh: $PWD/l.txt: line 2: no scan foo in img" ]
+    printf '\n' >l.txt
+    run --separate-stderr "$sh/bcv.sh" -l l.txt names
+    [ "$status" = 1 ] && [ -z "$output" ]
+    [ "$stderr" = "bcv.sh: $PWD/l.txt: empty: names of scans, such as img0001, are expected, one a line" ]
+}
+
+@test "chexpert: a label that is none is refused by name" {
+    for bad in 2 x 0.5 -2.0; do
+        spoiled chexpert
+        awk -F , -v OFS=, -v bad="$bad" 'NR == 3 { $NF = bad } { print }' "tree of chexpert/train.csv" >"$tree/train.csv"
+        path=$(sed -n '3s/,.*//p' "$tree/train.csv")
+        refuses chexpert "train.csv: $path: Support Devices is \"$bad\", expected 1, 0, -1 or nothing"
+    done
+    spoiled chexpert
+    sed 's/,1\.0/,1/g; s/,0\.0/,0/g; s/,-1\.0/,-1/g' "tree of chexpert/train.csv" >"$tree/train.csv"
+    adapter chexpert "$tree" 2>err | cmp - <(adapter chexpert "tree of chexpert" 2>err2)
+}
+
+@test "messages speak of the data set: nothing found, nothing left, draws that cannot be, no um-split" {
+    mkdir -p none/train none/valid
+    cp "tree of chexpert/"*.csv none
+    run --separate-stderr "$sh/chexpert.sh" none
+    [ "$status" = 1 ] && [ "$stderr" = 'chexpert.sh: none: no picture .jpg in train or valid here' ]
+    spoiled chexpert
+    for f in train valid; do head -n 1 "tree of chexpert/$f.csv" >"$tree/$f.csv"; done
+    run --separate-stderr "$sh/chexpert.sh" -s none "$tree"
+    [ "$status" = 1 ] && [ "$stderr" = "chexpert.sh: $tree: no row comes of it" ]
+    run --separate-stderr "$sh/chexpert.sh" -n 5000 "tree of chexpert"
+    [ "$status" = 1 ] && [ -z "$output" ] && [ "${#stderr_lines[@]}" = 1 ]
+    [[ $stderr == 'chexpert.sh: tree of chexpert: valid 5000 and test 0 of '*' patients: train would get 0, '*'(see -n)' ]]
+    for n in 0 x -1 1.5; do
+        run --separate-stderr "$sh/chexpert.sh" -n "$n" "tree of chexpert"
+        [ "$status" = 2 ] && [ -z "$output" ] && [[ $stderr == "chexpert.sh: -n $n: a whole number from 1 on is expected"* ]]
+    done
+    # without um-split: those that draw say so at once, and the others do without
+    mkdir -p unbuilt
+    for tool in $(compgen -c | grep -x 'sh\|awk\|mawk\|busybox\|find\|sort\|sed\|mktemp\|rm\|cat\|cp\|mv\|wc\|tr\|dirname\|readlink\|gzip\|tail\|head'); do
+        ln -sfn "$(command -v "$tool")" unbuilt/
+    done
+    for name in bcv chexpert covidx rsna; do
+        run --separate-stderr env BUILD=/nowhere PATH="$PWD/unbuilt" "$sh/$name.sh" "tree of $name"
+        [ "$status" = 1 ] && [ -z "$output" ]
+        [ "$stderr" = "$name.sh: um-split is needed for it and not found: build it (make tools); BUILD=FOLDER names where it is" ]
+        "$sh/$name.sh" -h | grep -q um-split
+    done
+    BUILD=/nowhere PATH=$PWD/unbuilt "$sh/chexpert.sh" -s none "tree of chexpert" 2>err | grep -q patient00001
+    BUILD=/nowhere PATH=$PWD/unbuilt "$sh/folder.sh" "tree of folder" 2>err | grep -q p000000
+}
