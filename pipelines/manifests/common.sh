@@ -105,10 +105,15 @@ function die(text) {
     bad = 1
     exit 1
 }
-# names of the columns of this line
-function head(    i) {
+# names of the columns of this line, without blanks around
+function head(    i, x) {
     split("", at)
-    for (i = 1; i <= NF; i++) at[$i] = i
+    for (i = 1; i <= NF; i++) {
+        x = $i
+        gsub(/^[ \r]+|[ \r]+$/, "", x)
+        $i = x
+        at[x] = i
+    }
 }
 function column(x) {
     if (!(x in at)) die(table ": no column " x)

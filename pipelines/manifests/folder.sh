@@ -4,14 +4,16 @@
 # folder.sh - a folder of your own images, with reports, masks and a table if there are any, to a manifest
 # usage: folder.sh [-h] [-t table] [-p N] [-k MASK] [-d] [-s V,S] [-m missing.txt] FOLDER > manifest.tsv
 #
-# A row is an image: .jpg .jpeg .png .dcm .nii .nii.gz .mha .mhd .nrrd, wherever it lies below FOLDER; its
-# key is its path. Beside NAME.jpg, NAME.txt is its report and NAME_mask.* its mask (-k: another ending
-# than _mask). With -d a folder of .dcm files is one image, a series of slices. The patient is the folder
-# that it lies in, the N-th on its path (-p, 1; 0: each image by itself).
-# -t is a table, CSV or TSV, with the column file: paths below FOLDER; its other columns go into the
-# manifest (key, view, patient, split, class, label.NAME, report, ... mean what they do there). Files that
-# it names and that are not there are named (-m: all of them) and counted; images that it does not name
-# keep its columns empty. -s 0.1,0.2 makes a tenth of the patients valid and a fifth test (um-split).
+# A row is an image: .jpg .jpeg .png .dcm .nii .nii.gz .mha .mhd .nrrd, in capitals or not, wherever it lies
+# below FOLDER; its key is its path. Beside NAME.jpg, NAME.txt is its report and NAME_mask.* its mask (-k:
+# another ending than _mask). With -d a folder of .dcm files is one image, a series of slices. The patient is
+# the folder that it lies in, the N-th on its path (-p, 1; 0: each image by itself). Hidden files are left
+# out; other files, and masks and texts without an image, are passed over and counted.
+# -t is a table, CSV or TSV, with the column file: paths below FOLDER, each once; its other columns go into
+# the manifest (view, split, class, label.NAME, report, ... mean what they do there), and its key, image,
+# mask, report_file, patient in place of those above, where they are not empty. Files that it names and
+# that are not there are named (-m: all of them) and counted; images that it does not name keep its columns
+# empty. -s 0.1,0.2 makes a tenth of the patients valid and a fifth test, with um-split.
 #
 #   um-preprocess --root FOLDER manifest.tsv -o mine.umt
 self=$(readlink -f -- "$0" 2>/dev/null) || self=$0 # by a link, too
@@ -34,13 +36,45 @@ done
 shift $((OPTIND - 1))
 [ $# = 1 ] || usage
 case $level in '' | *[!0-9]*) usage ;; esac
+[ -n "$mask" ] || usage '-k: an ending is expected'
 case $shares in '' | *,*) ;; *) usage ;; esac
 [ -z "$shares" ] || need_split
 enter "$1"
 
-list . -type f \( -name '*.[jJ][pP][gG]' -o -name '*.[jJ][pP][eE][gG]' -o -name '*.[pP][nN][gG]' -o \
-    -name '*.[dD][cC][mM]' -o -name '*.nii' -o -name '*.nii.gz' -o -name '*.mha' -o -name '*.mhd' -o \
-    -name '*.nrrd' -o -name '*.txt' \)
+list 'image' . -name '.?*' -prune -o -type f \( -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' -o \
+    -iname '*.dcm' -o -iname '*.nii' -o -iname '*.nii.gz' -o -iname '*.mha' -o -iname '*.mhd' -o \
+    -iname '*.nrrd' -o -iname '*.txt' \) -print
+
+# endings of the files that are of no kind above; the table, and the voxels of .mhd, are nobody's loss
+find -L . -name '.?*' -prune -o -type f -print 2>/dev/null | awk -v own="${table##*/}" '
+    NR == FNR {
+        if (tolower($0) ~ /\.mhd$/) header[substr($0, 1, length($0) - 4)]
+        next
+    }
+    !/^\.\// { next }
+    {
+        file = $0
+        sub(/.*\//, "", file)
+        kind = tolower(file)
+        if (file == own || kind ~ /\.(jpe?g|png|dcm|nii|nii\.gz|mha|mhd|nrrd|txt)$/) next
+        path = substr($0, 3)
+        if (kind ~ /\.z?raw$/ && sub(/\.[^.]*$/, "", path) && path in header) next
+        if (kind !~ /\./) print "without an ending"
+        else {
+            sub(/.*\./, ".", kind)
+            print kind
+        }
+    }
+' "$tmp/files" - | sort | uniq -c | sort -k1,1nr -k2 | awk '
+    {
+        n += $1
+        if (NR <= 4) text = text (NR > 1 ? ", " : "") $0
+    }
+    END {
+        gsub(/  +/, " ", text)
+        if (n) print n " other file" (n > 1 ? "s" : "") " passed over:" text (NR > 4 ? ", ..." : "")
+    }
+' >"$tmp/passed"
 if [ "$series" = 1 ]; then
     awk 'tolower($0) !~ /\.dcm$/ || !/\// { print; next }
         { sub(/\/[^\/]*$/, "") } !($0 in seen) { seen[$0]; print }' "$tmp/files" >"$tmp/found"
@@ -57,72 +91,98 @@ fi
 
 tabs -v level="$level" -v mask="$mask" "$lib"'
     function stem(path) {
-        sub(/\.gz$/, "", path)
+        sub(/\.[gG][zZ]$/, "", path)
         sub(/\.[^.\/]*$/, "", path)
         return path
     }
     function ends(path, with) {
         return length(path) > length(with) && substr(path, length(path) - length(with) + 1) == with
     }
+    function text(path) { return tolower(path) ~ /\.txt$/ }
+    function image(path) { return !text(path) && !ends(stem(path), mask) }
+    function count(n, what, rest) { if (n) print n " " what (n > 1 ? "s" : "") rest > notes }
+    BEGIN { own = split("key image mask report_file patient", own_column, " ") }
+
     part == 1 {
         have[$0]
-        if (!ends($0, ".txt")) image_of[stem($0)] = $0
+        if (text($0)) report_of[stem($0)] = $0
+        else image_of[stem($0)] = $0
         next
     }
+
     part == 2 && FNR == 1 {
         table = "the table"
         head()
         file = column("file")
-        for (i = 1; i <= NF; i++)
-            if (i != file) {
-                at_more[++n] = i
-                more = more OFS $i
-                blank = blank OFS
-                given[$i] = i
+        for (i = 1; i <= own; i++) is_own[own_column[i]]
+        for (i = 1; i <= NF; i++) {
+            if (i == file) continue
+            if ($i == "") {
+                nameless++
+                continue
             }
+            if ($i in given || $i == "file") die("the table: two columns are called " $i)
+            given[$i] = i
+            if ($i in is_own) continue
+            at_more[++n] = i
+            more = more OFS $i
+            blank = blank OFS
+        }
         next
     }
     part == 2 {
-        sub(/^\.\//, "", $file)
-        if (!there($file)) next
-        text = ""
-        for (i = 1; i <= n; i++) text = text OFS $(at_more[i])
-        row[$file] = text
-        if ("key" in given) key[$file] = $(given["key"])
+        path = $file
+        sub(/^\.\//, "", path)
+        if (path in named) die("the table: the file " path " is named twice")
+        named[path]
+        if (!there(path)) next
+        if (!image(path)) {
+            no_image++
+            next
+        }
+        line = ""
+        for (i = 1; i <= n; i++) line = line OFS $(at_more[i])
+        row[path] = line
+        for (i = 1; i <= own; i++)
+            if (own_column[i] in given) cell[path, i] = $(given[own_column[i]])
+        if ("report" in given && $(given["report"]) != "") written[path]
         next
     }
-    FNR == 1 {
-        own = split("key image mask report_file patient", column_name, " ")
-        line = ""
-        for (i = 1; i <= own; i++)
-            if (!(column_name[i] in given) && !(column_name[i] == "report_file" && "report" in given))
-                line = line (line == "" ? "" : OFS) column_name[i]
-        print line more
-    }
-    ends($0, ".txt") || ends(stem($0), mask) { next }
+
+    FNR == 1 { print "key", "image", "mask", "report_file", "patient" more }
+    !image($0) { next }
     {
-        value["key"] = $0
-        value["image"] = $0
-        value["mask"] = image_of[stem($0) mask]
-        value["report_file"] = (stem($0) ".txt") in have ? stem($0) ".txt" : ""
+        name_of = stem($0)
+        seen[name_of]
         m = split($0, piece, "/")
-        value["patient"] = level > 0 && level < m ? piece[level] : $0
-        if (value["report_file"] != "") reports++
-        if (value["mask"] != "") masks++
+        value[1] = value[2] = $0
+        value[3] = name_of mask in image_of ? image_of[name_of mask] : ""
+        value[4] = name_of in report_of && !($0 in written) ? report_of[name_of] : ""
+        value[5] = level > 0 && level < m ? piece[level] : $0
         line = ""
-        for (i = 1; i <= own; i++)
-            if (!(column_name[i] in given) && !(column_name[i] == "report_file" && "report" in given))
-                line = line (line == "" ? "" : OFS) value[column_name[i]]
+        for (i = 1; i <= own; i++) {
+            if (($0, i) in cell && cell[$0, i] != "") value[i] = cell[$0, i]
+            line = line (i > 1 ? OFS : "") value[i]
+        }
+        if (value[4] != "" || $0 in written) reports++
+        if (value[3] != "") masks++
         print line ($0 in row ? row[$0] : blank)
     }
     END {
         if (bad) exit 1
-        if (reports) print reports " reports" > notes
-        if (masks) print masks " masks" > notes
+        for (x in image_of) if (ends(x, mask) && !(substr(x, 1, length(x) - length(mask)) in seen)) lone_masks++
+        for (x in report_of) if (!(x in seen)) lone_texts++
+        count(reports, "report")
+        count(masks, "mask")
+        count(lone_masks, "mask", " without an image")
+        count(lone_texts, "text", " without an image")
+        count(no_image, "row", " of the table without an image")
+        count(nameless, "column", " without a name left out")
     }
 ' part=1 "$tmp/files" part=2 "$tmp/table" part=3 "$tmp/files" >"$tmp/manifest"
 if [ -n "$shares" ]; then
     parted -s "$tmp/manifest" "$tmp/parted" --valid "${shares%%,*}" --test "${shares#*,}"
     mv "$tmp/parted" "$tmp/manifest"
 fi
+cat "$tmp/passed" >>"$tmp/notes"
 finish

@@ -400,3 +400,49 @@ END
     BUILD=/nowhere PATH=$PWD/unbuilt "$sh/chexpert.sh" -s none "tree of chexpert" 2>err | grep -q patient00001
     BUILD=/nowhere PATH=$PWD/unbuilt "$sh/folder.sh" "tree of folder" 2>err | grep -q p000000
 }
+
+@test "folder: a table's own columns, cells that are empty, columns without a name, files named twice" {
+    local jpg="tree of folder/p000000/chest x-ray.jpg"
+    rm -rf own
+    mkdir -p own/a own/b
+    for f in a/1.jpg a/2.jpg b/1.jpg b/2.jpg; do cp "$jpg" own/$f; done
+    echo 'FINDINGS: The lungs are clear.' | tee own/a/1.txt own/a/2.txt >own/b/1.txt
+    printf 'file,key, patient ,image,report, url,\na/1.jpg,k1,P9,b/2.jpg,IMPRESSION: A nodule.,u,\na/2.jpg,,,,,,x\n' >own/t.csv
+    "$sh/folder.sh" -t own/t.csv own 2>err >own.tsv
+    [ "$(head -n 1 own.tsv | tr '\t' '|')" = 'key|image|mask|report_file|patient|report|url' ]
+    [ "$(tail -n +2 own.tsv | tr '\t\n' '|;')" = 'k1|b/2.jpg|||P9|IMPRESSION: A nodule.|u;'\
+'a/2.jpg|a/2.jpg||a/2.txt|a||;b/1.jpg|b/1.jpg||b/1.txt|b||;b/2.jpg|b/2.jpg|||b||;' ]
+    [ "$(cat err)" = 'folder.sh: 4 rows, 3 patients; 3 reports; 1 column without a name left out' ]
+    um-preprocess -q --root own own.tsv -o own.umt
+    [ "$(um-show --keys own.umt | tr '\n' ' ')" = 'k1 a/2.jpg b/1.jpg b/2.jpg ' ]
+    "$sh/folder.sh" -s 0.3,0.3 -t own/t.csv own 2>err >own.tsv # no patient is empty
+
+    refused() { # TABLE TEXT
+        printf "$1" >own/t.csv
+        run --separate-stderr "$sh/folder.sh" -t own/t.csv own
+        [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "folder.sh: $2" ]
+    }
+    refused 'file,x\na/1.jpg,1\nb/1.jpg,1\n./a/1.jpg,2\n' 'the table: the file a/1.jpg is named twice'
+    refused 'file,x, x\na/1.jpg,1,2\n' 'the table: two columns are called x'
+    printf 'file,x\na/1.txt,1\na/1.jpg,2\n' >own/t.csv
+    "$sh/folder.sh" -t own/t.csv own 2>&1 >own.tsv | grep -q '; 1 row of the table without an image'
+}
+
+@test "folder: endings in any case, hidden files, what is passed over" {
+    rm -rf kinds
+    mkdir -p kinds/p/.hidden kinds/q
+    for f in CT.NII.GZ CT.TXT CT_mask.Nii.Gz x.bmp y.BMP z.tif IM0001 v.mhd v.raw w.raw lone_mask.png note.txt \
+        ._x.jpg .z.png .hidden/a.png s.DCM; do
+        : >"kinds/p/$f"
+    done
+    : >kinds/q/notes.csv && : >kinds/q/a.JPEG
+    printf 'file\np/CT.NII.GZ\n' >kinds/t.csv
+    "$sh/folder.sh" -t kinds/t.csv kinds 2>err >kinds.tsv
+    [ "$(cut -f 1,3,4 kinds.tsv | tail -n +2 | tr '\t\n' '|;')" = \
+        'p/CT.NII.GZ|p/CT_mask.Nii.Gz|p/CT.TXT;p/s.DCM||;p/v.mhd||;q/a.JPEG||;' ]
+    [ "$(cat err)" = 'folder.sh: 4 rows, 2 patients; 1 report; 1 mask; 1 mask without an image; 1 text without an image; '\
+'6 other files passed over: 2 .bmp, 1 .csv, 1 .raw, 1 .tif, ...' ]
+    rm kinds/p/[a-z]* && rm kinds/q/notes.csv
+    "$sh/folder.sh" -t kinds/t.csv kinds 2>err >kinds.tsv
+    [ "$(cat err)" = 'folder.sh: 2 rows, 2 patients; 1 report; 1 mask; 1 other file passed over: 1 without an ending' ] || { cat err; false; }
+}
