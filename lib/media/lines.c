@@ -104,3 +104,16 @@ bool um_ints(const char *text, int64_t *x, int n)
         text++;
     return !*text;
 }
+
+int um_field_keep(const struct um_field *known, size_t n, const char *name, char *value,
+                  char **list)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(name, known[i].name) != 0)
+            continue;
+        if (list[known[i].key])
+            return um_fail(UM_EFORMAT, "%s is given twice", name);
+        list[known[i].key] = value;
+    }
+    return UM_OK;
+}

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/status.h"
 
 struct um_lines {
     const uint8_t *at, *end;
@@ -34,5 +35,16 @@ char *um_word(char **text);
 /* um_nums, um_ints - exactly n numbers, finite and nothing behind them; false otherwise */
 bool um_nums(const char *text, double *x, int n);
 bool um_ints(const char *text, int64_t *x, int n);
+
+/* a field that matters, of the number `key` in its reader's list; some have several names */
+struct um_field {
+    const char *name;
+    int         key;
+};
+
+/* um_field_keep - list[key] = value, if the name is among known[0..n-1]; others are passed over.
+ * UM_EFORMAT: it was there already. */
+UM_RESULT_USED int um_field_keep(const struct um_field *known, size_t n, const char *name,
+                                 char *value, char **list);
 
 #endif

@@ -8,7 +8,6 @@
 #include "media/lines.h"
 #include "media/lps.h"
 
-/* the fields that matter; some have several names */
 enum key {
     OBJECT,
     NDIMS,
@@ -30,35 +29,32 @@ enum key {
     NKEYS
 };
 
-static const struct {
-    const char *name;
-    enum key    key;
-} names[] = { { "ObjectType", OBJECT },
-              { "NDims", NDIMS },
-              { "DimSize", SIZES },
-              { "ElementType", TYPE },
-              { "ElementNumberOfChannels", CHANNELS },
-              { "BinaryData", BINARY },
-              { "BinaryDataByteOrderMSB", MSB },
-              { "ElementByteOrderMSB", MSB },
-              { "CompressedData", COMPRESSED },
-              { "CompressedDataSize", PACKED },
-              { "TransformMatrix", MATRIX },
-              { "Rotation", MATRIX },
-              { "Orientation", MATRIX },
-              { "Offset", OFFSET },
-              { "Position", OFFSET },
-              { "Origin", OFFSET },
-              { "ElementSpacing", SPACING },
-              { "ElementSize", ELEMENT },
-              { "HeaderSize", HEADER },
-              { "ElementToIntensityFunctionSlope", SLOPE },
-              { "ElementToIntensityFunctionOffset", INTER },
-              { "ElementDataFile", DATA } };
+static const struct um_field names[] = { { "ObjectType", OBJECT },
+                                         { "NDims", NDIMS },
+                                         { "DimSize", SIZES },
+                                         { "ElementType", TYPE },
+                                         { "ElementNumberOfChannels", CHANNELS },
+                                         { "BinaryData", BINARY },
+                                         { "BinaryDataByteOrderMSB", MSB },
+                                         { "ElementByteOrderMSB", MSB },
+                                         { "CompressedData", COMPRESSED },
+                                         { "CompressedDataSize", PACKED },
+                                         { "TransformMatrix", MATRIX },
+                                         { "Rotation", MATRIX },
+                                         { "Orientation", MATRIX },
+                                         { "Offset", OFFSET },
+                                         { "Position", OFFSET },
+                                         { "Origin", OFFSET },
+                                         { "ElementSpacing", SPACING },
+                                         { "ElementSize", ELEMENT },
+                                         { "HeaderSize", HEADER },
+                                         { "ElementToIntensityFunctionSlope", SLOPE },
+                                         { "ElementToIntensityFunctionOffset", INTER },
+                                         { "ElementDataFile", DATA } };
 enum { NNAMES = sizeof names / sizeof names[0] };
 
 struct head {
-    const char     *value[NKEYS]; /* NULL: not given */
+    char           *value[NKEYS]; /* NULL: not given */
     struct um_lines rest;         /* behind ElementDataFile */
     int64_t         ndims, dim[4];
 };
@@ -79,18 +75,6 @@ bool um_meta_is(const uint8_t *bytes, size_t n)
             return true;
     }
     return false;
-}
-
-static int keep(struct head *h, const char *name, char *value)
-{
-    for (int i = 0; i < NNAMES; i++) {
-        if (strcmp(name, names[i].name) != 0)
-            continue;
-        if (h->value[names[i].key])
-            return um_fail(UM_EFORMAT, "%s is given twice", name);
-        h->value[names[i].key] = value;
-    }
-    return UM_OK;
 }
 
 /* all lines up to ElementDataFile, the last one */
@@ -115,7 +99,7 @@ static int read_head(struct um_arena *a, const uint8_t *bytes, size_t n, struct 
         if (!name)
             return um_fail(UM_EFORMAT, "line %d of the header is not \"name = value\"",
                            h->rest.taken);
-        UM_TRY(keep(h, name, value));
+        UM_TRY(um_field_keep(names, NNAMES, name, value, h->value));
     }
     return UM_OK;
 }

@@ -7,27 +7,24 @@
 #include "media/block.h"
 #include "media/nrrd_int.h"
 
-static const struct {
-    const char      *name;
-    enum um_nrrd_key key;
-} names[] = { { "dimension", UM_NRRD_DIMENSION },
-              { "type", UM_NRRD_TYPE },
-              { "sizes", UM_NRRD_SIZES },
-              { "encoding", UM_NRRD_ENCODING },
-              { "endian", UM_NRRD_ENDIAN },
-              { "spacings", UM_NRRD_SPACINGS },
-              { "space", UM_NRRD_SPACE },
-              { "space dimension", UM_NRRD_SPACE_DIM },
-              { "space directions", UM_NRRD_DIRECTIONS },
-              { "space origin", UM_NRRD_ORIGIN },
-              { "space units", UM_NRRD_UNITS },
-              { "kinds", UM_NRRD_KINDS },
-              { "line skip", UM_NRRD_LINE_SKIP },
-              { "lineskip", UM_NRRD_LINE_SKIP },
-              { "byte skip", UM_NRRD_BYTE_SKIP },
-              { "byteskip", UM_NRRD_BYTE_SKIP },
-              { "data file", UM_NRRD_DATA },
-              { "datafile", UM_NRRD_DATA } };
+static const struct um_field names[] = { { "dimension", UM_NRRD_DIMENSION },
+                                         { "type", UM_NRRD_TYPE },
+                                         { "sizes", UM_NRRD_SIZES },
+                                         { "encoding", UM_NRRD_ENCODING },
+                                         { "endian", UM_NRRD_ENDIAN },
+                                         { "spacings", UM_NRRD_SPACINGS },
+                                         { "space", UM_NRRD_SPACE },
+                                         { "space dimension", UM_NRRD_SPACE_DIM },
+                                         { "space directions", UM_NRRD_DIRECTIONS },
+                                         { "space origin", UM_NRRD_ORIGIN },
+                                         { "space units", UM_NRRD_UNITS },
+                                         { "kinds", UM_NRRD_KINDS },
+                                         { "line skip", UM_NRRD_LINE_SKIP },
+                                         { "lineskip", UM_NRRD_LINE_SKIP },
+                                         { "byte skip", UM_NRRD_BYTE_SKIP },
+                                         { "byteskip", UM_NRRD_BYTE_SKIP },
+                                         { "data file", UM_NRRD_DATA },
+                                         { "datafile", UM_NRRD_DATA } };
 enum { NNAMES = sizeof names / sizeof names[0] };
 
 bool um_nrrd_is(const uint8_t *bytes, size_t n)
@@ -45,14 +42,7 @@ static int keep(struct um_nrrd *h, char *line)
     name = mark ? um_split(line, ":", &value) : NULL;
     if (!name)
         return um_fail(UM_EFORMAT, "line %d of the header is not \"field: value\"", h->rest.taken);
-    for (int i = 0; i < NNAMES; i++) {
-        if (strcmp(name, names[i].name) != 0)
-            continue;
-        if (h->value[names[i].key])
-            return um_fail(UM_EFORMAT, "%s is given twice", name);
-        h->value[names[i].key] = value;
-    }
-    return UM_OK;
+    return um_field_keep(names, NNAMES, name, value, h->value);
 }
 
 /* up to an empty line, the end, or a list of files */
