@@ -192,32 +192,24 @@ static int remove_dir(void **state)
 }
 
 /* the header of a 4D file of either version and byte order comes back under other voxels */
-static void nifti_like(void **state)
+static void nifti1_like(void **state)
 {
     const uint8_t             voxels[24] = { 1, 2, 3, [23] = 9 };
     const struct um_nifti_out v          = {
                  .data = voxels, .dtype = UM_U8, .depth = 4, .height = 3, .width = 2
     };
     nifti_1_header one = { .sizeof_hdr = 348, .dim = { 4, 2, 3, 4, 9 }, .pixdim = { -1, 2, 3, 4 } };
-    nifti_2_header two = { .sizeof_hdr = 540, .dim = { 3, 4, 3, 2 }, .pixdim = { 1, 5, 6, 7 } };
     struct um_outfile *f;
     nifti_image       *im;
-    char               raw[540];
-    FILE              *file;
 
     (void)state;
     memcpy(one.magic, "n+1", 4);
-    memcpy(two.magic, "n+2\0\r\n\032\n", 8);
     one.datatype   = NIFTI_TYPE_INT16;
-    two.datatype   = NIFTI_TYPE_INT16;
     one.scl_slope  = 3;
     one.cal_max    = 7;
     one.qform_code = NIFTI_XFORM_MNI_152;
-    two.sform_code = NIFTI_XFORM_MNI_152;
     one.quatern_b  = 0.6f;
     one.xyzt_units = NIFTI_UNITS_MICRON;
-    for (int i = 0; i < 4; i++)
-        two.srow_x[i] = two.srow_y[3 - i] = two.srow_z[i] = i * i + 0.1;
     (void)strcpy(one.intent_name, "gone");
     (void)strcpy(one.descrip, "kept");
     for (int turn = 0; turn < 2; turn++) {
@@ -237,6 +229,26 @@ static void nifti_like(void **state)
         nifti_image_free(im);
         (void)swap_nifti_header(&one, 1); /* from here in the other byte order */
     }
+}
+
+static void nifti2_like(void **state)
+{
+    const uint8_t             voxels[24] = { 1, 2, 3, [23] = 9 };
+    const struct um_nifti_out v          = {
+                 .data = voxels, .dtype = UM_U8, .depth = 4, .height = 3, .width = 2
+    };
+    nifti_2_header     two = { .sizeof_hdr = 540, .dim = { 3, 4, 3, 2 }, .pixdim = { 1, 5, 6, 7 } };
+    struct um_outfile *f;
+    nifti_image       *im;
+    char               raw[540];
+    FILE              *file;
+
+    (void)state;
+    memcpy(two.magic, "n+2\0\r\n\032\n", 8);
+    two.datatype   = NIFTI_TYPE_INT16;
+    two.sform_code = NIFTI_XFORM_MNI_152;
+    for (int i = 0; i < 4; i++)
+        two.srow_x[i] = two.srow_y[3 - i] = two.srow_z[i] = i * i + 0.1;
     assert_int_equal(um_outfile_open(&f, in_dir("like2.nii")), UM_OK);
     assert_int_equal(um_outfile_close(f, um_nifti_write_like(f, &two, sizeof two, &v), 0), UM_OK);
     assert_non_null(im = nifti_image_read(in_dir("like2.nii"), 1));
@@ -262,9 +274,13 @@ static void nifti_like(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(png_round_trip),           cmocka_unit_test(png_refuses),
-        cmocka_unit_test(nifti_round_trip),         cmocka_unit_test(nifti_refuses),
-        cmocka_unit_test(nifti_shear_has_no_qform), cmocka_unit_test(nifti_like),
+        cmocka_unit_test(png_round_trip),
+        cmocka_unit_test(png_refuses),
+        cmocka_unit_test(nifti_round_trip),
+        cmocka_unit_test(nifti_refuses),
+        cmocka_unit_test(nifti_shear_has_no_qform),
+        cmocka_unit_test(nifti1_like),
+        cmocka_unit_test(nifti2_like),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -52,55 +52,55 @@ static void sections_make_the_body(void **state)
 }
 
 /* the names of method.md 1.3, in singular and plural, spelled as they come */
+static const char *const findings[]   = { "FINDINGS", "FINDING",   "RESULT",     "RESULTS",
+                                          "REPORT",   "HALLAZGOS", "RESULTADOS", "INFORME" };
+static const char *const impression[] = { "IMPRESSION",
+                                          "IMPRESSIONS",
+                                          "CONCLUSION",
+                                          "CONCLUSIONS",
+                                          "OPINION",
+                                          "SUMMARY",
+                                          "INTERPRETATION",
+                                          "DIAGNOSIS",
+                                          "CONCLUSI\xc3\x93N",
+                                          "IMPRESI\xc3\x93N",
+                                          "IMPRESIO\xcc\x81N",
+                                          "CONCLUSIONES",
+                                          "JUICIO DIAGN\xc3\x93STICO" };
+static const char *const both[]       = { "FINDINGS AND IMPRESSION", "FINDINGS/IMPRESSION",
+                                          "FINDING AND IMPRESSIONS", "HALLAZGOS Y CONCLUSI\xc3\x93N" };
+static const char *const other[]      = {
+         "COMPARISON",
+         "COMPARISONS",
+         "PRIOR STUDIES",
+         "INDICATION",
+         "HISTORY",
+         "CLINICAL HISTORY",
+         "CLINICAL INFORMATION",
+         "REASON FOR EXAM",
+         "REASON FOR EXAMINATION",
+         "TECHNIQUE",
+         "PROCEDURE",
+         "EXAM",
+         "EXAMINATION",
+         "STUDY",
+         "TYPE OF EXAM",
+         "RECOMMENDATION(S)",
+         "RECOMMENDATIONS",
+         "NOTIFICATION",
+         "ADDENDUM",
+         "WET READ",
+         "CHEST, PA (LATERAL) - TWO/THREE",
+         ("T\xc3\x89"
+          "CNICA"),
+         "INDICACI\xc3\x93N",
+         "FINDINGSS",
+         "MY FINDINGS",
+         "A HEADING LONGER THAN SIXTY-FOUR CHARACTERS, WHICH IS NO NAME AT ALL, WHATEVER IT SAYS"
+};
+
 static void every_spelling(void **state)
 {
-    static const char *const findings[]   = { "FINDINGS", "FINDING",   "RESULT",     "RESULTS",
-                                              "REPORT",   "HALLAZGOS", "RESULTADOS", "INFORME" };
-    static const char *const impression[] = { "IMPRESSION",
-                                              "IMPRESSIONS",
-                                              "CONCLUSION",
-                                              "CONCLUSIONS",
-                                              "OPINION",
-                                              "SUMMARY",
-                                              "INTERPRETATION",
-                                              "DIAGNOSIS",
-                                              "CONCLUSI\xc3\x93N",
-                                              "IMPRESI\xc3\x93N",
-                                              "IMPRESIO\xcc\x81N",
-                                              "CONCLUSIONES",
-                                              "JUICIO DIAGN\xc3\x93STICO" };
-    static const char *const both[]       = { "FINDINGS AND IMPRESSION", "FINDINGS/IMPRESSION",
-                                              "FINDING AND IMPRESSIONS",
-                                              "HALLAZGOS Y CONCLUSI\xc3\x93N" };
-    static const char *const other[]      = {
-             "COMPARISON",
-             "COMPARISONS",
-             "PRIOR STUDIES",
-             "INDICATION",
-             "HISTORY",
-             "CLINICAL HISTORY",
-             "CLINICAL INFORMATION",
-             "REASON FOR EXAM",
-             "REASON FOR EXAMINATION",
-             "TECHNIQUE",
-             "PROCEDURE",
-             "EXAM",
-             "EXAMINATION",
-             "STUDY",
-             "TYPE OF EXAM",
-             "RECOMMENDATION(S)",
-             "RECOMMENDATIONS",
-             "NOTIFICATION",
-             "ADDENDUM",
-             "WET READ",
-             "CHEST, PA (LATERAL) - TWO/THREE",
-             ("T\xc3\x89"
-              "CNICA"),
-             "INDICACI\xc3\x93N",
-             "FINDINGSS",
-             "MY FINDINGS",
-             "A HEADING LONGER THAN SIXTY-FOUR CHARACTERS, WHICH IS NO NAME AT ALL, WHATEVER IT SAYS"
-    };
     char text[256];
 
     (void)state;
