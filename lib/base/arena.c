@@ -57,19 +57,47 @@ static struct chunk *chunk_new(size_t size)
     return c;
 }
 
+/* Large sizes rounded up to an eighth of their magnitude, so that records of much the same size use
+ * the same chunks; what is not touched costs nothing. */
+static size_t rounded(size_t size)
+{
+    size_t unit = LARGE / 8;
+
+    if (size < LARGE)
+        return size;
+    while (unit <= size / 16)
+        unit *= 2;
+    return (size + unit - 1) / unit * unit;
+}
+
+/* after *from, the smallest empty chunk that is large enough, moved to *from; NULL: there is none
+ */
+static struct chunk *best_fit(struct chunk **from, size_t size)
+{
+    struct chunk **best = NULL, *c;
+
+    for (struct chunk **at = from; *at; at = &(*at)->next)
+        if ((*at)->size >= size && (!best || (*at)->size < (*best)->size))
+            best = at;
+    if (!best)
+        return NULL;
+    c            = *best;
+    *best        = c->next;
+    c->next      = *from;
+    return *from = c;
+}
+
 /* the chunk that has room: the current one, a kept empty one after it, or a new one */
 static struct chunk *room(struct um_arena *a, size_t size)
 {
-    struct chunk *c, *prev = a->last;
+    struct chunk **next = a->last ? &a->last->next : &a->first, *c;
 
-    if (prev && prev->size - prev->used >= size)
-        return prev;
-    for (c = prev ? prev->next : a->first; c; prev = c, c = c->next)
-        if (c->size >= size)
-            break;
+    if (a->last && a->last->size - a->last->used >= size)
+        return a->last;
+    c = best_fit(next, size);
     if (!c) {
         const size_t more = a->total < FIRST ? FIRST : a->total < GROWTH ? a->total : GROWTH;
-        const size_t want = size > more ? size : more;
+        const size_t want = rounded(size > more ? size : more);
 
         c = chunk_new(want);
         if (!c && want > size)
@@ -77,10 +105,8 @@ static struct chunk *room(struct um_arena *a, size_t size)
         if (!c)
             return NULL;
         a->total += c->size;
-        if (prev)
-            prev->next = c;
-        else
-            a->first = c;
+        c->next = *next;
+        *next   = c;
     }
     return a->last = c;
 }

@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "grid/foreground.h"
 
+#include "grid/rows.h"
+
 struct bounds {
     int64_t lo[3], hi[3]; /* hi is behind the last */
 };
@@ -41,14 +43,16 @@ static int box_of(const struct bounds *b, double level, struct um_box3 *box)
 int um_volume_foreground(struct um_arena *a, const struct um_volume *v, double level,
                          struct um_hu_count *count, struct um_box3 *box)
 {
-    struct bounds b   = { .lo = { INT64_MAX, INT64_MAX, INT64_MAX } };
-    float        *row = um_alloc_array(a, v->dim[2], sizeof *row);
+    struct bounds  b   = { .lo = { INT64_MAX, INT64_MAX, INT64_MAX } };
+    float         *row = um_alloc_array(a, v->dim[2], sizeof *row);
+    struct um_rows rows;
 
     if (!row)
         return UM_ENOMEM;
+    UM_TRY(um_rows_new(a, v, &rows));
     for (int64_t z = 0; z < v->dim[0]; z++)
         for (int64_t y = 0; y < v->dim[1]; y++) {
-            UM_TRY(um_volume_row(v, z, y, row));
+            UM_TRY(um_rows_get(&rows, z, y, row));
             if (count)
                 um_hu_count_add(count, row, v->dim[2]);
             add_row(&b, z, y, row, v->dim[2], (float)level);

@@ -6,8 +6,11 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "grid/rows.h"
+
 struct job {
     const struct um_volume *v;
+    struct um_rows          rows;
     double                  threshold;
     bool                    cut; /* values become 0 and 1 at the threshold */
     float                  *row;
@@ -29,7 +32,7 @@ static int look(struct job *j)
 
     for (int64_t z = 0; z < v->dim[0]; z++)
         for (int64_t y = 0; y < v->dim[1]; y++) {
-            UM_TRY(um_volume_row(v, z, y, j->row));
+            UM_TRY(um_rows_get(&j->rows, z, y, j->row));
             if (all_whole(j->row, v->dim[2]))
                 continue;
             j->cut = true;
@@ -44,7 +47,7 @@ static int labels(struct job *j, int64_t z, int64_t y)
 {
     const int64_t n = j->v->dim[2];
 
-    UM_TRY(um_volume_row(j->v, z, y, j->row));
+    UM_TRY(um_rows_get(&j->rows, z, y, j->row));
     for (int64_t x = 0; x < n; x++)
         j->label[x] = (uint8_t)(j->cut ? (double)j->row[x] >= j->threshold : j->row[x]);
     return UM_OK;
@@ -144,6 +147,7 @@ int um_mask_resize(struct um_arena *a, const struct um_volume *v, enum um_filter
     j.label = um_alloc_array(a, v->dim[2], 1);
     if (!j.row || !j.label)
         return UM_ENOMEM;
+    UM_TRY(um_rows_new(a, v, &j.rows));
     UM_TRY(look(&j));
     return filter == UM_FILTER_NEAREST ? nearest(a, &j, axis, out) : area(a, &j, axis, out);
 }

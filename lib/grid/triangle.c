@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/wide.h"
+#include "grid/rows.h"
 
 /* weights of one axis: output i = sum over k < count[i] of weight[i * most + k] in[first[i] + k] */
 struct taps {
@@ -83,6 +84,7 @@ UM_WIDE static void add_scaled(float *restrict acc, const float *restrict x, flo
 struct job {
     struct um_arena        *arena;
     const struct um_volume *v;
+    struct um_rows          rows;
     struct taps             x, y, z;
     float                   lo, inv; /* the window: (hu - lo) * inv */
     float                  *row;     /* [n_x] */
@@ -134,7 +136,7 @@ static int filter_plane(struct job *j, int64_t z)
     int64_t                 lo = 0;
 
     for (int64_t y = 0; y < v->dim[1]; y++) {
-        UM_TRY(um_volume_row(v, z, y, j->row));
+        UM_TRY(um_rows_get(&j->rows, z, y, j->row));
         if (j->count)
             um_hu_count_add(j->count, j->row, nx);
         window_row(j->row, nx, j->lo, j->inv);
@@ -206,6 +208,7 @@ static int job_new(struct job *j, const struct um_axis axis[3], bool point)
     struct um_arena *a  = j->arena;
     const int64_t    nx = j->v->dim[2], h = axis[1].n_out;
 
+    UM_TRY(um_rows_new(a, j->v, &j->rows));
     UM_TRY(taps_new(a, &axis[0], point, &j->z));
     UM_TRY(taps_new(a, &axis[1], point, &j->y));
     UM_TRY(taps_new(a, &axis[2], point, &j->x));
@@ -249,14 +252,15 @@ const char *um_hu_advice(struct um_arena *a, const struct um_volume *v,
                          const struct um_hu_count *count)
 {
     struct um_hu_count low = { 0 }, high = { 0 };
+    struct um_rows     rows;
     float             *row;
 
-    if (has_peaks(count))
+    if (has_peaks(count) || um_rows_new(a, v, &rows) < 0)
         return NULL;
     row = um_alloc_array(a, v->dim[2], sizeof *row);
     for (int64_t z = 0; row && z < v->dim[0]; z++)
         for (int64_t y = 0; y < v->dim[1]; y++) {
-            if (um_volume_row(v, z, y, row) < 0)
+            if (um_rows_get(&rows, z, y, row) < 0)
                 return NULL;
             for (int64_t x = 0; x < v->dim[2]; x++)
                 row[x] += 1024;

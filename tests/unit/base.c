@@ -198,6 +198,31 @@ static void arena_gives_back(void **state)
     um_arena_free(a);
 }
 
+/* a file and what it inflates to, record after record of nearly the same size: the same memory */
+static void arena_keeps_what_fits(void **state)
+{
+    struct um_arena *a;
+    size_t           held = 0;
+
+    (void)state;
+    assert_int_equal(um_arena_new(&a), UM_OK);
+    for (size_t turn = 0; turn < 12; turn++) {
+        const size_t size[2] = { (size_t)76000000 + turn % 3 * 2000000, (size_t)157000000 };
+
+        for (size_t i = 0; i < 2; i++) {
+            char *p = um_alloc(a, size[i]);
+
+            assert_non_null(p);
+            assert_non_null(um_alloc(a, 1000));
+            p[0] = p[size[i] - 1] = 1;
+        }
+        held = turn == 0 ? um_arena_held(a) : held;
+        assert_int_equal(um_arena_held(a), held);
+        um_arena_reset(a);
+    }
+    um_arena_free(a);
+}
+
 static void arena_rewinds(void **state)
 {
     struct um_arena *a;
@@ -282,6 +307,7 @@ int main(void)
         cmocka_unit_test(pool_runs_every_task_once),
         cmocka_unit_test(arena_rewinds),
         cmocka_unit_test(arena_gives_back),
+        cmocka_unit_test(arena_keeps_what_fits),
         cmocka_unit_test(messages_stack),
         cmocka_unit_test(messages_are_a_line),
         cmocka_unit_test(digest_is_xxh3),
