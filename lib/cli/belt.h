@@ -23,6 +23,7 @@ struct slot {
     void            *item;
     const char      *key;
     struct um_emit   emit;
+    double           took; /* seconds of work */
     bool             done;
     int              st;
     char             msg[UM_ERRMSG_MAX];
@@ -48,6 +49,7 @@ struct belt {
     bool                  lent;            /* bar is the owner's */
     int64_t               before;          /* items of earlier runs that bar counts too */
     int64_t               count, rejected; /* items written, of them skipped */
+    double                took;            /* the mean of an item's seconds of late */
     char                 *first;           /* message of the first one skipped */
 
     pthread_mutex_t lock;

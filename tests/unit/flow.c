@@ -249,6 +249,8 @@ static void a_missing_input_is_an_error(void **state)
 
 /* ---- a source ---- */
 
+enum { TURN = 1000 }; /* rows: RECORDS of them slow, the others quick, and again */
+
 struct rows {
     int n, fail_at, made, freed;
 };
@@ -286,7 +288,7 @@ static int map_row(void *user, int worker, struct um_arena *a, void *item, struc
 
     (void)user;
     (void)worker;
-    dawdle(i);
+    dawdle(i % TURN);
     if (i % 10 == 3)
         return um_fail(UM_EMISSING, "no image");
     UM_TRY(um_record_new(a, um_sprintf(a, "row%d", i), &rec));
@@ -340,6 +342,26 @@ static void sources_free_every_item_once(void **state)
     }
 }
 
+/* quick rows are worked on by the caller, slow ones handed to threads, back and forth */
+static void quick_or_slow_the_same_bytes(void **state)
+{
+    size_t n, m;
+
+    (void)state;
+    for (int jobs = 1; jobs <= 7; jobs += 3) {
+        struct rows rows = { .n = 3 * TURN };
+
+        assert_int_equal(run_source(jobs, &rows, "skip", jobs == 1 ? "j1.umt" : "jn.umt"), UM_OK);
+        assert_int_equal(dropped, 3 * TURN);
+        if (jobs == 1)
+            continue;
+        const char *one = slurp("j1.umt", &n), *many = slurp("jn.umt", &m);
+
+        assert_int_equal(n, m);
+        assert_memory_equal(one, many, n);
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -373,6 +395,7 @@ int main(void)
         cmocka_unit_test(a_cut_input_is_an_error),
         cmocka_unit_test(a_missing_input_is_an_error),
         cmocka_unit_test(sources_free_every_item_once),
+        cmocka_unit_test(quick_or_slow_the_same_bytes),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
