@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/exports.h"
+#include "cli/names.h"
 #include "grid/window.h"
 #include "stream/describe.h"
 #include "stream/tally.h"
@@ -176,8 +177,12 @@ static int open_all(struct show *s)
 static int run(char **files)
 {
     struct show s  = { 0 };
-    int         st = open_all(&s);
+    int         st = UM_OK;
 
+    for (char **f = um_inputs(files); st >= 0 && *f; f++)
+        st = um_names_apart("-o", cfg.common.output, *f);
+    if (st >= 0)
+        st = open_all(&s);
     for (char **f = um_inputs(files); st >= 0 && *f; f++)
         st = read_file(&s, *f);
     if (st >= 0)

@@ -93,7 +93,7 @@ static bool ends_in_gz(const char *path)
 }
 
 static int write_onto(struct um_exports *x, struct um_arena *scratch, struct um_outfile *f,
-                      const struct um_record *rec, const struct um_tensor *t, bool gzip)
+                      const struct um_record *rec, const struct um_tensor *t, const char *path)
 {
     const char *like = x->opts.like, *at = strstr(like, "%s");
     double      share;
@@ -102,7 +102,8 @@ static int write_onto(struct um_exports *x, struct um_arena *scratch, struct um_
         like = um_sprintf(scratch, "%.*s%s%s", (int)(at - like), like, rec->key, at + 2);
     if (!like)
         return UM_ENOMEM;
-    UM_TRY(um_export_onto(f, scratch, rec, t, like, gzip, &share));
+    UM_TRY(um_names_apart("-o", path, like));
+    UM_TRY(um_export_onto(f, scratch, rec, t, like, ends_in_gz(path), &share));
     if (share <= 0)
         um_warn(x->opts.tool, "record %s: nothing of %s lies on %s", rec->key, t->name, like);
     else if (!(share >= LITTLE))
@@ -112,7 +113,7 @@ static int write_onto(struct um_exports *x, struct um_arena *scratch, struct um_
 }
 
 static int write_one(struct um_exports *x, struct um_arena *scratch, struct um_outfile *f,
-                     const struct um_record *rec, const struct um_tensor *t, bool gzip)
+                     const struct um_record *rec, const struct um_tensor *t, const char *path)
 {
     unsigned has;
 
@@ -121,8 +122,8 @@ static int write_one(struct um_exports *x, struct um_arena *scratch, struct um_o
         x->laid |= has;
         return UM_OK;
     }
-    return x->opts.like ? write_onto(x, scratch, f, rec, t, gzip)
-                        : um_export_write(f, scratch, x->opts.format, rec, t, gzip);
+    return x->opts.like ? write_onto(x, scratch, f, rec, t, path)
+                        : um_export_write(f, scratch, x->opts.format, rec, t, ends_in_gz(path));
 }
 
 int um_exports_record(struct um_exports *x, struct um_arena *scratch, const struct um_record *rec)
@@ -147,10 +148,10 @@ int um_exports_record(struct um_exports *x, struct um_arena *scratch, const stru
         return um_usage("several records: name a file for each, -o 'folder/%%s.%s', or pick one",
                         um_export_ext(e));
     if (!x->many)
-        return write_one(x, scratch, x->out, rec, t, ends_in_gz(path));
+        return write_one(x, scratch, x->out, rec, t, path);
     UM_TRY(um_names_path(x->names, scratch, path, rec->key, um_export_ext(e), &path));
     UM_TRY(um_outfile_open(&f, path));
-    return um_outfile_close(f, write_one(x, scratch, f, rec, t, ends_in_gz(path)), 0);
+    return um_outfile_close(f, write_one(x, scratch, f, rec, t, path), 0);
 }
 
 static int unspool(struct um_exports *x)

@@ -298,6 +298,18 @@ END
     [ "$output" = 'um-show: warning: record p/ras: only 0.83 % of volume lies on corner.nii' ] || { echo "$output"; return 1; }
     run um-show --nii -k p/ras -t volume --like ras.nii.gz -o away.nii v.umt
     [ -z "$output" ]
+    mkdir kept
+    cp ras.nii.gz v.umt kept # what is read is not written over
+    run um-show --nii -k p/ras -t volume --like ras.nii.gz -o ./ras.nii.gz v.umt
+    [ "$status" = 2 ]
+    [[ $output == *'-o ./ras.nii.gz would take the place of ras.nii.gz, which is read'* ]]
+    run um-show --nii --like '%s.nii.gz' -o '%s.nii.gz' v.umt # of keys p/ras and p/turned: p_ras.nii.gz
+    [ "$status" = 0 ]
+    run um-show --keys -o ./v.umt v.umt
+    [ "$status" = 2 ]
+    [[ $output == *'-o ./v.umt would take the place of v.umt, which is read'* ]]
+    cmp ras.nii.gz kept/ras.nii.gz
+    cmp v.umt kept/v.umt
     run um-show --nii --like v.umt v.umt
     [ "$status" = 1 ]
     [[ $output == 'um-show: record p/ras: v.umt: '* ]]
