@@ -99,7 +99,7 @@ LIB_C    := $(filter-out %/onednn.c,$(LIB_C))
 CPU_C    :=
 endif
 ifeq ($(WITHOUT),libs)
-LIB_C    := $(filter-out lib/base/hash.c,$(filter lib/base/% kernels/%,$(LIB_C)))
+LIB_C    := $(filter-out lib/base/hash.c lib/base/keys.c,$(filter lib/base/% kernels/%,$(LIB_C)))
 endif
 TOOL_C   := $(wildcard tools/um-*.c)
 UNIT_C   := $(wildcard tests/unit/*.c)

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/keys.h"
 #include "cli/cli.h"
 #include "cli/names.h"
-#include "stream/ledger.h"
 
 struct sink {
     struct um_outfile *out;
@@ -19,7 +19,8 @@ struct um_fan {
     struct um_fan_opts opts;
     struct um_arena   *arena;
     struct um_value    header;
-    struct um_ledger   keys; /* of all files together */
+    struct um_keys    *keys; /* of all files together */
+    int64_t            nkeys;
     struct sink       *sink;
     int                n;
     int64_t            count; /* records so far */
@@ -73,7 +74,7 @@ static int open_all(struct um_fan *f, const struct um_value *header)
     const char *path = f->opts.path;
 
     UM_TRY(um_arena_new(&f->arena));
-    UM_TRY(um_ledger_open(&f->keys, false));
+    UM_TRY(um_keys_new(&f->keys));
     UM_TRY(um_value_copy(f->arena, header, &f->header));
     const int n = by_name(f) ? f->opts.names : f->opts.shards ? (int)f->opts.shards : 1;
     if (!(f->sink = um_calloc_array(f->arena, n, sizeof *f->sink)))
@@ -113,14 +114,13 @@ static int twice(const char *key)
 static int own_key(struct um_fan *f, struct um_arena *a, struct um_record *rec)
 {
     const char *key = rec->key;
-    int         st  = um_ledger_add(&f->keys, 0, 0, 0, key);
+    int         st  = um_keys_add(f->keys, key, ++f->nkeys, NULL);
 
     for (int64_t i = 2; st == UM_EDUPLICATE && f->opts.rename; i++) {
         if (!(rec->key = um_sprintf(a, "%s~%" PRId64, key, i)))
             return UM_ENOMEM;
-        st = um_ledger_add(&f->keys, 0, 0, 0, rec->key);
+        st = um_keys_add(f->keys, rec->key, f->nkeys, NULL);
     }
-    f->keys.bytes = 0; /* no index is made of it: its limit does not matter */
     return st == UM_EDUPLICATE ? twice(key) : st;
 }
 
@@ -161,7 +161,7 @@ int um_fan_close(struct um_fan *f, int st)
         st = close_writer(&f->sink[i], st);
     for (int i = 0; i < f->n; i++)
         st = close_file(&f->sink[i], st);
-    um_ledger_free(&f->keys);
+    um_keys_free(f->keys);
     um_arena_free(f->arena);
     free(f);
     return st;

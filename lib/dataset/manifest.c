@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "dataset/keys.h"
+#include "base/keys.h"
 #include "text/utf8.h"
 
 enum { KEY_MAX = 1024, COLUMN_MAX = 4096, SHOWN = 60 };
@@ -253,9 +253,11 @@ const char *um_manifest_name(const struct um_manifest *m, int64_t i)
 
 /* ---- rows ---- */
 
-static int check_key(const char *key)
+static int check_key(const struct um_manifest *m, const char *key)
 {
-    const size_t n = strlen(key);
+    const size_t n       = strlen(key);
+    int64_t      earlier = 0;
+    int          st;
 
     if (n == 0)
         return um_fail(UM_EFORMAT, "the key is empty");
@@ -264,7 +266,10 @@ static int check_key(const char *key)
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)key[i] < 0x20 || key[i] == 0x7f)
             return um_fail(UM_EFORMAT, "the key holds a control character (byte %zu)", i);
-    return UM_OK;
+    st = um_keys_add(m->seen, key, m->at, &earlier);
+    return st == UM_EDUPLICATE
+               ? um_fail(st, "key \"%s\" was on line %lld already", key, (long long)earlier)
+               : st;
 }
 
 /* the row and its text in one block */
@@ -287,9 +292,7 @@ static int parse_row(struct um_manifest *m, size_t n, struct um_row **out)
     row->ncol = ncol;
     for (int64_t i = 0; i < ncol; i++)
         row->field[i] = strsep(&p, "\t");
-    st = check_key(row->field[m->index[UM_COL_KEY]]);
-    if (st == UM_OK)
-        st = um_keys_add(m->seen, row->field[m->index[UM_COL_KEY]], m->at);
+    st = check_key(m, row->field[m->index[UM_COL_KEY]]);
     if (st < 0) {
         free(row);
         return st;

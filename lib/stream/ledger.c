@@ -11,6 +11,7 @@ int um_ledger_open(struct um_ledger *l, bool keep)
     *l = (struct um_ledger){ .keep = keep, .hash = XXH3_createState() };
     if (!l->hash)
         return um_fail(UM_ENOMEM, "out of memory");
+    UM_TRY(um_keys_new(&l->keys));
     return um_ledger_reset(l);
 }
 
@@ -19,8 +20,7 @@ int um_ledger_reset(struct um_ledger *l)
     l->count   = 0;
     l->bytes   = 0;
     l->index.n = 0;
-    if (l->slot)
-        memset(l->slot, 0, l->slots * 2 * sizeof *l->slot);
+    um_keys_clear(l->keys);
     return XXH3_64bits_reset(l->hash) == XXH_OK ? UM_OK : um_fail(UM_ENOMEM, "out of memory");
 }
 
@@ -28,7 +28,7 @@ void um_ledger_free(struct um_ledger *l)
 {
     (void)XXH3_freeState(l->hash);
     um_buf_free(&l->index);
-    free(l->slot);
+    um_keys_free(l->keys);
 }
 
 uint32_t um_ledger_check(const uint8_t *msg, size_t n)
@@ -36,49 +36,19 @@ uint32_t um_ledger_check(const uint8_t *msg, size_t n)
     return (uint32_t)XXH3_64bits(msg, n);
 }
 
-/* where (lo, hi) is, or the free place where it belongs */
-static uint64_t *place(uint64_t *slot, size_t slots, uint64_t lo, uint64_t hi)
-{
-    for (size_t i = (size_t)lo & (slots - 1);; i = (i + 1) & (slots - 1)) {
-        uint64_t *s = slot + 2 * i;
-
-        if ((s[0] == lo && s[1] == hi) || (s[0] == 0 && s[1] == 0))
-            return s;
-    }
-}
-
-/* at most three quarters full */
-static int grow(struct um_ledger *l)
-{
-    const size_t slots = l->slots ? 2 * l->slots : 256;
-    uint64_t    *slot  = calloc(slots, 2 * sizeof *slot);
-
-    if (!slot)
-        return um_fail(UM_ENOMEM, "out of memory");
-    for (size_t i = 0; i < l->slots; i++) {
-        const uint64_t *s = l->slot + 2 * i;
-
-        if (s[0] != 0 || s[1] != 0)
-            memcpy(place(slot, slots, s[0], s[1]), s, 2 * sizeof *s);
-    }
-    free(l->slot);
-    l->slot  = slot;
-    l->slots = slots;
-    return UM_OK;
-}
-
 int um_ledger_add(struct um_ledger *l, uint64_t frame, uint32_t inside, uint32_t check,
                   const char *key)
 {
-    const size_t        n = strlen(key) + 1;
-    const XXH128_hash_t h = XXH3_128bits(key, n - 1);
-    uint8_t             entry[UM_ENTRY];
+    const size_t n = strlen(key) + 1;
+    uint8_t      entry[UM_ENTRY];
 
-    if ((size_t)l->count >= l->slots / 4 * 3)
-        UM_TRY(grow(l));
-    uint64_t *s = place(l->slot, l->slots, h.low64, h.high64);
-    if (s[0] != 0 || s[1] != 0)
-        return um_fail(UM_EDUPLICATE, "key %s was in this part already", key);
+    int st;
+
+    st = um_keys_add(l->keys, key, l->count + 1, NULL);
+    if (st == UM_EDUPLICATE)
+        return um_fail(st, "key %s was in this part already", key);
+    if (st < 0)
+        return st;
     if (l->bytes + sizeof entry + n > UINT32_MAX - UM_FOOTER)
         return um_fail(UM_ERANGE, "the index reaches 4 GiB: split the stream (um-cat --shards)");
     um_put64(entry, frame);
@@ -90,8 +60,6 @@ int um_ledger_add(struct um_ledger *l, uint64_t frame, uint32_t inside, uint32_t
     }
     (void)XXH3_64bits_update(l->hash, entry, sizeof entry);
     (void)XXH3_64bits_update(l->hash, key, n);
-    s[0] = h.low64;
-    s[1] = h.high64;
     l->bytes += sizeof entry + n;
     l->count++;
     return UM_OK;

@@ -7,6 +7,7 @@
 #ifndef UM_STREAM_LEDGER_H
 #define UM_STREAM_LEDGER_H
 
+#include "base/keys.h"
 #include "stream/frame.h"
 
 #define UM_FOOTER 40 /* bytes: part length, records, index bytes, XXH3-64, magic */
@@ -15,13 +16,12 @@
         */
 
 struct um_ledger {
-    int64_t       count;
-    uint64_t      bytes; /* of the index entries */
-    bool          keep;
-    struct um_buf index; /* the entries, if keep */
-    void         *hash;  /* XXH3-64 of the entries so far */
-    uint64_t     *slot;  /* XXH3-128 of the keys, open addressing, two words each, 0 0: free */
-    size_t        slots;
+    int64_t         count;
+    uint64_t        bytes; /* of the index entries */
+    bool            keep;
+    struct um_buf   index; /* the entries, if keep */
+    void           *hash;  /* XXH3-64 of the entries so far */
+    struct um_keys *keys;
 };
 
 UM_RESULT_USED int um_ledger_open(struct um_ledger *l, bool keep);

@@ -1,6 +1,6 @@
-/* keys.c - open tables of digests and lines */
+/* keys.c - open tables of digests and numbers */
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dataset/keys.h"
+#include "base/keys.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@ enum { TABLES = 64, FIRST = 32 }; /* slots of a table at first */
 
 struct slot {
     uint64_t lo;
-    uint32_t hi, line; /* line 0: free */
+    uint32_t hi, number; /* number 0: free */
 };
 
 struct table {
@@ -44,7 +44,7 @@ static struct slot *place(const struct table *t, const struct slot *s)
     /* the upper 32 bits as a fraction of the table */
     size_t i = (size_t)(((s->lo >> 32) * t->nslot) >> 32);
 
-    while (t->slot[i].line && (t->slot[i].lo != s->lo || t->slot[i].hi != s->hi))
+    while (t->slot[i].number && (t->slot[i].lo != s->lo || t->slot[i].hi != s->hi))
         i = i + 1 < t->nslot ? i + 1 : 0;
     return &t->slot[i];
 }
@@ -56,30 +56,41 @@ static int grow(struct table *t)
     if (!(more.slot = calloc(more.nslot, sizeof *more.slot)))
         return um_fail(UM_ENOMEM, "out of memory");
     for (size_t i = 0; i < t->nslot; i++)
-        if (t->slot[i].line)
+        if (t->slot[i].number)
             *place(&more, &t->slot[i]) = t->slot[i];
     free(t->slot);
     *t = more;
     return UM_OK;
 }
 
-int um_keys_add(struct um_keys *k, const char *key, int64_t line)
+void um_keys_clear(struct um_keys *k)
+{
+    for (int i = 0; i < TABLES; i++) {
+        if (k->table[i].n > 0)
+            memset(k->table[i].slot, 0, k->table[i].nslot * sizeof(struct slot));
+        k->table[i].n = 0;
+    }
+}
+
+int um_keys_add(struct um_keys *k, const char *key, int64_t number, int64_t *earlier)
 {
     uint64_t      h[2];
     struct slot   s, *at;
     struct table *t;
 
-    if (line > UINT32_MAX)
-        return um_fail(UM_ERANGE, "more than %lld lines", (long long)UINT32_MAX);
+    if (number > UINT32_MAX)
+        return um_fail(UM_ERANGE, "more than %lld keys", (long long)UINT32_MAX);
     um_hash128(key, strlen(key), h);
     t = &k->table[h[1] >> 32 & (TABLES - 1)];
-    s = (struct slot){ h[0], (uint32_t)h[1], (uint32_t)line };
+    s = (struct slot){ h[0], (uint32_t)h[1], (uint32_t)number };
     if (t->n >= t->nslot / 4 * 3)
         UM_TRY(grow(t));
     at = place(t, &s);
-    if (at->line)
-        return um_fail(UM_EDUPLICATE, "key \"%s\" was on line %lld already", key,
-                       (long long)at->line);
+    if (at->number) {
+        if (earlier)
+            *earlier = at->number;
+        return UM_EDUPLICATE;
+    }
     *at = s;
     t->n++;
     return UM_OK;
