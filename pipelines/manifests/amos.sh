@@ -14,16 +14,8 @@ self=$(readlink -f -- "$0" 2>/dev/null) || self=$0 # by a link, too
 here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
-while getopts hm: opt; do
-    case $opt in
-    h) help ;;
-    m) missing_list=$(absolute "$OPTARG") ;;
-    *) usage ;;
-    esac
-done
-shift $((OPTIND - 1))
-[ $# = 1 ] || usage
-enter "$1"
+options '' "$@"
+enter
 
 base=''
 if [ ! -d imagesTr ] && [ -d amos22/imagesTr ]; then base=amos22/; fi

@@ -16,17 +16,8 @@ here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 tests=''
-while getopts hl:m: opt; do
-    case $opt in
-    h) help ;;
-    l) tests=$(absolute "$OPTARG") ;;
-    m) missing_list=$(absolute "$OPTARG") ;;
-    *) usage ;;
-    esac
-done
-shift $((OPTIND - 1))
-[ $# = 1 ] || usage
-enter "$1"
+options 'l@tests' "$@"
+enter
 
 base=''
 for sub in RawData/Training/ Training/; do

@@ -23,17 +23,8 @@ here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 translated=''
-while getopts ht:m: opt; do
-    case $opt in
-    h) help ;;
-    t) translated=$(absolute "$OPTARG") ;;
-    m) missing_list=$(absolute "$OPTARG") ;;
-    *) usage ;;
-    esac
-done
-shift $((OPTIND - 1))
-[ $# = 1 ] || usage
-enter "$1"
+options 't@translated' "$@"
+enter
 
 labels=''
 for f in derivatives/labels/labels_covid*posi*.tsv derivatives/labels/labels_covid*posi*.tsv.gz; do

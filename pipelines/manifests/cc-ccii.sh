@@ -17,17 +17,8 @@ here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 lists=.
-while getopts hl:m: opt; do
-    case $opt in
-    h) help ;;
-    l) lists=$(absolute "$OPTARG") ;;
-    m) missing_list=$(absolute "$OPTARG") ;;
-    *) usage ;;
-    esac
-done
-shift $((OPTIND - 1))
-[ $# = 1 ] || usage
-enter "$1"
+options 'l@lists' "$@"
+enter
 
 for class in CP NCP Normal; do need_folder "$class" 'Clean-CC-CCII'; done
 for list in ct_train ct_val ct_test; do

@@ -22,24 +22,12 @@ here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 how=patient count=5000 each=200 all=0
-while getopts hs:n:e:am: opt; do
-    case $opt in
-    h) help ;;
-    s) how=$OPTARG ;;
-    n) count=$OPTARG ;;
-    e) each=$OPTARG ;;
-    a) all=1 ;;
-    m) missing_list=$(absolute "$OPTARG") ;;
-    *) usage ;;
-    esac
-done
-shift $((OPTIND - 1))
-[ $# = 1 ] || usage
+options 's=how n=count e=each a!all' "$@"
 case $how in patient | mgca | 5x200 | none) ;; *) usage ;; esac
 number n "$count"
 number e "$each"
 [ "$how" = none ] || need_split
-enter "$1"
+enter
 
 base=''
 for sub in CheXpert-v1.0-small CheXpert-v1.0; do

@@ -43,9 +43,42 @@ absolute() {
     esac
 }
 
-# enter FOLDER: all paths are relative to it from here on
-enter() {
+# options OWN "$@": the folder's name into $folder, and what the options say. All adapters have -h and
+# -m FILE; OWN lists those of this one: t=how sets how to what follows -t, t@list the same for the name of
+# a file, t!all sets all to 1.
+options() {
+    own=$1 letters=hm:
+    shift
+    for each_own in $own; do
+        case $each_own in
+        ?!*) letters=$letters${each_own%%!*} ;;
+        *) letters=$letters${each_own%%[=@]*}: ;;
+        esac
+    done
+    while getopts "$letters" opt; do
+        case $opt in
+        h) help ;;
+        m) missing_list=$(absolute "$OPTARG") ;;
+        \?) usage ;;
+        *) own_option ;;
+        esac
+    done
+    shift $((OPTIND - 1))
+    [ $# = 1 ] || usage
     folder=$1
+}
+own_option() {
+    for each_own in $own; do
+        case $each_own in
+        "$opt="*) eval "${each_own#??}=\$OPTARG" ;;
+        "$opt@"*) eval "${each_own#??}=\$(absolute \"\$OPTARG\")" ;;
+        "$opt!"*) eval "${each_own#??}=1" ;;
+        esac
+    done
+}
+
+# enter: all paths are relative to the folder from here on
+enter() {
     [ -d "$folder" ] || die "$folder: no such folder"
     CDPATH='' cd -- "$folder" || exit 1
 }

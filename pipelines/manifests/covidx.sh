@@ -18,19 +18,10 @@ here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 how=patient
-while getopts hs:m: opt; do
-    case $opt in
-    h) help ;;
-    s) how=$OPTARG ;;
-    m) missing_list=$(absolute "$OPTARG") ;;
-    *) usage ;;
-    esac
-done
-shift $((OPTIND - 1))
-[ $# = 1 ] || usage
+options 's=how' "$@"
 case $how in patient | mgca | none) ;; *) usage ;; esac
 [ "$how" = none ] || need_split
-enter "$1"
+enter
 
 need train_COVIDx9A.txt 'COVIDx, version 6'
 need test_COVIDx9A.txt 'COVIDx, version 6'

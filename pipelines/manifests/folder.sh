@@ -21,25 +21,12 @@ here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 table='' level=1 mask=_mask series=0 shares=''
-while getopts ht:p:k:ds:m: opt; do
-    case $opt in
-    h) help ;;
-    t) table=$(absolute "$OPTARG") ;;
-    p) level=$OPTARG ;;
-    k) mask=$OPTARG ;;
-    d) series=1 ;;
-    s) shares=$OPTARG ;;
-    m) missing_list=$(absolute "$OPTARG") ;;
-    *) usage ;;
-    esac
-done
-shift $((OPTIND - 1))
-[ $# = 1 ] || usage
+options 't@table p=level k=mask d!series s=shares' "$@"
 case $level in '' | *[!0-9]*) usage ;; esac
 [ -n "$mask" ] || usage '-k: an ending is expected'
 case $shares in '' | *,*) ;; *) usage ;; esac
 [ -z "$shares" ] || need_split
-enter "$1"
+enter
 
 list 'image' . -name '.?*' -prune -o -type f \( -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' -o \
     -iname '*.dcm' -o -iname '*.nii' -o -iname '*.nii.gz' -o -iname '*.mha' -o -iname '*.mhd' -o \

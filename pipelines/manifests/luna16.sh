@@ -16,18 +16,9 @@ here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 fold=9
-while getopts ht:m: opt; do
-    case $opt in
-    h) help ;;
-    t) fold=$OPTARG ;;
-    m) missing_list=$(absolute "$OPTARG") ;;
-    *) usage ;;
-    esac
-done
-shift $((OPTIND - 1))
-[ $# = 1 ] || usage
+options 't=fold' "$@"
 case $fold in [0-9]) ;; *) usage ;; esac
-enter "$1"
+enter
 
 annotations=annotations.csv
 [ -f $annotations ] || [ ! -f CSVFILES/annotations.csv ] || annotations=CSVFILES/annotations.csv

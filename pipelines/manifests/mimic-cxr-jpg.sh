@@ -22,20 +22,9 @@ here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 labels=chexpert reports='' pretrain=0
-while getopts hl:r:pm: opt; do
-    case $opt in
-    h) help ;;
-    l) labels=$OPTARG ;;
-    r) reports=$(absolute "$OPTARG") ;;
-    p) pretrain=1 ;;
-    m) missing_list=$(absolute "$OPTARG") ;;
-    *) usage ;;
-    esac
-done
-shift $((OPTIND - 1))
-[ $# = 1 ] || usage
+options 'l=labels r@reports p!pretrain' "$@"
 case $labels in chexpert | negbio) ;; *) usage ;; esac
-enter "$1"
+enter
 
 metadata=$(either mimic-cxr-2.0.0-metadata.csv) split=$(either mimic-cxr-2.0.0-split.csv)
 labels=$(either "mimic-cxr-2.0.0-$labels.csv")

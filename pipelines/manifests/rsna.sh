@@ -21,21 +21,11 @@ here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
 how=classify count=5337
-while getopts hs:n:m: opt; do
-    case $opt in
-    h) help ;;
-    s) how=$OPTARG ;;
-    n) count=$OPTARG ;;
-    m) missing_list=$(absolute "$OPTARG") ;;
-    *) usage ;;
-    esac
-done
-shift $((OPTIND - 1))
-[ $# = 1 ] || usage
+options 's=how n=count' "$@"
 case $how in classify | segment | none) ;; *) usage ;; esac
 number n "$count"
 [ "$how" = none ] || need_split
-enter "$1"
+enter
 
 need stage_2_train_labels.csv 'the RSNA pneumonia challenge, stage 2'
 need_folder stage_2_train_images 'the RSNA pneumonia challenge, stage 2'
