@@ -83,7 +83,7 @@ static const struct {
     { "key", UM_COL_KEY },     { "image", UM_COL_IMAGE },     { "mask", UM_COL_MASK },
     { "boxes", UM_COL_BOXES }, { "report", UM_COL_REPORT },   { "report_file", UM_COL_REPORT_FILE },
     { "view", UM_COL_VIEW },   { "patient", UM_COL_PATIENT }, { "split", UM_COL_SPLIT },
-    { "class", UM_COL_CLASS },
+    { "class", UM_COL_CLASS }, { "slices", UM_COL_SLICES },
 };
 
 /* meta that the tools fill themselves */

@@ -19,6 +19,7 @@ enum um_column {
     UM_COL_IMAGE,
     UM_COL_MASK,
     UM_COL_BOXES,
+    UM_COL_SLICES,
     UM_COL_REPORT,
     UM_COL_REPORT_FILE,
     UM_COL_VIEW,

@@ -99,6 +99,8 @@ int um_job_picture(struct um_job *j, const struct um_image *im, struct um_placed
                                         .fast_short   = j->p->stretch ? fast : 0,
                                         .dicom_window = j->p->dicom_window };
 
+    if (*um_job_get(j, UM_COL_SLICES))
+        return um_fail(UM_ESHAPE, "a picture, and column slices goes with a folder of pictures");
     UM_TRY(um_image_grey(j->scratch, im, &opts, &at->grey));
     at->fit = j->p->stretch
                   ? um_fit_stretch(j->p->image_size)

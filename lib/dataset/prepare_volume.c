@@ -15,6 +15,7 @@ static int open_volume(struct um_job *j, const struct um_image *im, bool labels,
                                        .frame            = j->p->frame,
                                        .labels           = labels,
                                        .threshold        = j->p->mask_threshold,
+                                       .slices           = um_job_get(j, UM_COL_SLICES),
                                        .series           = j->p->series,
                                        .allow_gaps       = j->p->allow_gaps,
                                        .allow_duplicates = j->p->allow_duplicates };

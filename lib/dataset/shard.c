@@ -171,6 +171,17 @@ static int other(struct um_arena *a, const char *path, const struct um_value *is
                    name ? name : "history");
 }
 
+/* made with --on-error stop, so that every row is in it: as good where rows may be left out */
+static bool has_all_rows(struct um_arena *a, const struct um_value *is, const struct um_value *want)
+{
+    struct um_value copy, *options;
+
+    if (um_value_copy(a, want, &copy) < 0)
+        return false;
+    options = (struct um_value *)um_map_get(last_step(&copy), "options");
+    return um_map_set_str(a, options, "on-error", "stop") >= 0 && um_value_equal(is, &copy);
+}
+
 static int compare(const char *path, const struct um_index *ix, const struct um_value *header)
 {
     struct um_arena *a;
@@ -182,7 +193,9 @@ static int compare(const char *path, const struct um_index *ix, const struct um_
     if (um_value_equal(um_index_part_header(ix, 0), header))
         return UM_OK;
     UM_TRY(um_arena_new(&a));
-    st = other(a, path, um_index_part_header(ix, 0), header);
+    st = has_all_rows(a, um_index_part_header(ix, 0), header)
+             ? UM_OK
+             : other(a, path, um_index_part_header(ix, 0), header);
     um_arena_free(a);
     return st;
 }

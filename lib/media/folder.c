@@ -6,8 +6,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,12 +41,19 @@ static int keep(struct list *l, const char *name)
     return UM_OK;
 }
 
+/* what systems leave in folders that people look at */
+static bool passed_over(const char *name)
+{
+    return name[0] == '.' || strcasecmp(name, "Thumbs.db") == 0 ||
+           strcasecmp(name, "desktop.ini") == 0;
+}
+
 /* what it is, links followed; a link that leads round in a circle is nothing */
 static int sort_out(struct list *l, int dir, const struct dirent *e)
 {
     struct stat sb = { 0 };
 
-    if (e->d_name[0] == '.')
+    if (passed_over(e->d_name))
         return UM_OK;
     if (e->d_type == DT_REG)
         return keep(l, e->d_name);

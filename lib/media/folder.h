@@ -11,7 +11,7 @@
 enum { UM_FOLDER_MAX = 20000 }; /* entries; a folder with more is refused */
 
 /* what lies in a folder: regular files, links to such, sorted by the bytes of their names. Names
- * that begin with a dot are left out. */
+ * that begin with a dot, Thumbs.db and desktop.ini are left out. */
 struct um_folder {
     const char  *path; /* the caller's */
     const char **name;

@@ -298,6 +298,9 @@ int um_image_volume(struct um_arena *a, const struct um_image *im, const struct 
 {
     if (!im->volume)
         return um_fail(UM_ESHAPE, "a picture, expected a volume");
+    if (opts->slices && *opts->slices && !(im->folder.path && im->kind->folder == um_slices_read))
+        return um_fail(UM_EUNSUPPORTED, "%s, and column slices goes with a folder of pictures",
+                       im->kind->name);
     if (im->folder.path)
         UM_TRY(im->kind->folder(a, &im->folder, opts, out));
     else

@@ -18,6 +18,7 @@ struct um_scan_opts {
     int64_t frame;      /* of a file with time frames, from 0; -1: there must be one only */
     bool    labels;     /* a mask: pictures of a folder are read as such (grey.h) */
     double  threshold;
+    const char *slices; /* of a folder of pictures (slices.h): those to take; NULL or "": all */
     /* folders of DICOM files (series.h) */
     const char *series;                       /* UID of the one to read; NULL: there must be one */
     bool        allow_gaps, allow_duplicates; /* of slices */

@@ -1,5 +1,6 @@
 /* slices.c - pictures stacked in the order of their numbers */
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _DEFAULT_SOURCE /* strsep */
 #include "media/slices.h"
 
 #include <stdlib.h>
@@ -116,12 +117,12 @@ static int decode(struct um_arena *a, const struct um_folder *f, const char *nam
     return st < 0 ? um_context(st, "%s", path) : UM_OK;
 }
 
-static int stack(struct um_arena *a, const struct um_folder *f, const char *const *name,
+static int stack(struct um_arena *a, const struct um_folder *f, const char *const *name, int64_t n,
                  const struct um_scan_opts *opts, struct um_scan *out)
 {
     struct um_mark mark = um_arena_mark(a);
     struct um_grey g;
-    int64_t        dim[4] = { 0, 0, f->n, 1 };
+    int64_t        dim[4] = { 0, 0, n, 1 };
     uint8_t       *to;
 
     UM_TRY(decode(a, f, name[0], opts, &g)); /* its size, before room for all */
@@ -134,7 +135,7 @@ static int stack(struct um_arena *a, const struct um_folder *f, const char *cons
         return UM_ENOMEM;
     out->volume.voxels = to;
     mark               = um_arena_mark(a);
-    for (int64_t i = 0; i < f->n; i++, to += dim[0] * dim[1]) {
+    for (int64_t i = 0; i < n; i++, to += dim[0] * dim[1]) {
         UM_TRY(decode(a, f, name[i], opts, &g));
         if (g.width != dim[0] || g.height != dim[1])
             return um_fail(UM_EMISMATCH, "%s: %lld x %lld pixels, %s has %lld x %lld", name[i],
@@ -146,27 +147,64 @@ static int stack(struct um_arena *a, const struct um_folder *f, const char *cons
     return UM_OK;
 }
 
+/* all of them, by number */
+static int take_all(struct um_arena *a, const struct um_folder *f, const char **name,
+                    struct um_scan *out)
+{
+    const char *missing;
+
+    if (f->folders > 0)
+        return um_fail(UM_EFORMAT, "a folder of pictures with another folder in it");
+    memcpy(name, f->name, (size_t)f->n * sizeof *name);
+    qsort(name, (size_t)f->n, sizeof *name, order);
+    if ((missing = gaps(a, name, f->n)))
+        um_scan_note(out, missing);
+    return UM_OK;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* those that the list names, in its order: *n of the folder's */
+static int take_listed(struct um_arena *a, const struct um_folder *f, const char *list,
+                       const char **name, int64_t *n)
+{
+    bool *taken = um_calloc_array(a, f->n, sizeof *taken);
+    char *text  = um_strdup(a, list), *one;
+
+    if (!taken || !text)
+        return UM_ENOMEM;
+    for (*n = 0; (one = strsep(&text, ";"));) {
+        const char **at = bsearch(&one, f->name, (size_t)f->n, sizeof *f->name, by_bytes);
+
+        if (!at)
+            return um_fail(UM_EMISSING, "column slices: \"%s\" is not in the folder", one);
+        if (taken[at - f->name])
+            return um_fail(UM_EDUPLICATE, "column slices: \"%s\" is named twice", one);
+        taken[at - f->name] = true;
+        name[(*n)++]        = *at;
+    }
+    return UM_OK;
+}
+
 int um_slices_read(struct um_arena *a, const struct um_folder *f, const struct um_scan_opts *opts,
                    struct um_scan *out)
 {
     static const double affine[12] = { -1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 1, 0 };
     const char        **name       = um_alloc_array(a, f->n, sizeof *name);
-    const char         *missing;
+    int64_t             n          = f->n;
 
     if (!name)
         return UM_ENOMEM;
-    if (f->folders > 0)
-        return um_fail(UM_EFORMAT, "a folder of pictures with another folder in it");
-    memcpy(name, f->name, (size_t)f->n * sizeof *name);
-    qsort(name, (size_t)f->n, sizeof *name, order);
     *out = (struct um_scan){ .grey = true, .form = "pictures" };
     memcpy(out->volume.affine, affine, sizeof affine);
     out->volume.type  = UM_VOX_U8;
     out->volume.slope = 1;
     um_scan_note(out, "a folder of pictures: spacing and direction are not known, taken as 1 mm, "
                       "left, back, head; levels 0 to 255 become 0 to 1");
-    missing = gaps(a, name, f->n);
-    if (missing)
-        um_scan_note(out, missing);
-    return stack(a, f, name, opts, out);
+    UM_TRY(opts->slices && *opts->slices ? take_listed(a, f, opts->slices, name, &n)
+                                         : take_all(a, f, name, out));
+    return stack(a, f, name, n, opts, out);
 }

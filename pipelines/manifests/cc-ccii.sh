@@ -2,13 +2,18 @@
 # shellcheck disable=SC1091,SC2016,SC2034,SC2154 # common.sh has the rest; awk has the $
 # SPDX-License-Identifier: Apache-2.0
 # cc-ccii.sh - Clean-CC-CCII to a manifest of folders of slices
-# usage: cc-ccii.sh [-h] [-l lists] [-m missing.txt] FOLDER > manifest.tsv
+# usage: cc-ccii.sh [-h] [-l lists] [-f head|feet] [-m missing.txt] FOLDER > manifest.tsv
 #
 # FOLDER holds CP/, NCP/ and Normal/, each with patient/scan/0000.png, 0001.png, ..., and the lists
 # ct_train.json, ct_val.json and ct_test.json that were published with the set (-l: the folder they are
-# in). A row is a scan: image is its folder, class CP, NCP or Normal, split as listed. A scan with no
-# slice there is left out; it and single slices that are listed and not there are named (-m: all of
-# them) and counted, as are scans that no list has.
+# in). A row is a scan: image is its folder, slices those of it that are listed and there, from the feet
+# to the head, class CP, NCP or Normal, split as listed. A scan with no slice there is left out; it and
+# single slices that are listed and not there are named (-m: all of them) and counted, as are scans that
+# no list has and slices beside listed ones.
+#
+# The lists name a scan's slices from the head down (-f head), as do six of seven scans that boxes of
+# the body were published for by others; nothing in the set says so. -f feet takes them from the feet
+# up. A contact sheet shows which it is: um-show --montage --plane coronal.
 #
 # Slices have 8 bits and no Hounsfield units:
 #   um-preprocess --root FOLDER --window 0,255 manifest.tsv -o ccccii.umt
@@ -16,8 +21,9 @@ self=$(readlink -f -- "$0" 2>/dev/null) || self=$0 # by a link, too
 here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 . "$here/common.sh"
 
-lists=.
-options 'l@lists' "$@"
+lists=. from=head
+options 'l@lists f=from' "$@"
+case $from in head | feet) ;; *) usage ;; esac
 enter
 
 for class in CP NCP Normal; do need_folder "$class" 'Clean-CC-CCII'; done
@@ -28,8 +34,8 @@ done
 list 'slice .png or .jpg in CP, NCP or Normal' ./CP ./NCP ./Normal -type f \( -name '*.png' -o -name '*.jpg' \)
 
 # strings do not cross lines in JSON: between quotes is text, around it brackets count the depth
-tabs "$lib"'
-    BEGIN { print "key", "image", "patient", "class", "split" }
+tabs -v from="$from" "$lib"'
+    BEGIN { print "key", "image", "slices", "patient", "class", "split" }
     NR == FNR {
         have[$0]
         folder = $0
@@ -49,12 +55,15 @@ tabs "$lib"'
                 if (depth == 1) class = piece[i]
                 else if (depth == 2) patient = piece[i]
                 else if (depth == 3) scan = class "/" patient "/" piece[i]
-                else if (depth == 4 && there_or(scan "/" piece[i])) here_now++
+                else if (depth == 4 && there_or(scan "/" piece[i])) add(piece[i])
                 continue
             }
             opened = gsub(/[{[]/, "", piece[i])
             closed = gsub(/[]}]/, "", piece[i])
-            if (depth + opened == 4 && opened) here_now = gone = 0
+            if (depth + opened == 4 && opened) {
+                here_now = gone = 0
+                named = ""
+            }
             if (depth == 4 && closed) row()
             depth += opened - closed
         }
@@ -68,6 +77,10 @@ tabs "$lib"'
         absent[++gone] = path
         return 0
     }
+    function add(slice) {
+        here_now++
+        named = here_now == 1 ? slice : from == "head" ? slice ";" named : named ";" slice
+    }
     function row(    k) {
         scans++
         if (scan in listed) twice++
@@ -75,7 +88,8 @@ tabs "$lib"'
         else {
             for (k = 1; k <= gone; k++) print absent[k] > missing
             if (gone) cut++
-            print scan, scan, patient, class, set
+            if (slices[scan] > here_now) beside++
+            print scan, scan, named, patient, class, set
         }
         listed[scan]
     }
@@ -85,6 +99,7 @@ tabs "$lib"'
         for (folder in slices) if (!(folder in listed)) extra++
         if (cut) print cut " scans lack slices" > notes
         if (extra) print extra " scans in no list" > notes
+        if (beside) print beside " scans have slices that are not listed" > notes
         if (twice) print twice " listed twice" > notes
     }
 ' "$tmp/files" set=train "$lists/ct_train.json" set=valid "$lists/ct_val.json" set=test "$lists/ct_test.json" \

@@ -101,7 +101,30 @@ whole() {
     [ "$(cut -f 1 covidx.tsv | sort)" = "$(cut -f 1 mgca.tsv | sort)" ]
 }
 
-@test "cc-ccii" { whole cc-ccii '34 rows, 27 patients, ' --window 0,255; }
+@test "cc-ccii" {
+    whole cc-ccii '34 rows, 27 patients, ' --window 0,255
+    # what is listed alone, from the head down unless -f says otherwise
+    cp -r "tree of cc-ccii" listed
+    cp listed/CP/0/0/0003.png listed/CP/0/0/0003a.png
+    : >listed/CP/0/0/Thumbs.db
+    "$sh/cc-ccii.sh" listed 2>err | cmp - cc-ccii.tsv
+    grep -q '; 1 scans have slices that are not listed' err
+    "$sh/cc-ccii.sh" -f feet listed >feet.tsv 2>err
+    awk -F '\t' 'NR == FNR { up[$1] = $3; next } FNR > 1 {
+        n = split($3, s, ";"); for (down = s[n--]; n > 0; n--) down = down ";" s[n]; if (up[$1] != down) exit 1 }' feet.tsv cc-ccii.tsv
+    um-preprocess -q --root "tree of cc-ccii" --window 0,255 feet.tsv -o feet.umt
+    "$UM_PYTHON" - "$BATS_TEST_DIRNAME" <<'END'
+import sys
+sys.path.insert(0, sys.argv[1])
+from media import *
+up, down = read("feet.umt")[1], read("cc-ccii.umt")[1]
+assert len(up) == 34
+for k in up:
+    assert np.abs(up[k][1]["volume"] - down[k][1]["volume"][::-1]).max() < 1e-5, k
+END
+    run "$sh/cc-ccii.sh" -f toes listed
+    [ "$status" = 2 ]
+}
 
 @test "luna16" {
     whole luna16 '30 rows, 30 patients, 24 train, 3 valid, 3 test; '

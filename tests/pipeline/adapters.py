@@ -155,6 +155,8 @@ def ccccii():
             same("class", r["class"], "Normal" if not c["findings"] else ["CP", "NCP"][i % 2])
             same("split", r["split"], c["split"])
             same("folder", (tree / r["image"]).is_dir(), True)
+            there = sorted((f.name for f in (tree / r["image"]).glob("*.png")), reverse=True)
+            same("slices from the feet", r["slices"].split(";"), there)
 
 
 def luna16():

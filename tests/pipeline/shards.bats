@@ -127,6 +127,13 @@ not_ours() {
     [ "$status" = 1 ]
     [[ $output == *'record p7/s: no.png: no such file' ]]
     [ "$(ls a)" = 0.umt ]
+    run um-preprocess --shard-size 7 --on-error skip m.tsv -o 'a/%d.umt' # whole ones stay
+    [ "$status" = 0 ]
+    [[ $output == *'2 shards made, 1 were there'* ]]
+    [ "$(um-cat a/?.umt | um-show --keys | wc -l)" = 19 ]
+    run um-preprocess --shard-size 7 m.tsv -o 'a/%d.umt' # but not the other way round: rows may lack
+    [ "$status" = 1 ]
+    [[ $output == *'1.umt is there, made with --on-error "skip" and not "stop"'* ]]
     rm -r a
     run um-preprocess --shard-size 7 --filter sentences=2 --dropped 'a/%d.dropped' --on-error skip \
         --rejects 'a/%d.rejects' m.tsv -o 'a/%d.umt'

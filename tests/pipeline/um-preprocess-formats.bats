@@ -79,6 +79,29 @@ END
     refused 'fifo: a folder without slices: expected ' fifo
     refused 'there is no file' empty
     refused '20 x 30 x 12 voxels, at most 7000 allowed' good --max-pixels 7000
+
+    # those that the column names, in its order, whatever else is there
+    cp mixed/2.txt good/x.txt
+    mkdir good/deeper
+    printf 'key\timage\tslices\tmask\na\tgood\t10.png;3.png;4.png\tgood\n' >some.tsv
+    um-preprocess -q --size 8,3x30x20 some.tsv -o some.umt
+    "$PY" - <<'END'
+from media import *
+_, r = read("some.umt")
+p = np.load("planes.npy")[[10, 3, 4]]
+meta, t = r["a"]
+assert np.abs(t["volume"] - p / 255).max() < 1e-6 and (t["mask"] == p).all()
+assert "slices" not in meta
+END
+    for bad in '3.png;33.png|column slices: "33.png" is not in the folder' '3.png;3.png|column slices: "3.png" is named twice' \
+        '3.png;|column slices: "" is not in the folder'; do
+        printf 'key\timage\tslices\na\tgood\t%s\n' "${bad%|*}" >bad.tsv
+        run um-preprocess -q bad.tsv
+        [ "$status" = 1 ] && [[ $output == *"record a: good: ${bad#*|}" ]] || { echo "$output"; return 1; }
+    done
+    printf 'key\timage\tslices\na\tgood/3.png\t3.png\n' >bad.tsv
+    run um-preprocess -q bad.tsv
+    [ "$status" = 1 ] && [[ $output == *'record a: good/3.png: a picture, and column slices goes with a folder of pictures' ]]
 }
 
 @test "EXIF: eight ways to lie become one picture; masks and boxes go by what is seen" {

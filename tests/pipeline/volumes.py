@@ -85,6 +85,7 @@ def slices():
         if k != 4:
             put(f"gap/IM{k:04}.png", png(p))
     put("good/.hidden", b"not seen")
+    put("good/thumbs.DB", b"not seen")
     np.save("planes.npy", np.stack(planes))
     put("sizes/1.png", png(planes[0]))
     put("sizes/2.png", png(planes[0][1:]))
