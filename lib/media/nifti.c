@@ -223,6 +223,21 @@ static int voxels_of(struct um_arena *a, const char *header, const char **name)
     return UM_OK;
 }
 
+/* SPM's transform beside an Analyze header, which may hold what the header does not */
+static int note_mat(struct um_arena *a, const char *header, struct um_scan *out)
+{
+    const size_t n   = strlen(header);
+    const bool   gz  = n > 3 && strcasecmp(header + n - 3, ".gz") == 0;
+    const char  *mat = um_beside_swap(a, header, gz ? ".hdr.gz" : ".hdr", ".mat");
+
+    if (!mat)
+        return UM_ENOMEM;
+    if (there(mat))
+        um_scan_note(out, "SPM's .mat beside the header is not read: place and left and right may "
+                          "differ; NIfTI keeps both");
+    return UM_OK;
+}
+
 static int read_pair(struct um_arena *a, const char *header, const uint8_t *bytes, size_t n,
                      const char *voxels, const struct um_scan_opts *opts, struct um_scan *out)
 {
@@ -232,6 +247,8 @@ static int read_pair(struct um_arena *a, const char *header, const uint8_t *byte
     void                *p;
 
     UM_TRY(read_all_but_voxels(bytes, n, opts, &h, out));
+    if (h.kind == UM_NIFTI_ANALYZE)
+        UM_TRY(note_mat(a, header, out));
     UM_TRY(check_offset(&h, 0));
     UM_TRY(um_scan_all(opts, out, &b.n));
     if (!voxels)

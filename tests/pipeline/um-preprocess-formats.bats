@@ -39,6 +39,11 @@ assert np.allclose(a[:, :3], np.diag([-2, -1.5, 3])) and np.allclose(a @ [12, 14
 END
     [ "$(grep -c 'does not record left and right' warnings)" = 3 ]
     [ "$(wc -l <warnings)" = 3 ]
+    : >sagittal.mat # SPM's
+    printf 'key\timage\na\tsagittal.hdr\n' >spm.tsv
+    um-preprocess --size 8,2x2x2 spm.tsv -o spm.umt 2>warnings
+    grep -q "record a: SPM's .mat beside the header is not read" warnings
+    rm sagittal.mat
 }
 
 @test "a file alone, or one that lacks its other half, is refused by name" {
