@@ -18,6 +18,7 @@ struct config {
     struct um_common         common;
     int64_t                  n, start, xray;
     const char              *findings, *split, *volume, *pairs, *layout;
+    const char              *xray_files, *ct_files;
     const struct um_layout  *as; /* NULL: the folder of save.h */
     struct um_phantom_config phantom;
     struct um_save           save;
@@ -54,9 +55,15 @@ static int parse(struct config *cfg)
     p->seed = (uint64_t)cfg->common.seed;
     if (!cfg->common.output)
         return um_usage("no folder to write to: -o DIR");
-    cfg->save = (struct um_save){ cfg->common.output, strcmp(cfg->pairs, "ct") != 0,
-                                  strcmp(cfg->pairs, "xray") != 0 };
+    cfg->save = (struct um_save){ .dir        = cfg->common.output,
+                                  .xray       = strcmp(cfg->pairs, "ct") != 0,
+                                  .ct         = strcmp(cfg->pairs, "xray") != 0,
+                                  .xray_files = um_xray_files_find(cfg->xray_files),
+                                  .ct_files   = um_ct_files_find(cfg->ct_files) };
     cfg->as   = um_layout_find(cfg->layout);
+    if (cfg->as && (strcmp(cfg->xray_files, "jpeg") != 0 || strcmp(cfg->ct_files, "nifti") != 0))
+        return um_usage("--layout %s has its own kinds of files: no --xray-files, no --ct-files",
+                        cfg->layout);
     if (um_phantom_check(p) < 0)
         return um_usage("%s", um_errmsg());
     return UM_OK;
@@ -78,7 +85,7 @@ static int make_case(void *arg, int64_t task, int worker)
         UM_TRY(um_save_files(&r->cfg->save, c));
     }
     for (int t = 0; t < UM_TABLES; t++)
-        if (!(r->row[task][t] = um_save_row(c, (enum um_table)t)))
+        if (!(r->row[task][t] = um_save_row(&r->cfg->save, c, (enum um_table)t)))
             return um_fail(UM_ENOMEM, "out of memory");
     return UM_OK;
 }
@@ -177,6 +184,8 @@ int main(int argc, char **argv)
                                    .split              = "0.7,0.1,0.2",
                                    .pairs              = "xray,ct",
                                    .layout             = "none",
+                                   .xray_files         = "jpeg",
+                                   .ct_files           = "nifti",
                                    .phantom.prevalence = 0.3,
                                    .findings = "nodule,consolidation,effusion,cardiomegaly,pneumothorax" };
     const struct um_opt opts[] = {
@@ -193,6 +202,8 @@ int main(int argc, char **argv)
         UM_OPT_INT(0, "xray-size", "N", &cfg.xray, 32, 4096, true,
                    "longer side of an X-ray, pixels"),
         UM_OPT_CHOICE(0, "pairs", "xray,ct|xray|ct", &cfg.pairs, true, "kinds to write"),
+        UM_OPT_CHOICE(0, "xray-files", UM_XRAY_FILES, &cfg.xray_files, true, "what X-rays are"),
+        UM_OPT_CHOICE(0, "ct-files", UM_CT_FILES, &cfg.ct_files, true, "what CTs are"),
         UM_OPT_CHOICE(0, "layout", UM_LAYOUT_NAMES, &cfg.layout, true,
                       "as the folder of that data set"),
         UM_OPT_JOBS(&cfg.common),
@@ -204,6 +215,7 @@ int main(int argc, char **argv)
         "made-up X-rays, CTs and reports with known truth",
         NULL,
         "  um-phantom -n 600 --seed 42 -o phantom   600 patients\n"
+        "  um-phantom -n 9 --ct-files dicom -o d    nine, a folder of slices for each CT\n"
         "  um-phantom -n 40 --layout chexpert -o c  forty in the folders of CheXpert\n",
         opts,
         &cfg.common

@@ -5,12 +5,9 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "media/jpeg_write.h"
 #include "media/png_write.h"
 #include "phantom/layout_int.h"
 #include "phantom/save.h"
-
-enum { QUALITY = 92 };
 
 UM_PRINTF(3, 0) static int path_of(char *path, const char *dir, const char *fmt, va_list args)
 {
@@ -59,12 +56,10 @@ int um_layout_text(const char *text, const char *dir, const char *fmt, ...)
 
 int um_layout_jpeg(const struct um_phantom_case *c, const char *dir, const char *fmt, ...)
 {
-    char               path[UM_LAYOUT_PATH];
-    struct um_outfile *f;
+    char path[UM_LAYOUT_PATH];
 
     PATH(path);
-    UM_TRY(um_outfile_open(&f, path));
-    return um_outfile_close(f, um_jpeg_write(f, c->xray, c->w, c->h, QUALITY), 0);
+    return um_save_xray(path, um_xray_files_find("jpeg"), c);
 }
 
 int um_layout_png(const uint8_t *pixels, int w, int h, const char *dir, const char *fmt, ...)
@@ -84,6 +79,23 @@ int um_layout_nifti(const struct um_phantom_case *c, const void *data, enum um_d
 
     PATH(path);
     return um_save_volume(path, c, data, type);
+}
+
+int um_layout_ct(const struct um_phantom_case *c, const char *as, const char *dir, const char *fmt,
+                 ...)
+{
+    char path[UM_LAYOUT_PATH];
+
+    PATH(path);
+    return um_save_ct(path, um_ct_files_find(as), c);
+}
+
+int um_layout_remove(const char *dir, const char *fmt, ...)
+{
+    char path[UM_LAYOUT_PATH];
+
+    PATH(path);
+    return remove(path) == 0 ? UM_OK : um_fail_errno("%s", path);
 }
 
 uint8_t *um_layout_labels(const struct um_phantom_case *c)

@@ -28,6 +28,12 @@ UM_RESULT_USED int um_layout_nifti(const struct um_phantom_case *c, const void *
                                    enum um_dtype type, const char *dir, const char *fmt, ...)
     UM_PRINTF(5, 6);
 
+/* the CT in files of that kind (UM_CT_FILES), its path without the ending */
+UM_RESULT_USED int um_layout_ct(const struct um_phantom_case *c, const char *as, const char *dir,
+                                const char *fmt, ...) UM_PRINTF(4, 5);
+/* a file goes again: one that the data set's tables name and that it lacks */
+UM_RESULT_USED int um_layout_remove(const char *dir, const char *fmt, ...) UM_PRINTF(2, 3);
+
 /* um_layout_labels - the case's mask as labels 1 to 5, the lowest finding of each voxel; malloc'd,
  * NULL if memory ran out */
 uint8_t *um_layout_labels(const struct um_phantom_case *c);

@@ -5,10 +5,9 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <inttypes.h>
-#include <stdlib.h>
 
-#include "media/dicom_write.h"
 #include "phantom/layout_int.h"
+#include "phantom/save.h"
 
 enum { LABELS, CLASSES, ID = 37 };
 
@@ -23,33 +22,13 @@ static void id_of(const struct um_phantom_case *c, char id[ID])
 static int files(const char *dir, const struct um_phantom_case *c)
 {
     char               id[ID];
-    const int64_t      n   = (int64_t)c->w * c->h;
-    const bool         inv = c->index % 6 == 5;
-    uint8_t           *px;
     struct um_outfile *f;
-    int                st;
 
     if (c->index % 17 == 11)
         return UM_OK;
-    if (!(px = malloc((size_t)n)))
-        return um_fail(UM_ENOMEM, "out of memory");
-    for (int64_t i = 0; i < n; i++)
-        px[i] = inv ? (uint8_t)(255 - c->xray[i]) : c->xray[i];
     id_of(c, id);
-    st = um_layout_open(&f, dir, "stage_2_train_images/%s.dcm", id);
-    if (st >= 0)
-        st = um_outfile_close(f,
-                              um_dicom_write(f, &(struct um_dicom_out){ .pixels      = px,
-                                                                        .rows        = c->h,
-                                                                        .columns     = c->w,
-                                                                        .bits        = 8,
-                                                                        .monochrome1 = inv,
-                                                                        .modality    = "CR",
-                                                                        .patient     = id,
-                                                                        .view        = "PA" }),
-                              0);
-    free(px);
-    return st;
+    UM_TRY(um_layout_open(&f, dir, "stage_2_train_images/%s.dcm", id));
+    return um_outfile_close(f, um_save_xray_dicom(f, c, id, c->index % 6 == 5), 0);
 }
 
 static void rows(FILE *const *table, const struct um_phantom_case *c)

@@ -37,12 +37,13 @@ static const char *class_of(const struct um_phantom_case *c)
     return n == 0 ? "normal" : n == 1 ? um_finding_name(last) : "multiple";
 }
 
-static void manifest_row(FILE *f, const struct um_phantom_case *c, bool xray)
+static void manifest_row(FILE *f, const struct um_save *s, const struct um_phantom_case *c,
+                         bool xray)
 {
     (void)fprintf(f, "%s-%s\t%s/%s%s\tmasks/%s%s\t%s\t%s\t%s\t%s\t%s", c->name, xray ? "xr" : "ct",
-                  xray ? "xray" : "ct", c->name, xray ? ".jpg" : ".nii.gz", c->name,
-                  xray ? ".png" : ".nii.gz", xray ? c->report_xray : c->report_ct, xray ? "PA" : "",
-                  c->name, um_split_name(c->split), class_of(c));
+                  xray ? "xray" : "ct", c->name, xray ? s->xray_files->end : s->ct_files->end,
+                  c->name, xray ? ".png" : ".nii.gz", xray ? c->report_xray : c->report_ct,
+                  xray ? "PA" : "", c->name, um_split_name(c->split), class_of(c));
     for (int i = 0; i < UM_FINDINGS; i++)
         (void)fprintf(f, "\t%d", c->lesion[i].present);
     (void)fputc('\n', f);
@@ -100,7 +101,7 @@ static void truth_rows(FILE *f, const struct um_phantom_case *c)
     }
 }
 
-char *um_save_row(const struct um_phantom_case *c, enum um_table t)
+char *um_save_row(const struct um_save *s, const struct um_phantom_case *c, enum um_table t)
 {
     char  *text = NULL;
     size_t n;
@@ -111,7 +112,7 @@ char *um_save_row(const struct um_phantom_case *c, enum um_table t)
     if (t == UM_TABLE_TRUTH)
         truth_rows(f, c);
     else
-        manifest_row(f, c, t == UM_TABLE_XRAY);
+        manifest_row(f, s, c, t == UM_TABLE_XRAY);
     if (fclose(f) != 0) {
         free(text);
         return NULL;

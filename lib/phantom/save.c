@@ -3,14 +3,11 @@
 #include "phantom/save.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "media/jpeg_write.h"
-#include "media/nifti_write.h"
 #include "media/png_write.h"
 
-enum { PATH_LEN = 4096, QUALITY = 92 };
+enum { PATH_LEN = 4096 };
 
 static int path_of(char *path, const struct um_save *s, const char *folder, const char *name,
                    const char *end)
@@ -81,56 +78,37 @@ void um_save_stored(const struct um_phantom_case *c, const void *in, int size, v
         }
 }
 
-int um_save_volume(const char *path, const struct um_phantom_case *c, const void *data,
-                   enum um_dtype type)
-{
-    const int64_t       n      = (int64_t)c->depth * c->height * c->width;
-    const int           size   = (int)um_dtype_size(type);
-    void               *stored = malloc((size_t)(n * size));
-    struct um_outfile  *f;
-    int64_t             dim[3];
-    double              affine[12];
-    struct um_nifti_out v;
-    int                 st;
-
-    if (!stored)
-        return um_fail(UM_ENOMEM, "out of memory");
-    um_save_stored(c, data, size, stored, dim, affine);
-    v  = (struct um_nifti_out){ .data        = stored,
-                                .dtype       = type,
-                                .depth       = dim[2],
-                                .height      = dim[1],
-                                .width       = dim[0],
-                                .affine      = affine,
-                                .description = "um-phantom",
-                                .gzip        = true,
-                                .gzip_level  = 1 };
-    st = um_outfile_open(&f, path);
-    if (st >= 0)
-        st = um_outfile_close(f, um_nifti_write(f, &v), 0);
-    free(stored);
-    return st;
-}
-
 int um_save_files(const struct um_save *s, const struct um_phantom_case *c)
 {
     struct um_outfile *f;
     char               path[PATH_LEN];
 
     if (s->xray) {
-        UM_TRY(path_of(path, s, "xray/", c->name, ".jpg"));
-        UM_TRY(um_outfile_open(&f, path));
-        UM_TRY(um_outfile_close(f, um_jpeg_write(f, c->xray, c->w, c->h, QUALITY), 0));
+        UM_TRY(path_of(path, s, "xray/", c->name, s->xray_files->end));
+        UM_TRY(um_save_xray(path, s->xray_files, c));
         UM_TRY(path_of(path, s, "masks/", c->name, ".png"));
         UM_TRY(um_outfile_open(&f, path));
         UM_TRY(um_outfile_close(f, um_png_write(f, c->mask2d, c->w, c->h, 1), 0));
     }
     if (!s->ct)
         return UM_OK;
-    UM_TRY(path_of(path, s, "ct/", c->name, ".nii.gz"));
-    UM_TRY(um_save_volume(path, c, c->ct, UM_I16));
+    UM_TRY(path_of(path, s, "ct/", c->name, ""));
+    UM_TRY(um_save_ct(path, s->ct_files, c));
     UM_TRY(path_of(path, s, "masks/", c->name, ".nii.gz"));
     return um_save_volume(path, c, c->mask, UM_U8);
+}
+
+static int file_names(struct um_outfile *f, const struct um_save *s)
+{
+    char xray[32], ct[32];
+
+    (void)snprintf(xray, sizeof xray, "xray/NAME%s", s->xray_files->end);
+    (void)snprintf(ct, sizeof ct, "ct/NAME%s", s->ct_files->shown);
+    return um_outfile_printf(
+        f,
+        "%-17s X-ray: PA, projected from the CT of the same name; 8-bit gray\n"
+        "%-17s CT in Hounsfield units; axis order and spacing vary from case to case\n",
+        xray, ct);
 }
 
 int um_save_readme(const struct um_save *s)
@@ -138,9 +116,7 @@ int um_save_readme(const struct um_save *s)
     static const char *const text[] = {
         "Made-up chest X-rays, CT volumes and reports with known truth, by um-phantom. No patient "
         "is\n"
-        "behind any of it.\n\n"
-        "xray/NAME.jpg     X-ray: PA, projected from the CT of the same name; 8-bit gray\n"
-        "ct/NAME.nii.gz    CT in Hounsfield units; axis order and spacing vary from case to case\n"
+        "behind any of it.\n\n",
         "masks/NAME.png    findings on the X-ray's pixels\n"
         "masks/NAME.nii.gz findings on the CT's voxels\n"
         "                  values: sums of 1 nodule, 2 consolidation, 4 effusion, 8 cardiomegaly "
@@ -166,11 +142,14 @@ int um_save_readme(const struct um_save *s)
     };
     struct um_outfile *f;
     char               path[PATH_LEN];
-    int                st = UM_OK;
+    int                st;
 
     UM_TRY(path_of(path, s, "README", "", ""));
     UM_TRY(um_outfile_open(&f, path));
-    for (int i = 0; i < 2 && st >= 0; i++)
+    st = um_outfile_write(f, text[0], strlen(text[0]));
+    if (st >= 0)
+        st = file_names(f, s);
+    for (int i = 1; i < 3 && st >= 0; i++)
         st = um_outfile_write(f, text[i], strlen(text[i]));
     return um_outfile_close(f, st, 0);
 }

@@ -87,9 +87,76 @@ small=(--volume 16x48x48 --xray-size 96 --progress never)
     cmp b/ct/p000001.nii.gz c/ct/p000001.nii.gz
 }
 
+# files FOLDER OPTION...: the first six patients, whose CTs lie in all five ways, and their streams
+files() {
+    um-phantom -n 6 -o "$1" "${@:2}" --volume 16x48x40 --xray-size 96 --progress never
+    um-preprocess -q --size 64,16x48x40 "$1/ct.tsv" -o "$1.ct"
+    um-preprocess -q --size 128 "$1/xray.tsv" -o "$1.xray"
+}
+
+@test "--ct-files: the same voxels, masks and places in every format" {
+    files nifti
+    while read -r kind end beside; do
+        files "$kind" --ct-files "$kind"
+        cmp nifti.xray "$kind.xray"
+        diff -r nifti/masks "$kind/masks"
+        sed "s|\(ct/p00000.\)$end|\1.nii.gz|" "$kind/ct.tsv" | cmp - nifti/ct.tsv
+        [ "$(find "$kind/ct" -type f -printf '%f ' | wc -w)" = $(("${beside:+6}" + 6)) ]
+        [ -z "$beside" ] || [ -s "$kind/ct/p000005$beside" ]
+        grep -q "^ct/NAME$end" "$kind/README"
+    done <<'END'
+nii .nii
+mha .mha
+mhd .mhd .raw
+zraw .mhd .zraw
+nrrd .nrrd
+nhdr .nhdr .raw
+END
+    files dicom --ct-files dicom
+    [ "$(find dicom/ct -name '*.dcm' | wc -l)" = $((16 * 4 + 40 * 2)) ] # two are stored from the left
+    grep -q '^ct/NAME/0001.dcm ' dicom/README
+    PYTHONPATH=$BATS_TEST_DIRNAME "${UM_PYTHON:-/usr/bin/python3}" - <<'END'
+from media import *
+_, want = read("nifti.ct")
+for kind in "nii dicom mha mhd zraw nrrd nhdr".split():
+    _, r = read(kind + ".ct")
+    assert list(r) == list(want)
+    for k, (meta, t) in r.items():
+        assert all(t[n].tobytes() == a.tobytes() for n, a in want[k][1].items()), (kind, k)
+        far = np.abs(np.subtract(meta["affine"], want[k][0]["affine"])).max()
+        assert far < 1e-4 and (far == 0) == (kind == "nii"), (kind, k, far)  # NIfTI's are float32
+END
+}
+
+@test "--xray-files: the same pixels as PNG and as DICOM, near them as JPEG" {
+    for kind in jpeg png dicom; do files $kind --xray-files $kind; done
+    cmp jpeg.ct png.ct
+    cmp jpeg.ct dicom.ct
+    [ -e png/xray/p000003.png ] && [ -e dicom/xray/p000003.dcm ]
+    grep -q '^xray/NAME.dcm ' dicom/README
+    cut -f 2 png/xray.tsv | grep -qx xray/p000003.png
+    PYTHONPATH=$BATS_TEST_DIRNAME "${UM_PYTHON:-/usr/bin/python3}" - <<'END'
+from media import *
+jpg, png, dcm = (read(kind + ".xray")[1] for kind in ("jpeg", "png", "dicom"))
+assert len(png) == 6
+for k, (meta, t) in png.items():
+    assert all(a.tobytes() == dcm[k][1][n].tobytes() for n, a in t.items()), k
+    far = np.abs(t["image"].astype(int) - jpg[k][1]["image"])
+    assert 0 < far.max() <= 16 and far.mean() < 1.5, (k, far.max(), far.mean())
+END
+}
+
+@test "a series written where a longer one was: none of its slices is left" {
+    um-phantom -n 1 -o d --ct-files dicom --volume 24x48x48 --progress never
+    um-phantom -n 1 -o d --ct-files dicom "${small[@]}"
+    um-phantom -n 1 -o e --ct-files dicom "${small[@]}"
+    diff -r d e
+}
+
 @test "wrong options: exit 2, one line" {
     for o in "--volume 16x48" "--volume 2x48x48" "--volume 16x48x48x" "--split 0.5,0.5" "--split 0.5,0.5,0.5" \
-        "--findings cough" "--prevalence 2" "--xray-size 8" "--pairs mr" "-n 0" "--nonsense" "operand"; do
+        "--findings cough" "--prevalence 2" "--xray-size 8" "--pairs mr" "-n 0" "--ct-files minc" "--ct-files nifti,mha" \
+        "--xray-files tiff" "--ct-files mha --layout rsna" "--xray-files png --layout chexpert" "--nonsense" "operand"; do
         # shellcheck disable=SC2086
         run um-phantom -o d $o
         [ "$status" = 2 ] || { echo "$o: $status"; false; }
