@@ -77,7 +77,7 @@ for p in "${programs[@]}"; do
         "${libs[@]}" -lnifti2 -lznz -lpthread -lm -ldl
 done
 
-# ---- seeds: what um-phantom and the writers make -------------------------------------------------
+# ---- seeds: what um-phantom makes, and the forms that it does not ----------------------------------
 
 seeds=$work/honest
 for t in "${names[@]}"; do mkdir -p "$seeds/$t"; done
@@ -85,25 +85,43 @@ if [ -e "$build/libexec/um/gdcm" ]; then # beside the programs, which look for i
     mkdir -p "$work/libexec/um"
     cp "$build/libexec/um/gdcm" "$work/libexec/um/"
 fi
-"$work/seeds" "$seeds"
+# phantom NAME OPTION...: three patients in $work/NAME, files so small that the fuzzers take them whole
+phantom() { um-phantom -q -n 3 --volume 8x8x8 --xray-size 48 -o "$work/$1" "${@:2}"; }
+
+# put TARGET FILE...: seeds, each under a name of its own
+put() {
+    local t=$1 f
+    for f in "${@:2}"; do cp "$f" "$seeds/$t/$(tr / _ <<<"${f#"$work/"}")"; done
+}
+
+phantom nifti
+phantom nii --ct-files nii --xray-files png
+phantom dicom --ct-files dicom --xray-files dicom
+for k in mha mhd nrrd nhdr; do phantom $k --pairs ct --ct-files $k; done
+put jpeg "$work"/nifti/xray/*.jpg
+put png "$work"/nii/{xray,masks}/*.png
+put dicom "$work"/dicom/xray/*.dcm "$work"/dicom/ct/*/0001.dcm
+put nifti "$work"/nii/ct/*.nii
+put gunzip "$work"/nifti/{ct,masks}/*.nii.gz
+put meta "$work"/mha/ct/*.mha
+put nrrd "$work"/nrrd/ct/*.nrrd
+for f in "$work"/nifti/masks/*.nii.gz; do gzip -dc "$f" >"$seeds/nifti/mask_$(basename "$f" .gz)"; done
+# the voxels behind their header, as they are; two members in one gzip file
+{ sed 's/^\(ElementDataFile = \).*/\1LOCAL/' "$work"/mhd/ct/p000001.mhd; cat "$work"/mhd/ct/p000001.raw; } >"$seeds/meta/local"
+{ sed '/^data file/d' "$work"/nhdr/ct/p000001.nhdr; cat "$work"/nhdr/ct/p000001.raw; } >"$seeds/nrrd/raw"
+cat "$work"/nifti/ct/p00000[01].nii.gz >"$seeds/gunzip/twice.gz"
+"$work/seeds" "$seeds" "$work/nii/ct/p000001.nii"
 "$work/seeds_image" "$seeds"
 "$work/seeds_dicom" "$seeds"
 "$work/damage_weights" "$seeds/weights"
-um-phantom -q -n 3 --volume 8x16x16 --xray-size 48 -o "$work/phantom"
-cp "$work"/phantom/xray/*.jpg "$seeds/jpeg/"
-cp "$work"/phantom/masks/*.png "$seeds/png/"
-for f in "$work"/phantom/masks/*.nii.gz; do
-    cp "$f" "$seeds/gunzip/"
-    gzip -dc "$f" >"$seeds/nifti/$(basename "$f" .gz)"
-done
-cp "$work"/phantom/*.tsv "$seeds/manifest/"
+cp "$work"/nifti/*.tsv "$seeds/manifest/"
 printf 'key\timage\tboxes\np\tx.png\t1,2,30,40;0.5,0,99,50\nq\ty.png\t\n' >"$seeds/manifest/boxes"
-cut -f 6 "$work/phantom/ct.tsv" | tail -n +2 | split -l 1 - "$seeds/report/ct"
+cut -f 6 "$work/nifti/ct.tsv" | tail -n +2 | split -l 1 - "$seeds/report/ct"
 printf '1INDICATION: Cough.\n\nFINDINGS AND IMPRESSION: Dr. X: 1.5 cm, e.g. U.S. 1. Clear. 2. ___.\n' >"$seeds/report/strict"
 # small streams, and their messages without a frame (see fuzz_stream.c)
-um-preprocess -q -z 0 --size 8,2x8x8 "$work/phantom/ct.tsv" | tee "$seeds/stream/raw" | zstd -dcq |
+um-preprocess -q -z 0 --size 8,2x8x8 "$work/nifti/ct.tsv" | tee "$seeds/stream/raw" | zstd -dcq |
     (printf m; cat) >"$seeds/stream/messages"
-um-preprocess -q --size 8,2x8x8 "$work/phantom/xray.tsv" -o "$seeds/stream/zstd"
+um-preprocess -q --size 8,2x8x8 "$work/nifti/xray.tsv" -o "$seeds/stream/zstd"
 cat "$seeds/stream/raw" "$seeds/stream/zstd" >"$seeds/stream/two"
 
 # ---- each target in turn -------------------------------------------------------------------------

@@ -1,6 +1,6 @@
-/* seeds.c - one small volume in every form that um reads, for the fuzzers to begin with
+/* seeds.c - volumes in forms that um-phantom does not write, for the fuzzers to begin with
  *
- * usage: seeds DIR     writes DIR/nifti, DIR/analyze, DIR/meta, DIR/nrrd and DIR/gunzip
+ * usage: seeds DIR FILE.nii     writes DIR/meta, DIR/nrrd and, of FILE, DIR/nifti and DIR/analyze
  *
  * The files of voxels that some headers name are those that fuzz_volume.c makes.
  * SPDX-License-Identifier: Apache-2.0
@@ -10,15 +10,8 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "media/meta_write.h"
-#include "media/nifti_write.h"
-#include "media/nrrd_write.h"
 
-enum { NX = 8, NY = 4, NZ = 4, N = NX * NY * NZ };
-
-static const char  *root;
-static int16_t      voxels[N];
-static const double affine[12] = { 0, 0.75, 0.125, -10, -0.5, 0, 0, 20, 0, 0, 2, 30 };
+static const char *root;
 
 static void must(int st)
 {
@@ -56,18 +49,10 @@ static void text(const char *folder, const char *name, const char *head, const c
 
 static void metas(void)
 {
-    static const char  head[] = "ObjectType = Image\nNDims = 3\nBinaryData = True\n"
-                                "BinaryDataByteOrderMSB = True\nDimSize = 8 4 4\n"
-                                "Position = 1 2 3\nElementSpacing = 1 2 3\n";
-    struct um_meta_out v      = {
-             .data = voxels, .dtype = UM_I16, .depth = NZ, .height = NY, .width = NX, .affine = affine
-    };
-    struct um_outfile *f = create("meta", "local");
+    static const char head[] = "ObjectType = Image\nNDims = 3\nBinaryData = True\n"
+                               "BinaryDataByteOrderMSB = True\nDimSize = 8 4 4\n"
+                               "Position = 1 2 3\nElementSpacing = 1 2 3\n";
 
-    must(um_outfile_close(f, um_meta_write(f, NULL, &v), 0));
-    v.deflate = true;
-    f         = create("meta", "deflated");
-    must(um_outfile_close(f, um_meta_write(f, NULL, &v), 0));
     text("meta", "beside", head, "ElementType = MET_SHORT\nElementDataFile = v.raw\n");
     text("meta", "end", head,
          "HeaderSize = -1\nElementType = MET_DOUBLE\nElementDataFile = v.raw\n");
@@ -85,19 +70,11 @@ static void metas(void)
 
 static void nrrds(void)
 {
-    static const char  head[] = "NRRD0004\n# remark\ntype: short\ndimension: 3\nsizes: 8 4 4\n"
-                                "space: RAS\nspace directions: (1,0,0) (0,0.5,0) (0,0,-2)\n"
-                                "space origin: (1,2,3)\nspace units: \"mm\" \"mm\" \"mm\"\n"
-                                "kinds: domain domain domain\nendian: big\nkey:=value\n";
-    struct um_meta_out v      = {
-             .data = voxels, .dtype = UM_I16, .depth = NZ, .height = NY, .width = NX, .affine = affine
-    };
-    struct um_outfile *f = create("nrrd", "raw");
+    static const char head[] = "NRRD0004\n# remark\ntype: short\ndimension: 3\nsizes: 8 4 4\n"
+                               "space: RAS\nspace directions: (1,0,0) (0,0.5,0) (0,0,-2)\n"
+                               "space origin: (1,2,3)\nspace units: \"mm\" \"mm\" \"mm\"\n"
+                               "kinds: domain domain domain\nendian: big\nkey:=value\n";
 
-    must(um_outfile_close(f, um_nrrd_write(f, NULL, &v), 0));
-    v.deflate = true;
-    f         = create("nrrd", "gzip");
-    must(um_outfile_close(f, um_nrrd_write(f, NULL, &v), 0));
     text("nrrd", "beside", head, "encoding: raw\ndata file: v.raw\n");
     text("nrrd", "skip", head, "encoding: raw\nline skip: 1\nbyte skip: -1\ndata file: v.raw\n");
     text("nrrd", "packed", head, "encoding: gz\ndata file: v.gz\n");
@@ -112,39 +89,18 @@ static void nrrds(void)
          "encoding: raw\n\n0123456789abcdef");
 }
 
-static uint8_t *slurp(const char *folder, const char *name, size_t *n)
-{
-    static struct um_arena *a;
-    uint8_t                *bytes;
-    char                    path[4096];
-
-    if (!a)
-        must(um_arena_new(&a));
-    (void)snprintf(path, sizeof path, "%s/%s/%s", root, folder, name);
-    must(um_file_read(a, path, 1 << 20, &bytes, n));
-    return bytes;
-}
-
 /* a single file is also a pair's header with the voxels behind it, once 4 bytes are cut out */
-static void niftis(void)
+static void pairs(const char *path)
 {
-    struct um_nifti_out v = { .data   = voxels,
-                              .dtype  = UM_I16,
-                              .depth  = NZ,
-                              .height = NY,
-                              .width  = NX,
-                              .affine = affine,
-                              .slope  = 2,
-                              .inter  = -1000 };
-    struct um_outfile  *f = create("nifti", "one");
-    uint8_t            *bytes;
-    size_t              n;
+    const float      scale[2] = { 2, -1000 };
+    struct um_arena *a;
+    uint8_t         *bytes;
+    size_t           n;
 
-    must(um_outfile_close(f, um_nifti_write(f, &v), 0));
-    v.gzip = true;
-    f      = create("gunzip", "one.gz");
-    must(um_outfile_close(f, um_nifti_write(f, &v), 0));
-    bytes = slurp("nifti", "one", &n);
+    must(um_arena_new(&a));
+    must(um_file_read(a, path, 1 << 20, &bytes, &n));
+    memcpy(bytes + 112, scale, sizeof scale); /* scl_slope, scl_inter */
+    save("nifti", "scaled", bytes, n);
     memset(bytes + 108, 0, 4); /* vox_offset */
     memmove(bytes + 348, bytes + 352, n - 352);
     memcpy(bytes + 344, "ni1", 4);
@@ -155,33 +111,18 @@ static void niftis(void)
     bytes[252] = 4;
     bytes[253] = bytes[255] = bytes[257] = 2;
     save("analyze", "origin", bytes, n - 4);
-}
-
-static void two_members(void)
-{
-    uint8_t *bytes, twice[8192];
-    size_t   n;
-
-    bytes = slurp("gunzip", "one.gz", &n);
-    if (2 * n > sizeof twice)
-        exit(1);
-    memcpy(twice, bytes, n);
-    memcpy(twice + n, bytes, n);
-    save("gunzip", "twice.gz", twice, 2 * n);
+    um_arena_free(a);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) {
-        (void)fprintf(stderr, "usage: seeds DIR\n");
+    if (argc != 3) {
+        (void)fprintf(stderr, "usage: seeds DIR FILE.nii\n");
         return 2;
     }
     root = argv[1];
-    for (int i = 0; i < N; i++)
-        voxels[i] = (int16_t)(i * 97 - 1000);
     metas();
     nrrds();
-    niftis();
-    two_members();
+    pairs(argv[2]);
     return 0;
 }

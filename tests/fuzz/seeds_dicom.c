@@ -1,4 +1,5 @@
-/* seeds_dicom.c - small DICOM files of every coding and kind, for the fuzzer to begin with
+/* seeds_dicom.c - small DICOM files of the codings and kinds that um-phantom does not write, for
+ * the fuzzer to begin with
  *
  * usage: seeds_dicom DIR     writes DIR/dicom
  * SPDX-License-Identifier: Apache-2.0
@@ -9,7 +10,6 @@
 #include <libdeflate.h>
 
 #include "base/file.h"
-#include "media/dicom_write.h"
 #include "tests/unit/dicom_codes.h"
 #include "tests/unit/dicom_test.h"
 
@@ -26,7 +26,7 @@ static void must(int st)
     }
 }
 
-static struct um_outfile *create(const char *name)
+static void save(const char *name)
 {
     struct um_outfile *o;
     char               path[4096];
@@ -35,13 +35,6 @@ static struct um_outfile *create(const char *name)
     must(um_mkdirs(path));
     (void)snprintf(path, sizeof path, "%s/dicom/%s", root, name);
     must(um_outfile_open(&o, path));
-    return o;
-}
-
-static void save(const char *name)
-{
-    struct um_outfile *o = create(name);
-
     must(um_outfile_close(o, um_outfile_write(o, f.bytes, f.n), 0));
 }
 
@@ -193,26 +186,6 @@ static void enhanced(void)
     save("enhanced");
 }
 
-static void written(void)
-{
-    const int16_t             px[6] = { -1000, 0, 40, 60, 300, 1000 };
-    const struct um_dicom_out o     = { .pixels      = px,
-                                        .rows        = 2,
-                                        .columns     = 3,
-                                        .bits        = 16,
-                                        .is_signed   = true,
-                                        .modality    = "CT",
-                                        .spacing     = { 1, 1 },
-                                        .geometry    = true,
-                                        .orientation = { 1, 0, 0, 0, 1, 0 },
-                                        .slope       = 1,
-                                        .center      = 40,
-                                        .width       = 400 };
-    struct um_outfile        *out   = create("written");
-
-    must(um_outfile_close(out, um_dicom_write(out, &o), 0));
-}
-
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -228,6 +201,5 @@ int main(int argc, char **argv)
     deflated();
     tables();
     enhanced();
-    written();
     return 0;
 }
