@@ -4,10 +4,11 @@
 # usage: BUILD=build PYTHON=python dicom.sh [turns]     the python has pydicom, numpy, and for JPEG 2000
 #                                                       pylibjpeg with pylibjpeg-openjpeg
 #
-# 512 x 512 int16, explicit VR uncompressed, and 60 of them in JPEG 2000; one thread each. Every turn (7)
-# starts both anew, one after the other; medians of the seconds from the folder's name to the voxels in
-# memory, imports and the first file's warming up left out for Python. A row: work, ours, peer's, peer's over
-# ours, parted by tabs. The last row is the floor: reading the files' bytes alone, by read(2) into one buffer.
+# A made-up CT of 512 x 512 int16, explicit VR uncompressed, and one of 60 slices in JPEG 2000; one thread
+# each. Every turn (7) starts both anew, one after the other; medians of the seconds from the folder's name to
+# the voxels in memory, imports and the first file's warming up left out for Python. A row: work, ours, peer's,
+# peer's over ours, parted by tabs. The last row is the floor: reading the files' bytes alone, by read(2) into
+# one buffer.
 set -euo pipefail
 
 build=${BUILD:-build}
@@ -45,6 +46,9 @@ END
 
 median() { sort -g "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
+# series NAME SLICES: patient 0, whose slices are axial
+series() { "$build/um-phantom" -q -n 1 --volume "$2x512x512" --pairs ct --ct-files dicom -o "$work/$1"; }
+
 # row NAME FOLDER
 row() {
     for _ in $(seq "$turns"); do
@@ -59,10 +63,10 @@ row() {
 }
 
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-"$build/bench/dicom" -w "$work/plain" 300 512
-row dicom-300 "$work/plain"
+series plain 300
+row dicom-300 "$work/plain/ct/p000000"
 if "$python" -c 'import openjpeg' 2>/dev/null; then
-    "$build/bench/dicom" -w "$work/j2k" 60 512
-    "$python" "$work/peer.py" "$work/j2k" compress >/dev/null
-    row dicom-60-jpeg2000 "$work/j2k"
+    series j2k 60
+    "$python" "$work/peer.py" "$work/j2k/ct/p000000" compress >/dev/null
+    row dicom-60-jpeg2000 "$work/j2k/ct/p000000"
 fi
