@@ -125,6 +125,15 @@ static int emit(void *user, struct um_record *rec, int input)
     return UM_OK;
 }
 
+/* a name that no record had is a slip, as a rule; a stream without records tells nothing */
+static void warn_unmet(const struct cat *c)
+{
+    const char *option, *name;
+
+    for (int i = 0; c->done > 0 && (name = um_edit_unmet(c->edit, i, &option)); i++)
+        um_warn(c->tool, "%s: no record has a tensor %s", option, name);
+}
+
 static int run(const struct um_tool *tool, struct config *cfg, char **files)
 {
     struct cat c = { .cfg = cfg, .tool = tool };
@@ -146,6 +155,8 @@ static int run(const struct um_tool *tool, struct config *cfg, char **files)
     st = um_select_close(c.pick.select, st);
     um_progress_free(c.bar);
     st = um_fan_close(c.fan, st);
+    if (st >= 0)
+        warn_unmet(&c);
     um_feed_close(c.pick.feed);
     um_edit_close(c.edit);
     um_arena_free(c.record);

@@ -104,6 +104,8 @@ static int parse_options(struct run *r)
                        "--resize point takes pixels of the file, --fast-decode has none");
     if (cfg.spacing && p->mask_filter == UM_FILTER_AREA)
         return um_fail(UM_EUSAGE, "--spacing takes masks by --mask-filter nearest");
+    if (p->series && !*p->series)
+        return um_fail(UM_EUSAGE, "--series is empty: the UID of a series is expected");
     UM_TRY(um_allow_parse(cfg.allow, &p->allow_gaps, &p->allow_duplicates));
     UM_TRY(um_shard_parse(cfg.shard, &r->part, &r->parts));
     UM_TRY(um_window_parse(cfg.window, p->window));
@@ -171,6 +173,8 @@ static int check_names(const char *manifest)
     UM_TRY(um_names_apart("-o", cfg.common.output, manifest));
     UM_TRY(um_names_apart("--rejects", cfg.common.rejects, manifest));
     UM_TRY(um_names_apart("--dropped", cfg.dropped, manifest));
+    if (!cfg.shard_size && cfg.common.output && um_names_has_number(cfg.common.output))
+        return um_usage("-o %s: a place for a number goes with --shard-size", cfg.common.output);
     if (cfg.dropped && ((cfg.common.rejects && strcmp(cfg.dropped, cfg.common.rejects) == 0) ||
                         (cfg.common.output && strcmp(cfg.dropped, cfg.common.output) == 0)))
         return um_usage("--dropped has the name of another output");

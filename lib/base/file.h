@@ -11,7 +11,7 @@
 
 /* um_file_read - the whole of a regular file (not a directory, FIFO or device) into the arena, with
  * a NUL after the last byte. UM_EMISSING: no such file; UM_EIO; UM_EFORMAT: not a regular file;
- * UM_ERANGE: larger than max bytes. The message names the path. */
+ * UM_ERANGE: larger than max bytes; UM_EUSAGE as um_outfile_spares. The message names the path. */
 UM_API UM_RESULT_USED int um_file_read(struct um_arena *arena, const char *path, size_t max,
                                        uint8_t **data, size_t *n);
 
@@ -32,6 +32,12 @@ UM_API UM_RESULT_USED int um_outfile_flush(struct um_outfile *f);
 UM_API int                um_outfile_fd(const struct um_outfile *f);
 /* flushes, fsyncs if sync, renames; returns st, or its own failure. Takes NULL. */
 UM_API UM_RESULT_USED int um_outfile_close(struct um_outfile *f, int st, int sync);
+
+/* um_outfile_spares - whether the file that `path` was opened as may be read: UM_EUSAGE if an
+ * output that is open now is to take its place. For whoever opens files that a user named, images
+ * and such; a stream may well be replaced by what is made of it. Any thread. */
+struct stat;
+UM_API UM_RESULT_USED int um_outfile_spares(const char *path, const struct stat *sb);
 
 /* um_outfile_unlink_all - remove the temporary files of all outputs that are open now. For a signal
  * handler that ends the process: async-signal-safe, takes no lock. Of more than 1024 outputs open

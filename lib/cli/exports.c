@@ -102,7 +102,6 @@ static int write_onto(struct um_exports *x, struct um_arena *scratch, struct um_
         like = um_sprintf(scratch, "%.*s%s%s", (int)(at - like), like, rec->key, at + 2);
     if (!like)
         return UM_ENOMEM;
-    UM_TRY(um_names_apart("-o", path, like));
     UM_TRY(um_export_onto(f, scratch, rec, t, like, ends_in_gz(path), &share));
     if (share <= 0)
         um_warn(x->opts.tool, "record %s: nothing of %s lies on %s", rec->key, t->name, like);

@@ -143,6 +143,14 @@ static bool number_place(const char *path, size_t *from, size_t *to, int *width)
     return false;
 }
 
+bool um_names_has_number(const char *pattern)
+{
+    size_t from, to;
+    int    width;
+
+    return number_place(pattern, &from, &to, &width);
+}
+
 int um_names_numbered(struct um_arena *a, const char *what, const char *pattern, int64_t number,
                       const char **path)
 {

@@ -28,6 +28,9 @@ UM_API UM_RESULT_USED int um_names_path(struct um_names *n, struct um_arena *a, 
 UM_API UM_RESULT_USED int um_names_numbered(struct um_arena *a, const char *what,
                                             const char *pattern, int64_t number, const char **path);
 
+/* um_names_has_number - is there a place for a number in it */
+UM_API bool um_names_has_number(const char *pattern);
+
 /* um_names_apart - UM_EUSAGE, naming option and file, if both names lead to one file that is there;
  * NULL and "-" lead to none */
 UM_API UM_RESULT_USED int um_names_apart(const char *what, const char *output, const char *input);

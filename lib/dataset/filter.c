@@ -43,6 +43,8 @@ int um_filters_parse(const char *text, struct um_filters *f)
     bool words = false;
 
     *f = (struct um_filters){ 0 };
+    if (text && !*text)
+        return unknown(text);
     for (const char *p = text; p && *p;) {
         if (strncmp(p, "frontal", 7) == 0 && (p[7] == ',' || !p[7])) {
             f->frontal = true;

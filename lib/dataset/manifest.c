@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/keys.h"
 #include "text/utf8.h"
@@ -176,17 +177,23 @@ static int begin(struct um_manifest *m, const char *path)
     size_t      n = 0;
     int         st;
 
-    m->name   = strdup(std ? "standard input" : path);
-    m->folder = std ? strdup("") : folder_of(path);
-    m->f      = std ? stdin : fopen(path, "re");
-    if (!m->name || !m->folder)
+    m->name = strdup(std ? "standard input" : path);
+    m->f    = std ? stdin : fopen(path, "re");
+    if (!m->name)
         return um_fail(UM_ENOMEM, "out of memory");
     if (!m->f)
         return errno == ENOENT ? um_fail(UM_EMISSING, "%s: no such file", path)
                                : um_fail_errno("%s", path);
-    if (fstat(fileno(m->f), &sb) == 0 && S_ISDIR(sb.st_mode))
+    if (fstat(fileno(m->f), &sb) != 0)
+        return um_fail_errno("%s", m->name);
+    if (S_ISDIR(sb.st_mode))
         return um_fail(UM_EFORMAT, "%s: a directory, not a manifest", m->name);
-    st = read_line(m, &n);
+    /* what comes by a pipe, be it /dev/fd/63, lies in no folder */
+    m->folder = std || !S_ISREG(sb.st_mode) ? strdup("") : folder_of(path);
+    if (!m->folder)
+        return um_fail(UM_ENOMEM, "out of memory");
+    while ((st = read_line(m, &n)) == 1 && n == 0)
+        ; /* empty lines before the header, as between rows */
     if (st == 0)
         return um_fail(UM_EFORMAT, "%s: empty: a header line is expected", m->name);
     UM_TRY(st);
@@ -354,15 +361,17 @@ int64_t um_manifest_taken(const struct um_manifest *m)
 
 int64_t um_manifest_total(const struct um_manifest *m)
 {
-    FILE   *f = m->f == stdin ? NULL : fopen(m->name, "re");
-    int64_t n = -1; /* the header */
-    char    buf[1 << 14], last = '\n';
+    const int   fd = fileno(m->f);
+    struct stat sb;
+    int64_t     n = -1; /* the header */
+    char        buf[1 << 14], last = '\n';
+    off_t       at = 0;
 
-    for (size_t got; f && (got = fread(buf, 1, sizeof buf, f)) > 0; last = buf[got - 1])
+    if (fstat(fd, &sb) != 0 || !S_ISREG(sb.st_mode)) /* a pipe is read once */
+        return 0;
+    for (ssize_t got; (got = pread(fd, buf, sizeof buf, at)) > 0; last = buf[got - 1], at += got)
         for (const char *p = buf; (p = memchr(p, '\n', (size_t)(buf + got - p))); p++)
             n++;
-    if (f)
-        (void)fclose(f);
     n += last != '\n';
     return n > m->part ? (n - m->part + m->parts - 1) / m->parts : 0;
 }

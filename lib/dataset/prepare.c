@@ -203,8 +203,9 @@ int um_prepare_row(const struct um_prepare *p, const struct um_manifest *m,
     *out = (struct um_prepared){ 0 };
     UM_TRY(um_record_new(a, um_job_get(&j, UM_COL_KEY), &j.rec));
     UM_TRY(read_report(&j));
-    if (!*um_job_get(&j, UM_COL_IMAGE) && !*j.report && !*um_job_get(&j, UM_COL_REPORT_FILE))
-        return um_fail(UM_EMISSING, "line %lld has no image and no report", (long long)row->line);
+    if (!*um_job_get(&j, UM_COL_IMAGE) && !*j.report)
+        return um_fail(UM_EMISSING, "line %lld has no image and no report%s", (long long)row->line,
+                       *um_job_get(&j, UM_COL_REPORT_FILE) ? ": its report_file is empty" : "");
     if (*um_job_get(&j, UM_COL_MASK) && !*um_job_get(&j, UM_COL_IMAGE))
         return um_fail(UM_EMISSING, "line %lld has a mask and no image", (long long)row->line);
     if (*um_job_get(&j, UM_COL_BOXES) && !*um_job_get(&j, UM_COL_IMAGE))

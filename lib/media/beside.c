@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 static bool climbs(const char *name)
 {
     for (const char *p = name; p; p = strchr(p, '/')) {
@@ -67,6 +69,8 @@ int um_part_open(struct um_part *p, const char *path)
         st = um_fail_errno("%s", path);
     else if (!S_ISREG(sb.st_mode))
         st = um_fail(UM_EFORMAT, "%s: not a file", path);
+    else
+        st = um_outfile_spares(path, &sb);
     p->size = st < 0 ? 0 : (int64_t)sb.st_size;
     if (st < 0)
         um_part_close(p);

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 /* a list that grows */
 struct list {
     struct um_arena  *a;
@@ -116,7 +118,7 @@ int um_file_head(const char *path, uint8_t *head, size_t most, size_t *n, size_t
         st = um_fail_errno("%s", path);
     else if (!S_ISREG(sb.st_mode))
         st = um_fail(UM_EFORMAT, "%s: not a file", path);
-    else
+    else if ((st = um_outfile_spares(path, &sb)) == UM_OK)
         *total = (size_t)sb.st_size;
     while (st == UM_OK && *n < most && got > 0) {
         got = read(fd, head + *n, most - *n);

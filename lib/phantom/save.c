@@ -17,10 +17,29 @@ static int path_of(char *path, const struct um_save *s, const char *folder, cons
     return n < PATH_LEN ? UM_OK : um_fail(UM_ERANGE, "%s: the path is too long", s->dir);
 }
 
+/* somebody's own folder: nothing of it is written over */
+static int check_readme(const struct um_save *s)
+{
+    static const char ours[] = "Made-up chest X-rays, CT volumes and reports";
+    char              path[PATH_LEN], head[sizeof ours] = "";
+    FILE             *f;
+
+    UM_TRY(path_of(path, s, "README", "", ""));
+    if (!(f = fopen(path, "re")))
+        return UM_OK;
+    (void)!fread(head, 1, sizeof head - 1, f);
+    (void)fclose(f);
+    return strcmp(head, ours) == 0
+               ? UM_OK
+               : um_fail(UM_EIO, "%s is there, and not um-phantom's: name a folder of its own",
+                         path);
+}
+
 int um_save_folders(const struct um_save *s)
 {
     char path[PATH_LEN];
 
+    UM_TRY(check_readme(s));
     UM_TRY(path_of(path, s, "masks", "", ""));
     UM_TRY(um_mkdirs(path));
     if (s->xray) {

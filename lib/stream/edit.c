@@ -16,7 +16,8 @@ struct um_edit {
     struct um_arena *arena;
     const char     **keep, **drop, **old, **new, **split;
     int              keeps, drops, renames, splits;
-    double          *upto; /* of the split: the shares so far */
+    bool            *kept, *dropped, *renamed; /* names that were met */
+    double          *upto;                     /* of the split: the shares so far */
     const char      *field;
     uint64_t         seed;
 };
@@ -80,6 +81,11 @@ static int open_all(struct um_edit *e, const struct um_edit_opts *opts)
         UM_TRY(um_list_split(e->arena, "--drop", opts->drop, &e->drop, &e->drops));
     if (opts->rename)
         UM_TRY(split_pairs(e->arena, "--rename", opts->rename, &e->old, &e->new, &e->renames));
+    e->kept    = um_calloc_array(e->arena, e->keeps, sizeof *e->kept);
+    e->dropped = um_calloc_array(e->arena, e->drops, sizeof *e->dropped);
+    e->renamed = um_calloc_array(e->arena, e->renames, sizeof *e->renamed);
+    if (!e->kept || !e->dropped || !e->renamed)
+        return UM_ENOMEM;
     return opts->split ? open_split(e, opts->split) : UM_OK;
 }
 
@@ -112,21 +118,41 @@ const char *const *um_edit_splits(const struct um_edit *e, int *n)
     return e->split;
 }
 
-static bool among(const char *const *list, int n, const char *name)
+static bool among(const char *const *list, int n, const char *name, bool *met)
 {
     for (int i = 0; i < n; i++)
         if (strcmp(list[i], name) == 0)
-            return true;
+            return met[i] = true;
     return false;
 }
 
+const char *um_edit_unmet(const struct um_edit *e, int i, const char **option)
+{
+    const struct {
+        const char *option, **name;
+        int         n;
+        const bool *met;
+    } list[] = { { "--keep", e->keep, e->keeps, e->kept },
+                 { "--drop", e->drop, e->drops, e->dropped },
+                 { "--rename", e->old, e->renames, e->renamed } };
+
+    for (size_t k = 0; k < sizeof list / sizeof list[0]; k++)
+        for (int j = 0; j < list[k].n; j++)
+            if (!list[k].met[j] && i-- == 0) {
+                *option = list[k].option;
+                return list[k].name[j];
+            }
+    return NULL;
+}
+
 /* all renames at once, so that two tensors can change names */
-static int rename_tensors(const struct um_edit *e, struct um_record *rec)
+static int rename_tensors(struct um_edit *e, struct um_record *rec)
 {
     for (int i = 0; i < rec->ntensor; i++)
         for (int r = 0; r < e->renames; r++)
             if (strcmp(rec->tensor[i].name, e->old[r]) == 0) {
                 rec->tensor[i].name = e->new[r];
+                e->renamed[r]       = true;
                 break;
             }
     for (int i = 0; i < rec->ntensor; i++)
@@ -160,12 +186,15 @@ static int draw_split(const struct um_edit *e, struct um_arena *a, struct um_rec
     return um_map_set_str(a, &rec->meta, "split", e->split[i]);
 }
 
-int um_edit_record(const struct um_edit *e, struct um_arena *a, struct um_record *rec)
+int um_edit_record(struct um_edit *e, struct um_arena *a, struct um_record *rec)
 {
     for (int i = rec->ntensor - 1; i >= 0; i--) {
         const char *name = rec->tensor[i].name;
 
-        if (among(e->drop, e->drops, name) || (e->keeps && !among(e->keep, e->keeps, name)))
+        const bool drop = among(e->drop, e->drops, name, e->dropped),
+                   keep = !e->keeps || among(e->keep, e->keeps, name, e->kept);
+
+        if (drop || !keep)
             (void)um_record_remove(rec, name);
     }
     if (e->renames)

@@ -224,6 +224,12 @@ END
     [ "$(py names x.umt)" = 'k/0 t_int16 t_uint8' ]
     run um-cat --rename t_int16=t_uint8 a.umt -o y.umt
     [ "$status" = 1 ]
+    run um-cat --keep t_int16,nope --drop none --rename t_int16=y,no=z a.umt -o y.umt # slips, as a rule
+    [ "$status" = 0 ]
+    [ "$output" = 'um-cat: warning: --keep: no record has a tensor nope
+um-cat: warning: --drop: no record has a tensor none
+um-cat: warning: --rename: no record has a tensor no' ]
+    [ -z "$(um-cat -q --keep t_int16,nope a.umt -o y.umt 2>&1)" ]
 }
 
 @test "tensors of two streams are merged by key" {

@@ -170,6 +170,13 @@ END
 @test "a folder that cannot be made: exit 1, one line" {
     run um-phantom -n 1 -o /dev/null/d "${small[@]}"
     [ "$status" = 1 ] && [ "${#lines[@]}" = 1 ]
+    mkdir own
+    echo 'My own project.' >own/README
+    run um-phantom -n 1 -o own "${small[@]}"
+    [ "$status" = 1 ] && [[ $output == "um-phantom: own/README is there, and not um-phantom's"* ]]
+    [ "$(ls own)" = README ] && [ "$(cat own/README)" = 'My own project.' ]
+    um-phantom -n 1 -o twice "${small[@]}"
+    um-phantom -n 1 -o twice "${small[@]}"
     : >file
     run um-phantom -n 1 -o file "${small[@]}"
     [ "$status" = 1 ] && [ "${#lines[@]}" = 1 ]

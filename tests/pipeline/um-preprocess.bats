@@ -84,6 +84,17 @@ END
     mkdir sub
     cp manifest.tsv sub
     um-preprocess --root . sub/manifest.tsv | cmp - 1.umt
+    um-preprocess <(cat manifest.tsv) | cmp - 1.umt # pipes with a name are read once, too, from here
+    cat manifest.tsv | um-preprocess /dev/stdin | cmp - 1.umt
+    awk 'BEGIN { print "key\treport"; for (i = 0; i < 5000; i++) print "k" i "\tFINDINGS: None " i "." }' >long.tsv
+    um-preprocess long.tsv -o long.umt
+    um-preprocess <(cat long.tsv) | cmp - long.umt
+    mkfifo fifo
+    cat long.tsv >fifo &
+    timeout 60 um-preprocess fifo | cmp - long.umt
+    head -n 3 long.tsv >short.tsv
+    cat short.tsv >fifo &
+    timeout 60 um-preprocess fifo | cmp - <(um-preprocess short.tsv)
 }
 
 @test "byte order, compression, scaling and type change nothing; all 48 arrangements are one" {
@@ -230,6 +241,17 @@ END
     refused 'nowhere.tsv: no such file' nowhere.tsv
     : >m.tsv
     refused 'm.tsv: empty: a header line is expected' m.tsv
+    printf '\n\nkey\treport\n\na\tx\n' >m.tsv # empty lines are none
+    [ "$(um-preprocess -q m.tsv | um-show --keys)" = a ]
+    printf '\n' >m.tsv
+    refused 'm.tsv: empty: a header line is expected' m.tsv
+    : >empty.txt
+    printf 'key\treport_file\na\tempty.txt\n' >m.tsv
+    refused 'record a: line 2 has no image and no report: its report_file is empty' m.tsv
+    for o in --filter= --series=; do
+        run um-preprocess "$o" manifest.tsv
+        [ "$status" = 2 ]
+    done
     printf 'key\treport_file\na\tlatin1.txt\n' >m.tsv
     refused 'record a: latin1.txt: ' m.tsv
     printf 'key\treport_file\treport\na\tnote.txt\ttoo\n' >m.tsv
@@ -397,6 +419,26 @@ END
         [ "$status" = 2 ]
         cmp manifest.tsv kept.tsv
     done
+    # nor of an image, a mask, a report, a slice, the voxels beside a header; found when it comes to them
+    "$PY" "$BATS_TEST_DIRNAME/volumes.py" slices
+    printf 'ObjectType = Image\nNDims = 3\nDimSize = 2 2 2\nElementType = MET_UCHAR\nElementDataFile = v.raw\n' >v.mhd
+    head -c 8 /dev/zero >v.raw
+    echo 'FINDINGS: None.' >note.txt
+    for row in image/gray.png image/v.mhd:v.raw report_file/note.txt image/good:good/3.png; do
+        at=${row#*:} of=${row%:*}
+        [ "$at" != "$row" ] || at=${row#*/}
+        printf 'key\t%s\na\t%s\n' "${of%%/*}" "${of#*/}" >m.tsv
+        cp "$at" before
+        for o in "-o ./$at" "-o x --on-error skip --rejects $at"; do
+            # shellcheck disable=SC2086
+            run um-preprocess -q $o m.tsv
+            [ "$status" = 2 ]
+            [[ $output == *"record a: "*" is read, and the output "*"$at would take its place"* ]] || { echo "$output"; return 1; }
+            cmp before "$at"
+        done
+    done
+    run um-preprocess -o 'x-%05d.umt' m.tsv
+    [ "$status" = 2 ] && [[ $output == *'-o x-%05d.umt: a place for a number goes with --shard-size'* ]]
     printf 'key\timage\na\tnone.png\nb\tgray.png\n' >m.tsv
     { echo first; um-preprocess -q --on-error skip --rejects /dev/stdout -o out.umt m.tsv; echo last; } >log.txt
     [ "$(sed -n '1p;$p' log.txt | tr '\n' ' ')" = 'first last ' ]

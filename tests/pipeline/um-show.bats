@@ -302,7 +302,7 @@ END
     cp ras.nii.gz v.umt kept # what is read is not written over
     run um-show --nii -k p/ras -t volume --like ras.nii.gz -o ./ras.nii.gz v.umt
     [ "$status" = 2 ]
-    [[ $output == *'-o ./ras.nii.gz would take the place of ras.nii.gz, which is read'* ]]
+    [[ $output == *'ras.nii.gz is read, and the output ./ras.nii.gz would take its place'* ]]
     run um-show --nii --like '%s.nii.gz' -o '%s.nii.gz' v.umt # of keys p/ras and p/turned: p_ras.nii.gz
     [ "$status" = 0 ]
     run um-show --keys -o ./v.umt v.umt
