@@ -18,6 +18,13 @@ struct um_grey {
      */
     int64_t file_width, file_height, eighths;
     double  mm[2]; /* of a pixel of the file along x and y; 0: not known */
+    bool    wide;  /* 16 bits of gray that were divided by 257, */
+    int64_t most;  /* and the largest value among them */
+};
+
+/* levels.h; lo == hi: none */
+struct um_levels {
+    int64_t lo, hi; /* in units of 1/10000 */
 };
 
 /* what a reader of images may spend and how it may decode */
@@ -30,6 +37,8 @@ struct um_image_opts {
     bool    labels;       /* a mask: values as they are stored, not gray levels (png.h) */
     double  threshold;    /* with labels, of a picture that does not keep them (JPEG): 1 from here
                              on; NaN: it is refused */
+    struct um_levels levels; /* PNG of gray: the stored values that become black and white; other
+                                pictures and labels are refused */
 };
 
 /* 1000 times the luma, a weighted sum of whole numbers */

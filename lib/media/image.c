@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "grid/levels.h"
 #include "grid/orient.h"
 #include "grid/turn.h"
 #include "media/dicom.h"
@@ -268,6 +269,15 @@ static int check_labels(const struct um_image *im, const struct um_image_opts *o
     return UM_OK;
 }
 
+static int check_levels(const struct um_image *im, const struct um_image_opts *opts)
+{
+    if (opts->labels)
+        return um_fail(UM_EUNSUPPORTED, "levels: labels are taken as stored");
+    if (im->kind->grey != um_png_read)
+        return um_fail(UM_EUNSUPPORTED, "%s: levels are for gray PNG", im->kind->name);
+    return UM_OK;
+}
+
 static void cut_labels(const struct um_image *im, double threshold, struct um_grey *g)
 {
     for (int64_t i = 0; im->kind->grey == um_jpeg_read && i < g->width * g->height; i++)
@@ -286,6 +296,8 @@ int um_image_grey(struct um_arena *a, const struct um_image *im, const struct um
         turned.fast_side = 0;
     if (opts->labels)
         UM_TRY(check_labels(im, opts));
+    if (um_levels_given(&opts->levels))
+        UM_TRY(check_levels(im, opts));
     *out = (struct um_grey){ 0 };
     UM_TRY(im->kind->grey(a, im->bytes, im->n, &turned, out));
     if (opts->labels)

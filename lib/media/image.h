@@ -42,8 +42,8 @@ UM_API bool um_image_is_picture(const char *path);
 
 /* um_image_grey - decode a picture; with opts->labels, a mask: PNG as stored, a JPEG cut at the
  * threshold (UM_ERANGE without one), no DICOM (UM_EUNSUPPORTED) (see jpeg.h, png.h, dicom_grey.h)
- * and lay it as EXIF says it is seen; one that is turned is never shrunk on the way. UM_ESHAPE if
- * it is a volume. */
+ * and lay it as EXIF says it is seen; one that is turned is never shrunk on the way. opts->levels
+ * are for PNG that are no labels (UM_EUNSUPPORTED). UM_ESHAPE if it is a volume. */
 UM_API UM_RESULT_USED int um_image_grey(struct um_arena *a, const struct um_image *im,
                                         const struct um_image_opts *opts, struct um_grey *out);
 

@@ -9,6 +9,8 @@
 
 #include <png.h>
 
+#include "grid/levels.h"
+
 enum { DEFLATE_RATIO = 1032 }; /* the most that deflate can shrink */
 
 struct job {
@@ -20,6 +22,7 @@ struct job {
     const struct um_image_opts *opts;
     struct um_grey             *out;
     int                         channels, depth; /* after expansion: 1..4; 8 or 16 */
+    struct um_levels            levels;          /* of values as they are then */
     int                         st;              /* ours, when it was not libpng that failed */
     char                        text[128];
 };
@@ -71,8 +74,25 @@ static void check_size(struct job *j)
                 um_fail(UM_EFORMAT, "PNG: %llu x %llu pixels promised, which %zu bytes cannot hold",
                         (unsigned long long)w, (unsigned long long)h, j->n));
     j->out->eighths = 8;
+    j->out->wide    = false;
+    j->out->most    = 0;
     j->out->width = j->out->file_width = (int64_t)w;
     j->out->height = j->out->file_height = (int64_t)h;
+}
+
+/* levels are of stored values, and those of 1 to 4 bits are spread over 8: by a whole factor */
+static void take_levels(struct job *j)
+{
+    const int colour = png_get_color_type(j->png, j->info),
+              depth  = png_get_bit_depth(j->png, j->info),
+              factor = depth < 8 ? 255 / ((1 << depth) - 1) : 1;
+
+    if (um_levels_given(&j->opts->levels) && colour != PNG_COLOR_TYPE_GRAY &&
+        colour != PNG_COLOR_TYPE_GRAY_ALPHA)
+        give_up(j, um_fail(UM_EUNSUPPORTED, "PNG: levels are for gray, this one has %s",
+                           colour == PNG_COLOR_TYPE_PALETTE ? "a palette" : "colours"));
+    j->levels.lo = j->opts->levels.lo * factor;
+    j->levels.hi = j->opts->levels.hi * factor;
 }
 
 /* palettes, 1 to 4 bits and transparent colours become 8- or 16-bit channels */
@@ -80,6 +100,7 @@ static void expand(struct job *j)
 {
     const int colour = png_get_color_type(j->png, j->info);
 
+    take_levels(j);
     if (colour == PNG_COLOR_TYPE_PALETTE)
         png_set_palette_to_rgb(j->png);
     if (colour == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(j->png, j->info) < 8)
@@ -90,6 +111,8 @@ static void expand(struct job *j)
     png_read_update_info(j->png, j->info);
     j->channels = png_get_channels(j->png, j->info);
     j->depth    = png_get_bit_depth(j->png, j->info);
+
+    j->out->wide = j->depth == 16 && j->channels <= 2 && !um_levels_given(&j->levels);
 }
 
 /* labels: one channel of stored values */
@@ -132,6 +155,29 @@ static void to_grey(const struct job *j, const uint8_t *in, uint8_t *out)
     }
 }
 
+static void by_levels(const struct job *j, const uint8_t *in, uint8_t *out)
+{
+    const uint64_t full = j->depth == 16 ? 65535 : 255;
+    const int      step = j->channels * j->depth / 8;
+
+    for (int64_t x = 0; x < j->out->width; x++, in += step)
+        out[x] = um_level(&j->levels, sample(in, j->depth, 0),
+                          j->channels == 2 ? sample(in, j->depth, 1) : full, full);
+}
+
+/* the largest value of 16 bits of gray */
+static void look(const struct job *j, const uint8_t *in)
+{
+    uint64_t most = (uint64_t)j->out->most;
+
+    for (int64_t x = 0; x < j->out->width; x++) {
+        const uint64_t v = sample(in + 2 * j->channels * x, 16, 0);
+
+        most = v > most ? v : most;
+    }
+    j->out->most = (int64_t)most;
+}
+
 static void to_labels(struct job *j, const uint8_t *in, uint8_t *out)
 {
     for (int64_t x = 0; x < j->out->width; x++) {
@@ -141,6 +187,19 @@ static void to_labels(struct job *j, const uint8_t *in, uint8_t *out)
             give_up(j, um_fail(UM_ERANGE, "PNG: a label of %llu: 0 to 255 are taken",
                                (unsigned long long)v));
         out[x] = (uint8_t)v;
+    }
+}
+
+static void convert(struct job *j, const uint8_t *in, uint8_t *out)
+{
+    if (j->opts->labels) {
+        to_labels(j, in, out);
+    } else if (um_levels_given(&j->levels)) {
+        by_levels(j, in, out);
+    } else {
+        if (j->out->wide)
+            look(j, in);
+        to_grey(j, in, out);
     }
 }
 
@@ -171,10 +230,7 @@ static void read_rows(struct job *j)
 
         if (!interlace)
             png_read_row(j->png, row, NULL);
-        if (j->opts->labels)
-            to_labels(j, row, j->out->px + y * w);
-        else
-            to_grey(j, row, j->out->px + y * w);
+        convert(j, row, j->out->px + y * w);
     }
 }
 

@@ -9,6 +9,7 @@
 #include "dataset/boxes.h"
 #include "dataset/filter.h"
 #include "dataset/manifest.h"
+#include "grid/levels.h"
 #include "grid/window.h"
 
 /* fields of every kind go to the little parsers too: a row is their best seed */
@@ -16,11 +17,13 @@ static void parse(struct um_arena *a, const char *text)
 {
     struct um_rects   r;
     struct um_filters f;
+    struct um_levels  l;
     double            window[2];
 
     fuzz_refused(um_rects_parse(a, text, 100, 50, &r));
     fuzz_refused(um_filters_parse(text, &f));
     fuzz_refused(um_window_parse(text, window));
+    fuzz_refused(um_levels_parse(text, &l));
 }
 
 static int read_all(struct um_arena *a, struct um_manifest *m)

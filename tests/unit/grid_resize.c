@@ -66,7 +66,9 @@ static void area_is_the_mean(void **state)
     for (size_t k = 0; k < sizeof size / sizeof size[0]; k++) {
         const int64_t w = size[k][0], h = size[k][1], side = size[k][2];
         uint8_t      *px = um_alloc_array(arena, w * h, 1), *out = um_alloc_array(arena, side, 256);
-        struct um_grey      g   = { px, w, h, w, h, 8, { 0 } };
+        struct um_grey g = {
+            .px = px, .width = w, .height = h, .file_width = w, .file_height = h, .eighths = 8
+        };
         struct um_rng       r   = um_rng_at(1, UM_RNG_TEST, k, 0);
         const struct um_fit fit = um_fit_pad(w, h, side);
         const int64_t       fw = fit.w, fh = fit.h;
@@ -91,8 +93,10 @@ static void area_is_the_mean(void **state)
 static void half_rounds_up(void **state)
 {
     uint8_t        px[] = { 1, 2, 4, 5, 7, 7 }, out[3];
-    struct um_grey g    = { px, 6, 1, 6, 1, 8, { 0 } };
-    uint8_t        square[9];
+    struct um_grey g    = {
+           .px = px, .width = 6, .height = 1, .file_width = 6, .file_height = 1, .eighths = 8
+    };
+    uint8_t square[9];
 
     (void)state;
     assert_int_equal(into(&g, 3, UM_FILTER_AREA, square), UM_OK);
@@ -119,7 +123,9 @@ static void fits(void **state)
 static void nearest_takes_the_centre(void **state)
 {
     uint8_t        px[] = { 10, 20, 30, 40, 50 }, square[9];
-    struct um_grey g    = { px, 5, 1, 5, 1, 8, { 0 } };
+    struct um_grey g    = {
+           .px = px, .width = 5, .height = 1, .file_width = 5, .file_height = 1, .eighths = 8
+    };
 
     (void)state; /* centres at 5/6, 15/6, 25/6 */
     assert_int_equal(into(&g, 3, UM_FILTER_NEAREST, square), UM_OK);
