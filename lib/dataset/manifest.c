@@ -81,10 +81,12 @@ static const struct {
     const char    *name;
     enum um_column kind;
 } once[] = {
-    { "key", UM_COL_KEY },     { "image", UM_COL_IMAGE },     { "mask", UM_COL_MASK },
-    { "boxes", UM_COL_BOXES }, { "report", UM_COL_REPORT },   { "report_file", UM_COL_REPORT_FILE },
-    { "view", UM_COL_VIEW },   { "patient", UM_COL_PATIENT }, { "split", UM_COL_SPLIT },
-    { "class", UM_COL_CLASS }, { "slices", UM_COL_SLICES },
+    { "key", UM_COL_KEY },       { "image", UM_COL_IMAGE },
+    { "levels", UM_COL_LEVELS }, { "mask", UM_COL_MASK },
+    { "boxes", UM_COL_BOXES },   { "slices", UM_COL_SLICES },
+    { "report", UM_COL_REPORT }, { "report_file", UM_COL_REPORT_FILE },
+    { "view", UM_COL_VIEW },     { "patient", UM_COL_PATIENT },
+    { "split", UM_COL_SPLIT },   { "class", UM_COL_CLASS },
 };
 
 /* meta that the tools fill themselves */

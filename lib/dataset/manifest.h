@@ -1,10 +1,10 @@
 /* manifest.h - the table of files and reports that um-preprocess reads, row by row
  *
  * UTF-8, tab separated, one header line, LF or CRLF; no quoting: a " is a literal character. Known
- * columns, in any order: key, image, mask, boxes, report (the text), report_file (a file of UTF-8),
- * view, patient, split, class, label.NAME. Any other column is kept as a string. `key` and one of
- * image, report, report_file must be there. Empty lines are skipped. Rows are not held: memory
- * grows by 21 to 32 bytes a row, which tell a key that comes twice.
+ * columns, in any order: key, image, levels, mask, boxes, slices, report (the text), report_file (a
+ * file of UTF-8), view, patient, split, class, label.NAME. Any other column is kept as a string.
+ * `key` and one of image, report, report_file must be there. Empty lines are skipped. Rows are not
+ * held: memory grows by 21 to 32 bytes a row, which tell a key that comes twice.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_DATASET_MANIFEST_H
@@ -17,6 +17,7 @@
 enum um_column {
     UM_COL_KEY = 0,
     UM_COL_IMAGE,
+    UM_COL_LEVELS,
     UM_COL_MASK,
     UM_COL_BOXES,
     UM_COL_SLICES,

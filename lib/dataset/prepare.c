@@ -208,6 +208,8 @@ int um_prepare_row(const struct um_prepare *p, const struct um_manifest *m,
                        *um_job_get(&j, UM_COL_REPORT_FILE) ? ": its report_file is empty" : "");
     if (*um_job_get(&j, UM_COL_MASK) && !*um_job_get(&j, UM_COL_IMAGE))
         return um_fail(UM_EMISSING, "line %lld has a mask and no image", (long long)row->line);
+    if (*um_job_get(&j, UM_COL_LEVELS) && !*um_job_get(&j, UM_COL_IMAGE))
+        return um_fail(UM_EMISSING, "line %lld has levels and no image", (long long)row->line);
     if (*um_job_get(&j, UM_COL_BOXES) && !*um_job_get(&j, UM_COL_IMAGE))
         return um_fail(UM_EMISSING, "line %lld has boxes and no image", (long long)row->line);
     UM_TRY(filter(&j));

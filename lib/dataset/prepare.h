@@ -4,7 +4,7 @@
  * there is one, `mask` uint8 on the same grid ([1,S,S] or [D,H,W]). Which it is, the file's content
  * says. Boxes become `boxes` float32 [n,4] on the square. Everything the manifest knows about the
  * row goes into meta, and so does where the grid lies: pixels and extent of a picture, affine and
- * spacing of a volume.
+ * spacing of a volume; and levels, as two numbers.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_DATASET_PREPARE_H

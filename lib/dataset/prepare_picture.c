@@ -6,6 +6,9 @@
 #include "dataset/boxes.h"
 #include "dataset/prepare_int.h"
 #include "grid/area.h"
+#include "grid/levels.h"
+
+enum { DARK16 = 65536 / 8, FLAT = 256 / 8 };
 
 static int square(struct um_job *j, const char *name, const struct um_grey *g,
                   const struct um_fit *fit, enum um_filter filter)
@@ -91,17 +94,53 @@ static int boxes(struct um_job *j, const struct um_placed *at)
     return draw(j, at, &r);
 }
 
+static int set_levels(struct um_job *j, struct um_levels *l)
+{
+    double ends[2];
+
+    if (!*um_job_get(j, UM_COL_LEVELS))
+        return UM_OK;
+    UM_TRY(um_levels_parse(um_job_get(j, UM_COL_LEVELS), l));
+    ends[0] = (double)l->lo / UM_LEVELS_UNIT;
+    ends[1] = (double)l->hi / UM_LEVELS_UNIT;
+    return um_map_set_nums(j->a, &j->rec->meta, "levels", ends, 2);
+}
+
+/* pictures that use less than an eighth of their range look black, and nobody looks at all of them.
+ * Few texts, so that they can be counted: the bits in use, not the largest value itself. */
+static void note_range(struct um_job *j, const struct um_grey *g, bool by_levels)
+{
+    int64_t full = 1, least = 255, most = 0;
+
+    if (g->wide && g->most < DARK16) {
+        while (full < g->most)
+            full = 2 * full + 1;
+        um_job_note(j, um_sprintf(j->scratch,
+                                  "16 bits, and no value above %lld: near black, unless "
+                                  "the column levels says what black and white are (0,%lld)",
+                                  (long long)full, (long long)full));
+    }
+    for (int64_t i = 0; by_levels && i < g->width * g->height; i++) {
+        least = g->px[i] < least ? g->px[i] : least;
+        most  = g->px[i] > most ? g->px[i] : most;
+    }
+    if (by_levels && most - least < FLAT)
+        um_job_note(j, "levels that leave less than an eighth of all grays: are they this file's?");
+}
+
 int um_job_picture(struct um_job *j, const struct um_image *im, struct um_placed *at)
 {
-    const int64_t              fast = j->p->fast_decode ? 2 * j->p->image_size : 0;
-    const struct um_image_opts opts = { .max_pixels   = j->p->max_pixels,
-                                        .fast_side    = fast,
-                                        .fast_short   = j->p->stretch ? fast : 0,
-                                        .dicom_window = j->p->dicom_window };
+    const int64_t        fast = j->p->fast_decode ? 2 * j->p->image_size : 0;
+    struct um_image_opts opts = { .max_pixels   = j->p->max_pixels,
+                                  .fast_side    = fast,
+                                  .fast_short   = j->p->stretch ? fast : 0,
+                                  .dicom_window = j->p->dicom_window };
 
     if (*um_job_get(j, UM_COL_SLICES))
         return um_fail(UM_ESHAPE, "a picture, and column slices goes with a folder of pictures");
+    UM_TRY(set_levels(j, &opts.levels));
     UM_TRY(um_image_grey(j->scratch, im, &opts, &at->grey));
+    note_range(j, &at->grey, um_levels_given(&opts.levels));
     at->fit = j->p->stretch
                   ? um_fit_stretch(j->p->image_size)
                   : um_fit_pad(at->grey.file_width, at->grey.file_height, j->p->image_size);

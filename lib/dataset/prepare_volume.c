@@ -157,6 +157,8 @@ int um_job_volume(struct um_job *j, const struct um_image *im, struct um_placed 
 
     if (*um_job_get(j, UM_COL_BOXES))
         return um_fail(UM_ESHAPE, "a volume, and boxes lie on pictures");
+    if (*um_job_get(j, UM_COL_LEVELS))
+        return um_fail(UM_ESHAPE, "a volume, and levels are for gray PNG (a volume has --window)");
     UM_TRY(open_volume(j, im, false, &f));
     window    = f.grey ? levels : j->p->window;
     v         = f.volume;

@@ -13,18 +13,25 @@ import zlib
 import numpy as np
 
 
-def png(array, crc_error=False):
-    """8- or 16-bit gray, or RGBA"""
-    kind = {2: 0, 3: 6}[array.ndim]
+def png(array, crc_error=False, depth=None):
+    """gray, gray and alpha, RGB or RGBA of 8 or 16 bits; gray of fewer (depth)"""
+    kind = 0 if array.ndim == 2 else {2: 4, 3: 2, 4: 6}[array.shape[2]]
     h, w = array.shape[:2]
-    rows = b"".join(b"\0" + array[y].astype(array.dtype.newbyteorder(">")).tobytes() for y in range(h))
+    depth = depth or 8 * array.itemsize
+
+    def row(a):
+        if depth >= 8:
+            return a.astype(a.dtype.newbyteorder(">")).tobytes()
+        return np.packbits((a[:, None] >> np.arange(depth - 1, -1, -1)) & 1).tobytes()
+
+    rows = b"".join(b"\0" + row(array[y]) for y in range(h))
 
     def chunk(name, data):
         crc = zlib.crc32(name + data) ^ (crc_error and name == b"IDAT")
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", crc)
 
     return (b"\x89PNG\r\n\x1a\n" +
-            chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8 * array.itemsize, kind, 0, 0, 0)) +
+            chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, depth, kind, 0, 0, 0)) +
             chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
