@@ -6,7 +6,8 @@ usage: pictures.py [-s SEED] [um-preprocess]     needs numpy pillow opencv-pytho
 
 PNGs are written by hand, so that the levels in them are known; JPEGs by Pillow and libjpeg. Each is
 read back at its own size, pixel by pixel. Where Pillow or OpenCV keep all the bits, their reading is
-compared too. Prints a table; exits 1 where a level differs.
+compared too. Gray PNGs are also read by levels drawn at random, against NumPy's whole numbers. Prints a
+table; exits 1 where a level differs.
 """
 import argparse
 import io
@@ -101,6 +102,28 @@ def pngs(rng):
                     yield "PNG " + name, png(px, colour, depth, interlace, palette, key), level
 
 
+def by_levels(rng):
+    """name, bytes, levels of gray PNGs between two values that become black and white, and those two"""
+    for colour in (0, 4):
+        for depth in DEPTHS[colour]:
+            for trns in (False, True) if colour == 0 else (False,):
+                for turned in (False, True):
+                    full = 2**depth - 1
+                    px = rng.integers(0, full + 1, (H, W, CHANNELS[colour]))
+                    alpha = px[..., -1] if colour == 4 else np.full((H, W), full)
+                    if trns:
+                        alpha = np.where(px[..., 0] == px[5, 7, 0], 0, full)
+                    lo, hi = sorted(rng.choice(np.arange(-2000 * full, 14000 * full), 2, replace=False))   # / 10000
+                    at = np.clip(px[..., 0] * 10000 - lo, 0, hi - lo)
+                    at = hi - lo - at if turned else at
+                    level = rounded(255 * at * alpha, (hi - lo) * full)
+                    name = (f"PNG by levels, gray{'+alpha' if colour else ''} {depth} bit{', tRNS' if trns else ''}"
+                            f"{', HI,LO' if turned else ''}")
+                    text = ",".join(f"{v / 10000:.4f}" for v in ((hi, lo) if turned else (lo, hi)))
+                    key = struct.pack(">H", px[5, 7, 0]) if trns else None
+                    yield name, png(px, colour, depth, 0, None, key), level, text
+
+
 def by_pillow(data):
     """levels as Pillow has them, None where it cuts bits"""
     im = Image.open(io.BytesIO(data))
@@ -170,12 +193,13 @@ def jpegs(rng, work):
             yield f"JPEG by libjpeg: {name}", f.read()
 
 
-def read(tool, names):
+def read(tool, names, between):
     """levels of the pictures, each at its own size: all those of one size at a time"""
     out = {}
     for side in sorted({max(s) for s in names.values()}):
         with open("m.tsv", "w", encoding="utf-8") as f:
-            f.write("key\timage\n" + "".join(f"{k}\t{k}\n" for k, s in names.items() if max(s) == side))
+            f.write("key\timage\tlevels\n" +
+                    "".join(f"{k}\t{k}\t{between[k]}\n" for k, s in names.items() if max(s) == side))
         raw = subprocess.run([tool, "-q", "--size", str(side), "m.tsv"], stdout=subprocess.PIPE, check=True).stdout
         with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(raw), read_across_frames=True) as s:
             for m in msgpack.Unpacker(s, max_buffer_size=2**31):
@@ -196,18 +220,19 @@ def main():
     rng, bad = np.random.default_rng(a.s), 0
     with tempfile.TemporaryDirectory() as work:
         os.chdir(work)
-        every = list(pngs(rng)) + [(n, d, None) for n, d in jpegs(rng, work)]
-        peers, sizes = {}, {}
-        for i, (name, data, known) in enumerate(every):
+        every = [(*p, "") for p in pngs(rng)] + list(by_levels(rng)) + [(n, d, None, "") for n, d in jpegs(rng, work)]
+        peers, sizes, between = {}, {}, {}
+        for i, (name, data, known, ends) in enumerate(every):
             with open(f"p{i}", "wb") as f:
                 f.write(data)
-            peers[f"p{i}"] = {"Pillow": jpeg_levels(data)} if known is None else \
+            between[f"p{i}"] = ends
+            peers[f"p{i}"] = {"known": known} if ends else {"Pillow": jpeg_levels(data)} if known is None else \
                 {"known": known, "Pillow": by_pillow(data), "OpenCV": by_opencv(data)}
             sizes[f"p{i}"] = next(v for v in peers[f"p{i}"].values() if v is not None).shape
-        got = read(tool, sizes)
+        got = read(tool, sizes, between)
         assert len(got) == len(every)
         print(f"{'largest difference in levels from':46} {'known':>7} {'Pillow':>7} {'OpenCV':>7}")
-        for i, (name, _, _) in enumerate(every):
+        for i, (name, _, _, _) in enumerate(every):
             line, ok = "", True
             for who in ("known", "Pillow", "OpenCV"):
                 want = peers[f"p{i}"].get(who)
