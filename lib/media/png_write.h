@@ -20,4 +20,8 @@
 UM_API UM_RESULT_USED int um_png_write(struct um_outfile *out, const uint8_t *pixels, int64_t width,
                                        int64_t height, int channels);
 
+/* um_png_write16 - the same for gray of 16 bits, as numbers of this machine */
+UM_API UM_RESULT_USED int um_png_write16(struct um_outfile *out, const uint16_t *pixels,
+                                         int64_t width, int64_t height);
+
 #endif

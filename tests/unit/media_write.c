@@ -1,5 +1,6 @@
 /* media_write.c - PNG and NIfTI files that we write, read back by libpng and libnifti */
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,6 +52,36 @@ static void png_round_trip(void **state)
     }
 }
 
+static void png_of_16_bits(void **state)
+{
+    static uint16_t    pixels[256 * 256], back[256 * 256];
+    struct um_outfile *f;
+    png_structp        png  = png_create_read_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
+    png_infop          info = png_create_info_struct(png);
+    const char        *path = in_dir("a.png");
+    FILE              *in;
+
+    (void)state;
+    for (int i = 0; i < 65536; i++)
+        pixels[i] = (uint16_t)i;
+    assert_int_equal(um_outfile_open(&f, path), UM_OK);
+    assert_int_equal(um_outfile_close(f, um_png_write16(f, pixels, 256, 256), 0), UM_OK);
+    assert_non_null(in = fopen(path, "rb"));
+    png_init_io(png, in);
+    png_read_info(png, info);
+    assert_int_equal(png_get_image_width(png, info), 256);
+    assert_int_equal(png_get_image_height(png, info), 256);
+    assert_int_equal(png_get_bit_depth(png, info), 16);
+    assert_int_equal(png_get_color_type(png, info), PNG_COLOR_TYPE_GRAY);
+    if (htons(1) != 1)
+        png_set_swap(png);
+    for (int y = 0; y < 256; y++)
+        png_read_row(png, (png_bytep)(back + 256 * y), NULL);
+    assert_memory_equal(back, pixels, sizeof back);
+    png_destroy_read_struct(&png, &info, NULL);
+    assert_int_equal(fclose(in), 0);
+}
+
 static void png_refuses(void **state)
 {
     uint8_t            pixel[4] = { 0 };
@@ -60,6 +91,7 @@ static void png_refuses(void **state)
     assert_int_equal(um_outfile_open(&f, in_dir("bad.png")), UM_OK);
     assert_int_equal(um_png_write(f, pixel, 0, 1, 1), UM_ERANGE);
     assert_int_equal(um_png_write(f, pixel, 1, 1, 2), UM_ERANGE);
+    assert_int_equal(um_png_write16(f, (uint16_t[]){ 0 }, 1, -1), UM_ERANGE);
     assert_int_equal(um_png_write(f, pixel, 1000000, 1000000, 3), UM_ERANGE);
     assert_int_equal(um_outfile_close(f, UM_ERANGE, 0), UM_ERANGE);
     assert_int_not_equal(access(in_dir("bad.png"), F_OK), 0);
@@ -274,13 +306,10 @@ static void nifti2_like(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(png_round_trip),
-        cmocka_unit_test(png_refuses),
-        cmocka_unit_test(nifti_round_trip),
-        cmocka_unit_test(nifti_refuses),
-        cmocka_unit_test(nifti_shear_has_no_qform),
-        cmocka_unit_test(nifti1_like),
-        cmocka_unit_test(nifti2_like),
+        cmocka_unit_test(png_round_trip), cmocka_unit_test(png_of_16_bits),
+        cmocka_unit_test(png_refuses),    cmocka_unit_test(nifti_round_trip),
+        cmocka_unit_test(nifti_refuses),  cmocka_unit_test(nifti_shear_has_no_qform),
+        cmocka_unit_test(nifti1_like),    cmocka_unit_test(nifti2_like),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
