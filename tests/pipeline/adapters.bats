@@ -59,11 +59,89 @@ whole() {
 }
 
 @test "bimcv-covid19plus" {
-    whole bimcv-covid19plus '57 rows, 32 patients; 11 volumes; 6 without a report; reports in Spanish'
+    whole bimcv-covid19plus '57 rows, 32 patients; 11 volumes; no levels: 46 not said; 6 of no known view; 6 without a report; '\
+'reports in Spanish'
     "$sh/bimcv-covid19plus.sh" -t "tree of bimcv-covid19plus/reports_en.tsv" "tree of bimcv-covid19plus" 2>err >english.tsv
     "$UM_PYTHON" "$BATS_TEST_DIRNAME/adapters.py" bimcv-covid19plus "tree of bimcv-covid19plus" english.tsv
     um-preprocess -q --root "tree of bimcv-covid19plus" --filter frontal,sentences=3 english.tsv -o english.umt
     [ "$(um-show --keys english.umt | wc -l)" -gt 20 ]
+}
+
+# each_awk COMMAND...: with every awk that is there as `awk`, $found counting them
+each_awk() {
+    local awk
+    found=0
+    for awk in mawk gawk original-awk "busybox awk"; do
+        command -v "${awk%% *}" >/dev/null || continue
+        found=$((found + 1))
+        mkdir -p "bin$found"
+        printf '#!/bin/sh\nexec %s "$@"\n' "$awk" >"bin$found/awk"
+        chmod +x "bin$found/awk"
+        echo "# $awk"
+        PATH=$PWD/bin$found:$PATH "$@" # with no || after it, which would hide all but the last failure
+    done
+    [ "$found" -ge 1 ]
+}
+
+@test "bimcv-covid19plus: what json say of levels and views, cut ones, by every awk" {
+    "$UM_PYTHON" "$BATS_TEST_DIRNAME/tags.py" many "many json"
+    "$UM_PYTHON" "$BATS_TEST_DIRNAME/tags.py" cut "cut json"
+    many() {
+        "$sh/bimcv-covid19plus.sh" "many json" 2>err | awk -F '\t' 'NR > 1 { print $1 "\t" $3 "\t" $5 }' | sort |
+            diff - <(sort "many json/expected.tsv")
+        [ "$(cat err)" = 'bimcv-covid19plus.sh: 92 rows, 1 patients; 0 volumes; levels: 22 by window, 7 by lookup table, '\
+'43 by bits, 6 of them inverted; no levels: 3 without a json, 6 with a damaged json, 4 in colour, 1 of fewer bits than '\
+'the json says, 6 not said; 9 lateral by the json alone; 65 of no known view; reports in Spanish: -t names translated ones' ]
+    }
+    each_awk many
+    # no part of a json is taken for all of it
+    cuts() {
+        awk -v want='00280101 00281050 0008103E' -f "$sh/tags.awk" "cut json/list" >cuts.tsv
+        [ "$(head -n -1 cuts.tsv | cut -f 2- | uniq)" = 'damaged			' ]
+        [ "$(tail -n 1 cuts.tsv | cut -f 2- | tr '\t\037' '|_')" = 'read|12|2048|T\u00d3RAX_\"PA\"_\\' ]
+    }
+    each_awk cuts
+}
+
+@test "bimcv-covid19plus: tables of labels elsewhere, and rows that differ" {
+    local tree=spoiled.bimcv-covid19plus f=derivatives/labels/labels_covid19_posi.tsv
+    spoiled bimcv-covid19plus
+    adapter bimcv-covid19plus "$tree" >whole.tsv 2>whole.err
+    # by other names, packed, as CSV
+    mv "$tree/$f" "$tree/derivatives/labels/Labels_covid_123.tsv"
+    adapter bimcv-covid19plus "$tree" 2>err | cmp - whole.tsv
+    cmp err whole.err
+    mv "$tree/derivatives/labels/Labels_covid_123.tsv" elsewhere.tsv
+    refuses bimcv-covid19plus "$tree: no $f here: BIMCV-COVID19+ is expected (-l names the table where it lies elsewhere)"
+    gzip -c elsewhere.tsv >elsewhere.tsv.gz
+    "$UM_PYTHON" -c 'import csv
+csv.writer(open("elsewhere.csv", "w", newline="")).writerows(csv.reader(open("elsewhere.tsv", newline=""), delimiter="\t"))'
+    for table in elsewhere.tsv elsewhere.tsv.gz elsewhere.csv "$PWD/elsewhere.tsv"; do
+        "$sh/bimcv-covid19plus.sh" -l "$table" "$tree" 2>err | cmp - whole.tsv
+    done
+    run --separate-stderr "$sh/bimcv-covid19plus.sh" -l nowhere.tsv "$tree"
+    [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "bimcv-covid19plus.sh: $PWD/nowhere.tsv: no such file" ]
+    run --separate-stderr "$sh/bimcv-covid19plus.sh" -t nowhere.tsv -l elsewhere.tsv "$tree"
+    [ "$status" = 1 ] && [ "$stderr" = "bimcv-covid19plus.sh: $PWD/nowhere.tsv: no such file" ]
+    # two are there, one of them twice
+    cp elsewhere.tsv "$tree/$f" && cp elsewhere.tsv.gz "$tree/$f.gz"
+    adapter bimcv-covid19plus "$tree" 2>err | cmp - whole.tsv
+    cp elsewhere.tsv "$tree/derivatives/labels/labels_covid_posi.tsv"
+    refuses bimcv-covid19plus "$tree: two tables of labels, $f and derivatives/labels/labels_covid_posi.tsv: -l names the one to take"
+    "$sh/bimcv-covid19plus.sh" -l elsewhere.tsv "$tree" 2>err | cmp - whole.tsv
+    # a second row: the same is no news, others are counted, the first is taken
+    spoiled bimcv-covid19plus
+    sed -n '2,3p' "$tree/$f" >>"$tree/$f"
+    adapter bimcv-covid19plus "$tree" 2>err | cmp - whole.tsv
+    cmp err whole.err
+    sed -n "2,3s/\['/['NADA. /p" "$tree/$f" >>"$tree/$f"
+    sed -n "4s/'normal'\|'nodule'\|'consolidation'/'other'/p" "$tree/$f" >>"$tree/$f"
+    adapter bimcv-covid19plus "$tree" 2>err | cmp - whole.tsv
+    sed 's/; reports in/; 3 with a second row that differs&/' whole.err | cmp - err
+    { cat "$tree/reports_en.tsv" && sed -n '2s/\t/\tNo. /p' "$tree/reports_en.tsv"; } >twice.tsv
+    "$sh/bimcv-covid19plus.sh" -t twice.tsv "tree of bimcv-covid19plus" 2>err >twice.out
+    grep -q '; 1 with a second row that differs$' err
+    "$sh/bimcv-covid19plus.sh" -t "$tree/reports_en.tsv" "tree of bimcv-covid19plus" 2>err | cmp - twice.out
 }
 
 @test "chexpert" { whole chexpert '32 rows, 30 patients, '; }
@@ -164,20 +242,14 @@ END
 }
 
 @test "the same bytes by every awk that is there" {
-    found=0
-    for awk in mawk gawk original-awk "busybox awk"; do
-        command -v "${awk%% *}" >/dev/null || continue
-        found=$((found + 1))
-        mkdir -p "bin$found"
-        printf '#!/bin/sh\nexec %s "$@"\n' "$awk" >"bin$found/awk"
-        chmod +x "bin$found/awk"
+    all_of_them() {
         for name in "${all[@]}"; do
-            PATH=$PWD/bin$found:$PATH adapter $name "tree of $name" >out.tsv 2>out.err
+            adapter $name "tree of $name" >out.tsv 2>out.err
             [ "$found" = 1 ] && { mv out.tsv first.$name.tsv && mv out.err first.$name.err; } ||
                 { cmp out.tsv first.$name.tsv && cmp out.err first.$name.err; }
         done
-    done
-    [ "$found" -ge 1 ]
+    }
+    each_awk all_of_them
 }
 
 @test "a folder that is another: one line, exit 1, nothing printed" {
