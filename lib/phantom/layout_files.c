@@ -72,6 +72,16 @@ int um_layout_png(const uint8_t *pixels, int w, int h, const char *dir, const ch
     return um_outfile_close(f, um_png_write(f, pixels, w, h, 1), 0);
 }
 
+int um_layout_png16(const uint16_t *pixels, int w, int h, const char *dir, const char *fmt, ...)
+{
+    char               path[UM_LAYOUT_PATH];
+    struct um_outfile *f;
+
+    PATH(path);
+    UM_TRY(um_outfile_open(&f, path));
+    return um_outfile_close(f, um_png_write16(f, pixels, w, h), 0);
+}
+
 int um_layout_nifti(const struct um_phantom_case *c, const void *data, enum um_dtype type,
                     const char *dir, const char *fmt, ...)
 {

@@ -23,6 +23,8 @@ UM_RESULT_USED int um_layout_jpeg(const struct um_phantom_case *c, const char *d
                                   ...) UM_PRINTF(3, 4);
 UM_RESULT_USED int um_layout_png(const uint8_t *pixels, int w, int h, const char *dir,
                                  const char *fmt, ...) UM_PRINTF(5, 6);
+UM_RESULT_USED int um_layout_png16(const uint16_t *pixels, int w, int h, const char *dir,
+                                   const char *fmt, ...) UM_PRINTF(5, 6);
 /* a volume of the case on the CT's grid: its CT (int16), or labels (uint8) */
 UM_RESULT_USED int um_layout_nifti(const struct um_phantom_case *c, const void *data,
                                    enum um_dtype type, const char *dir, const char *fmt, ...)

@@ -59,8 +59,17 @@ whole() {
 }
 
 @test "bimcv-covid19plus" {
-    whole bimcv-covid19plus '57 rows, 32 patients; 11 volumes; no levels: 46 not said; 6 of no known view; 6 without a report; '\
+    whole bimcv-covid19plus '57 rows, 32 patients; 11 volumes; levels: 23 by window, 11 by lookup table, 10 by bits, 15 of '\
+'them inverted; no levels: 2 without a json; 4 lateral by the json alone; 3 of no known view; 6 without a report; '\
 'reports in Spanish'
+    # stored values of 12 bits, some with bones dark, are the phantom's pictures again
+    um-phantom -q -n 32 --volume 16x40x40 --xray-size 96 --pairs xray --xray-files png -o plain
+    um-preprocess -q plain/xray.tsv -o plain.umt
+    "$UM_PYTHON" "$BATS_TEST_DIRNAME/adapters.py" bimcv-covid19plus "tree of bimcv-covid19plus" bimcv-covid19plus.tsv \
+        bimcv-covid19plus.umt plain.umt
+    # and the two without a json are said to be dark
+    um-preprocess --root "tree of bimcv-covid19plus" bimcv-covid19plus.tsv -o again.umt 2>err
+    [ "$(grep -c 'no value above 4095: near black, unless the column levels' err)" = 2 ]
     "$sh/bimcv-covid19plus.sh" -t "tree of bimcv-covid19plus/reports_en.tsv" "tree of bimcv-covid19plus" 2>err >english.tsv
     "$UM_PYTHON" "$BATS_TEST_DIRNAME/adapters.py" bimcv-covid19plus "tree of bimcv-covid19plus" english.tsv
     um-preprocess -q --root "tree of bimcv-covid19plus" --filter frontal,sentences=3 english.tsv -o english.umt

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """adapters.py - a manifest and the stream made from it, held against the truth of the phantom
 
-  adapters.py NAME TREE MANIFEST [STREAM]
+  adapters.py NAME TREE MANIFEST [STREAM [PLAIN]]
 
 TREE was made by um-phantom --layout NAME. What must be in the manifest is worked out here from
 TREE/truth.tsv and from what man/um-phantom.1 says of the layout: rows, patients, parts, labels, classes,
 boxes, masks, reports. STREAM must hold the same keys, with an image or a volume (and mask) each, and the
-labels, class and split of the manifest.
+labels, class and split of the manifest. PLAIN is a stream of the same patients' X-rays in no layout, from PNG:
+those of STREAM must be the same.
 """
 import collections
 import pathlib
@@ -83,8 +84,17 @@ def bimcv():
                "cardiomegaly": "cardiomegaly", "pneumothorax": "pneumothorax"}
     english = "FINDINGS" in "".join(r["report"] for r in rows)
     for i, c in cases.items():
-        same(f"images of {i}", sorted(r["modality"] + r["view"] for r in got[i]), sorted(
-            ["CRAP" if i % 2 else "CRPA"] + ["CRLL"] * (i % 4 == 1) + ["CR"] * (i % 5 == 2) + ["CT"] * (i % 3 == 0)))
+        lateral = ["LL" if i % 8 == 1 else "LATERAL"] if i % 4 == 1 else []
+        untold = ["PA" if i % 10 == 2 else ""] if i % 5 == 2 else []
+        views = ["AP" if i % 2 else "PA"] + lateral + untold
+        same(f"images of {i}", sorted(r["modality"] + r["view"] for r in got[i]),
+             sorted(["CR" + v for v in views] + ["CT"] * (i % 3 == 0)))
+        for r in got[i]:
+            acq = re.search(r"_acq-(\d)", r["key"])
+            k = 0 if not acq else 1 if acq[1] == "2" else len(views) - 1
+            ends = ["0,4095", "200,3800", "548,3548", "100,3900"][(i + k) % 4].split(",")
+            none = r["modality"] == "CT" or k == 0 and i % 16 == 14
+            same("levels of " + r["key"], r["levels"], "" if none else ",".join(ends[::-1] if (i // 2 + k) % 3 == 0 else ends))
         for r in got[i]:
             same("report", r["report"] == "", i % 9 == 4 if english else i % 11 == 6)
             if i % 11 != 6:
@@ -195,12 +205,16 @@ def folder():
     files_there("image", "mask", "report_file")
 
 
-def stream(path):
+def read(path):
     page = (pathlib.Path(__file__).parents[2] / "man/umt.5").read_text()  # its eight lines of Python
     scope = {}
     exec(re.search(r'^\.\\" reader\.py\n\.Bd -literal\n(.*?)^\.Ed', page, re.S | re.M).group(1), scope)
+    return scope["read"](open(path, "rb"))
+
+
+def stream(path):
     done = 0
-    for (key, meta, tensors), r in zip(scope["read"](open(path, "rb")), rows):
+    for (key, meta, tensors), r in zip(read(path), rows):
         same("key", key, r["key"])
         done += 1
         image = tensors.get("image", tensors.get("volume"))
@@ -219,6 +233,21 @@ def stream(path):
     same("records", done, len(rows))
 
 
+def same_pictures(path, plain):
+    picture = {int(meta["patient"][1:]): tensors["image"] for _, meta, tensors in read(plain)}
+    done = 0
+    for (key, meta, tensors), r in zip(read(path), rows):
+        if "image" not in tensors:
+            continue
+        if r["levels"]:
+            same("levels in the meta of " + key, meta["levels"], [float(x) for x in r["levels"].split(",")])
+            assert (tensors["image"] == picture[int(r["patient"][5:]) - 3000]).all(), (key, r["levels"])
+            done += 1
+        else:
+            assert tensors["image"].max() <= 16, key
+    same("pictures with levels", done, sum(r["levels"] != "" for r in rows))
+
+
 check = {"mimic-cxr-jpg": mimic, "bimcv-covid19plus": bimcv, "chexpert": chexpert, "rsna": rsna, "covidx": covidx,
          "cc-ccii": ccccii, "luna16": luna16, "folder": folder,
          "bcv": lambda: organs("img", lambda i: False, lambda i: i % 10 == 9),
@@ -226,3 +255,5 @@ check = {"mimic-cxr-jpg": mimic, "bimcv-covid19plus": bimcv, "chexpert": chexper
 check[name]()
 if len(sys.argv) > 4:
     stream(sys.argv[4])
+if len(sys.argv) > 5:
+    same_pictures(sys.argv[4], sys.argv[5])
