@@ -18,6 +18,10 @@
 set -euo pipefail
 
 case ${1:-} in
+-h | --help) # the comment above is the manual
+    sed -n '1,2d; /^#/!q; s/^# \{0,1\}//p' "$0"
+    exit 0
+    ;;
 '' | *[!0-9]* | 0*) sed -n 's/^# usage/usage/p' "$0" >&2; exit 2 ;;
 esac
 n=$1

@@ -24,7 +24,13 @@
 # SIGTERM. Without it the file would be left under a temporary name at the time limit.
 set -euo pipefail
 
-if [ $# = 0 ]; then sed -n 's/^# usage/usage/p' "$0" >&2; exit 2; fi
+case ${1:-} in
+-h | --help) # the comment above is the manual
+    sed -n '1,2d; /^#SBATCH/q; s/^# \{0,1\}//p' "$0"
+    exit 0
+    ;;
+'') sed -n 's/^# usage/usage/p' "$0" >&2; exit 2 ;;
+esac
 if [ -z "${SLURM_ARRAY_TASK_ID:-}" ] || [ -z "${SLURM_ARRAY_TASK_COUNT:-}" ]; then
     echo "preprocess-slurm.sh: not a task of an array: start it by sbatch --array 1-N" >&2
     exit 2

@@ -43,12 +43,16 @@ absolute() {
     esac
 }
 
-# options OWN "$@": the folder's name into $folder, and what the options say. All adapters have -h and
-# -m FILE; OWN lists those of this one: t=how sets how to what follows -t, t@list the same for the name of
-# a file, t!all sets all to 1.
+# options OWN "$@": the folder's name into $folder, and what the options say. All adapters have -h, which
+# is --help too, and -m FILE; OWN lists those of this one: t=how sets how to what follows -t, t@list the
+# same for the name of a file, t!all sets all to 1.
 options() {
     own=$1 letters=hm:
     shift
+    for each_own in "$@"; do
+        [ "$each_own" != -- ] || break
+        [ "$each_own" != --help ] || help # getopts has no long ones
+    done
     for each_own in $own; do
         case $each_own in
         ?!*) letters=$letters${each_own%%!*} ;;
@@ -79,6 +83,7 @@ own_option() {
 
 # enter: all paths are relative to the folder from here on
 enter() {
+    if [ ! -d "$folder" ] && [ -e "$folder" ]; then die "$folder: not a folder"; fi
     [ -d "$folder" ] || die "$folder: no such folder"
     CDPATH='' cd -- "$folder" || exit 1
 }
@@ -225,8 +230,8 @@ finish() {
             }
         }
         END {
-            text = name ": " NR - 1 " rows"
-            if (patients) text = text ", " patients " patients"
+            text = name ": " NR - 1 (NR == 2 ? " row" : " rows")
+            if (patients) text = text ", " patients (patients == 1 ? " patient" : " patients")
             n = split("train valid test", order, " ")
             for (i = 1; i <= n; i++) if (order[i] in part) text = text ", " part[order[i]] " " order[i]
             if (leaks == 1) text = text "; 1 patient is in more than one part: " leak

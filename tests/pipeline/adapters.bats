@@ -277,6 +277,11 @@ END
 @test "help, usage, files that are all gone, lists of what is missing" {
     for name in "${all[@]}"; do
         [[ $("$sh/$name.sh" -h) == "$name.sh - "*"usage: $name.sh "*"um-preprocess --root FOLDER"* ]]
+        [ "$("$sh/$name.sh" --help)" = "$("$sh/$name.sh" -h)" ]
+        run --separate-stderr "$sh/$name.sh" -- --help
+        [ "$status" = 1 ] && [ "$stderr" = "$name.sh: --help: no such folder" ]
+        run --separate-stderr "$sh/$name.sh" "tree of chexpert/train.csv"
+        [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "$name.sh: tree of chexpert/train.csv: not a folder" ]
         run --separate-stderr "$sh/$name.sh"
         [ "$status" = 2 ] && [ -z "$output" ] && [[ $stderr == "usage: $name.sh "* ]]
     done

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # um-preprocess --shard-size, alone and by the scripts that share the work among processes
+bats_require_minimum_version 1.5.0
 
 setup() {
     cd "$BATS_TEST_TMPDIR" || return 1
@@ -220,6 +221,13 @@ count() { find "$1" -name '*.umt' 2>/dev/null | wc -l; }
     run "$script" --shard-size 9 m.tsv -o 'b/%d.umt'
     [ "$status" = 2 ]
     [[ $output == *'sbatch --array 1-N'* ]]
+    unset SLURM_ARRAY_TASK_ID
+    for o in -h --help; do # the whole of it
+        run --separate-stderr "$script" $o
+        [ "$status" = 0 ] && [ -z "$stderr" ]
+        [[ $output == 'preprocess-slurm.sh - '*'usage: sbatch '*'PATH. It runs a thread for each of'*SLURM_ARRAY_TASK_COUNT* ]]
+        [[ $output != *'#SBATCH'* ]]
+    done
 }
 
 @test "preprocess-parallel.sh: xargs and GNU parallel, restarted with another number of processes" {
@@ -254,6 +262,11 @@ count() { find "$1" -name '*.umt' 2>/dev/null | wc -l; }
     [ "$status" = 2 ]
     run "$script" 5 m.tsv -o x.umt
     [ "$status" = 2 ]
+    for o in -h --help; do
+        run --separate-stderr "$script" $o
+        [ "$status" = 0 ] && [ -z "$stderr" ]
+        [[ $output == 'preprocess-parallel.sh - '*'usage: preprocess-parallel.sh N '*'The exit status is 0 if all'* ]]
+    done
 }
 
 @test "um-train: shards in the order of their numbers are the one stream; more than a process may open at first" {
