@@ -261,6 +261,15 @@ static int convert(struct run *r)
     return UM_OK;
 }
 
+/* a stream may be empty, but no files at all are not what anybody wanted. One job says so: the
+ * others make nothing of a short manifest either, and are right. */
+static int check_made(const struct run *r, const char *manifest)
+{
+    if (!cfg.shard_size || r->nshard > 0 || r->part > 0)
+        return UM_OK;
+    return um_fail(UM_EMISSING, "%s: no row after the header: there is no file to make", manifest);
+}
+
 static int run(char **operands)
 {
     struct run r  = { 0 };
@@ -268,6 +277,8 @@ static int run(char **operands)
 
     if (st >= 0)
         st = convert(&r);
+    if (st >= 0)
+        st = check_made(&r, operands[0]);
     for (int i = 0; r.scratch && i < r.jobs; i++)
         um_arena_free(r.scratch[i]);
     um_manifest_close(r.manifest);

@@ -175,8 +175,12 @@ not_ours() {
     run um-preprocess --shard-size 7 m.tsv -o c.umt
     [ "$status" = 2 ]
     [ ! -e c.umt ]
-    um-preprocess --shard-size 7 none.tsv -o 'none-%d.umt'
+    run um-preprocess --shard-size 7 none.tsv -o 'none-%d.umt'
+    [ "$status" = 1 ]
+    [ "$output" = 'um-preprocess: none.tsv: no row after the header: there is no file to make' ]
     [ ! -e none-0.umt ]
+    run um-preprocess --shard 2/2 --shard-size 7 none.tsv -o 'none-%d.umt'
+    [ "$status" = 0 ] && [ -z "$output" ]
 }
 
 count() { find "$1" -name '*.umt' 2>/dev/null | wc -l; }
@@ -257,6 +261,11 @@ count() { find "$1" -name '*.umt' 2>/dev/null | wc -l; }
         [ "$output" = 'um-preprocess: 0 shards made, 1 were there; 1 rows of those were skipped or dropped' ]
         [ -z "$("$script" 2 -q --shard-size 1 --on-error skip bad.tsv -o 'd/%d.umt' 2>&1)" ]
         rm -r d
+        head -n 1 m.tsv >none.tsv
+        run "$script" 3 --shard-size 9 none.tsv -o 'd/%d.umt'
+        [ "$status" = 1 ] && [ ! -e d ] && [ "${#lines[@]}" = 2 ]
+        [ "${lines[0]}" = 'um-preprocess: none.tsv: no row after the header: there is no file to make' ]
+        [ "${lines[1]}" = 'preprocess-parallel.sh: not all shards could be made: see the messages above' ]
     done
     run "$script" --shard-size 9 m.tsv
     [ "$status" = 2 ]
