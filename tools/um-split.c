@@ -46,8 +46,8 @@ static int check(char **operands)
         return um_usage(cfg.permutation > 0 ? "--first %lld: --permutation gives %lld numbers"
                                             : "--first goes with --permutation",
                         (long long)cfg.first, (long long)cfg.permutation);
-    if (p->valid > 0 && p->test > 0 && (p->valid < 1) != (p->test < 1))
-        return um_usage("--valid and --test: both shares (below 1) or both numbers of rows");
+    if (um_split_check(&(struct um_split){ .valid = p->valid, .test = p->test }) < 0)
+        return um_usage("%s", um_errmsg());
     if (cfg.permutation == 0 && p->valid == 0 && p->test == 0 && p->subset == 1)
         return um_usage("nothing to do: --valid, --test, --subset or --permutation");
     return UM_OK;
@@ -92,7 +92,7 @@ static int run(char **operands)
 
 static const struct um_opt opts[] = {
     UM_OPT_NUM(0, "valid", "V", &cfg.parted.valid, 0, 1e12, true,
-               "share of the patients, or number of rows, that choose the model"),
+               "share of the patients (below 1), or number of rows, that choose the model"),
     UM_OPT_NUM(0, "test", "S", &cfg.parted.test, 0, 1e12, true, "the same that judge it"),
     UM_OPT_STR(0, "by", "COLUMN", &cfg.parted.by, true,
                "rows alike in it stay together; row: none do"),

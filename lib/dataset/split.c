@@ -3,6 +3,7 @@
 #include "dataset/split.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,13 +40,38 @@ static double plain(double x)
     return strtod(text, NULL);
 }
 
-/* how many of the first of n groups, order[] after order[], are `want` of them */
-static int64_t held(double want, int64_t n, const int64_t *rows, const int64_t *order)
+static bool shares(const struct um_split *s)
+{
+    return s->valid < 1 && s->test < 1;
+}
+
+int um_split_check(const struct um_split *s)
+{
+    const double part[] = { s->valid, s->test };
+
+    for (int i = 0; i < 2; i++)
+        if (part[i] >= 1 && part[i] != floor(part[i]))
+            return um_fail(UM_ERANGE, "%s %g: a share is below 1, a number of rows is whole",
+                           um_part_name(i ? UM_TEST : UM_VALID), part[i]);
+    if (!shares(s) && ((s->valid > 0 && s->valid < 1) || (s->test > 0 && s->test < 1)))
+        return um_fail(UM_ERANGE,
+                       "valid %g and test %g: both shares (below 1) or both numbers of rows are "
+                       "expected",
+                       s->valid, s->test);
+    if (shares(s) && plain(s->valid + s->test) >= 1)
+        return um_fail(UM_ERANGE, "valid %g and test %g: shares must sum to less than 1", s->valid,
+                       s->test);
+    return UM_OK;
+}
+
+/* how many of the first of n groups, order[] after order[], are `want` of them, or hold as many
+ * rows */
+static int64_t held(double want, bool share, int64_t n, const int64_t *rows, const int64_t *order)
 {
     int64_t k   = 0;
     double  got = 0;
 
-    if (want < 1)
+    if (share)
         return (int64_t)ceil(want * (double)n);
     while (k < n && got < want)
         got += (double)rows[order[k++]];
@@ -65,12 +91,12 @@ static void permute(uint32_t seed, int64_t *a, int64_t n, int64_t *p, int64_t *b
 static int64_t part_valid(const struct um_split *s, const int64_t *rows, int64_t *order, int64_t n,
                           int64_t *tmp)
 {
-    const double want = s->valid < 1 ? plain(s->valid / plain(s->valid + s->test)) : s->valid;
-
     if (s->test == 0 || s->valid == 0)
         return s->valid > 0 ? n : 0;
     permute(s->seed, order, n, tmp, tmp + n);
-    return held(want, n, rows, order);
+    if (shares(s)) /* 0.2 of the 0.3 that three groups are: two of them, and not the next above */
+        return (int64_t)ceil(plain(s->valid * (double)n / plain(s->valid + s->test)));
+    return held(s->valid, false, n, rows, order);
 }
 
 static int too_few(const struct um_split *s, int64_t n, const int64_t n_part[UM_NPART])
@@ -89,12 +115,13 @@ int um_split_draw(const struct um_split *s, int64_t n, const int64_t *rows, int6
     int64_t      k, v;
     int64_t     *tmp;
 
+    UM_TRY(um_split_check(s));
     if (n > UINT32_MAX)
         return um_fail(UM_ERANGE, "%lld groups: more than the generator can number", (long long)n);
     if (!(tmp = calloc((size_t)n + 1, 2 * sizeof *tmp)))
         return um_fail(UM_ENOMEM, "out of memory");
     um_mt_permutation(s->seed, order, n);
-    k = held(want, n, rows, order);
+    k = held(want, shares(s), n, rows, order);
     v = part_valid(s, rows, order, k, tmp);
 
     n_part[UM_TRAIN] = n - k;

@@ -17,11 +17,15 @@ UM_API const char *um_part_name(enum um_part part); /* "train", "valid", "test" 
 UM_API UM_RESULT_USED int um_part_parse(const char *text, enum um_part *part);
 
 /* What is held out. A number below 1 is a share of the groups, f n rounded up; one from 1 on is a
- * number of rows: groups are drawn until it is reached. */
+ * whole number of rows: groups are drawn until it is reached. */
 struct um_split {
     uint32_t seed;
     double   valid, test; /* 0: none */
 };
+
+/* um_split_check - UM_ERANGE: a share beside a number of rows, shares that sum to 1 or more, a
+ * number of rows that is not whole; the message has the numbers */
+UM_API UM_RESULT_USED int um_split_check(const struct um_split *s);
 
 /* um_split_draw - n groups of rows[i] rows each, in the order that the caller gives them
  *
@@ -32,7 +36,7 @@ struct um_split {
  * rest of p trains. If both are: valid + test are held out so, and then parted by a permutation of
  * their positions with the same seed, whose first entries are valid: two calls of train_test_split,
  * as published lists were made. Returns UM_ERANGE, with the numbers, if a part that was asked for,
- * or the training part, would get no group; UM_ENOMEM.
+ * or the training part, would get no group; UM_ENOMEM; errors of um_split_check.
  */
 UM_API UM_RESULT_USED int um_split_draw(const struct um_split *s, int64_t n, const int64_t *rows,
                                         int64_t *order, int64_t n_part[UM_NPART]);

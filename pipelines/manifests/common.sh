@@ -191,8 +191,8 @@ parted() {
     shift 3
     case " $* " in *' --by row '*) who=rows ;; *) who=patients ;; esac
     um-split -q "$@" -o "$to" <"$from" 2>"$tmp/said" && return
-    die "$folder: $(sed "s/^um-split: //; s/^standard input: //; s/^line /the manifest's &/; s/ groups/ $who/
-        s/ (--by row: .*//; 1q" "$tmp/said") (see $option)"
+    die "$folder: $(sed "s/^um-split: //; s/; see um-split --help$//; s/^standard input: //
+        s/^line /the manifest's &/; s/ groups/ $who/; s/ (--by row: .*//; 1q" "$tmp/said") (see $option)"
 }
 
 # print the manifest, and say what is in it

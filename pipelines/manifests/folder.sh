@@ -13,7 +13,8 @@
 # the manifest (view, split, class, label.NAME, report, ... mean what they do there), and its key, image,
 # mask, report_file, patient in place of those above, where they are not empty. Files that it names and
 # that are not there are named (-m: all of them) and counted; images that it does not name keep its columns
-# empty. -s 0.1,0.2 makes a tenth of the patients valid and a fifth test, with um-split.
+# empty. -s 0.1,0.2 makes a tenth of the patients valid and a fifth test, with um-split; from 1 on they are
+# numbers of images.
 #
 #   um-preprocess --root FOLDER manifest.tsv -o mine.umt
 self=$(readlink -f -- "$0" 2>/dev/null) || self=$0 # by a link, too

@@ -241,6 +241,11 @@ END
     "$sh/folder.sh" -s 0.1,0.2 "tree of folder" 2>err >parted.tsv
     grep -q ', 3 valid, 9 test; ' err
     [ "$(awk -F '\t' 'NR > 1 { print $5, $6 }' parted.tsv | sort -u | wc -l)" = "$(awk -F '\t' 'NR > 1 { print $5 }' parted.tsv | sort -u | wc -l)" ]
+    for bad in '0.5,0.6: valid 0.5 and test 0.6: shares must sum to less than 1' \
+        '0.5,1.5: test 1.5: a share is below 1, a number of rows is whole'; do
+        run --separate-stderr "$sh/folder.sh" -s "${bad%%:*}" "tree of folder"
+        [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "folder.sh: tree of folder: ${bad#*: } (see -s)" ]
+    done
     "$sh/folder.sh" -p 0 "tree of folder" 2>err | awk -F '\t' 'NR > 1 && $5 != $2 { exit 1 }'
     # -d: a folder of .dcm files is one image
     mkdir -p "series/p1/ct 1"

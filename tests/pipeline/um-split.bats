@@ -66,7 +66,12 @@ split_of() { awk -F '\t' -v want="$1" 'NR > 1 && $5 == want { print $2 }' "$2" |
     }
     fails 1 'train would get 0' --test 20 m.tsv
     fails 1 'no column study to keep together' --by study --test 0.5 m.tsv
-    fails 2 'both shares (below 1) or both numbers' --valid 0.5 --test 4 m.tsv
+    fails 2 'um-split: valid 0.5 and test 4: both shares (below 1) or both numbers' --valid 0.5 --test 4 m.tsv
+    # 0.6 + 0.6 was taken for 1.2 rows: two of them were held out
+    fails 2 'um-split: valid 0.6 and test 0.6: shares must sum to less than 1' --valid 0.6 --test 0.6 m.tsv
+    fails 2 'um-split: valid 0.3 and test 0.7: shares must sum to less than 1' --valid 0.3 --test 0.7 m.tsv
+    fails 2 'um-split: valid 1.5: a share is below 1, a number of rows is whole' --valid 1.5 m.tsv
+    fails 2 'um-split: test 2.5: a share is below 1, a number of rows is whole' --test 2.5 m.tsv
     fails 2 'nothing to do' m.tsv
     printf 'key\tpatient\timage\nk\t\tx\n' >empty.tsv
     fails 1 'line 2 has no patient' --test 0.5 empty.tsv

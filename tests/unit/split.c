@@ -59,6 +59,9 @@ static void two_parts(void **state)
     draws((struct um_split){ .seed = 0, .valid = 2, .test = 2 }, 10, 6, 2, 2);
     assert_memory_equal(order, want, sizeof want);
     draws((struct um_split){ .seed = 0, .valid = 0.1, .test = 0.2 }, 10, 7, 1, 2);
+    /* a third, or 7 of 9, are numbers that no double is */
+    draws((struct um_split){ .seed = 0, .valid = 0.2, .test = 0.1 }, 10, 7, 2, 1);
+    draws((struct um_split){ .seed = 0, .valid = 0.7, .test = 0.2 }, 10, 1, 7, 2);
 }
 
 static void published_sizes(void **state)
@@ -96,6 +99,26 @@ static void nothing_left(void **state)
         assert_int_equal(um_split_draw(&wrong[i], 10, ones, order, n_part), UM_ERANGE);
     assert_int_equal(um_split_draw(&(struct um_split){ 0, 0.1, 0 }, 0, ones, order, n_part),
                      UM_ERANGE);
+}
+
+/* 0.6 + 0.6 is more than all, and not 1.2 rows */
+static void no_split(void **state)
+{
+    const struct um_split wrong[] = { { 0, 0.6, 0.6 },   { 0, 0.7, 0.3 },  { 0, 0.5, 0.5 },
+                                      { 0, 0.999, 0.2 }, { 0, 0.5, 4 },    { 0, 4, 0.5 },
+                                      { 0, 1.5, 0 },     { 0, 3, 2.0625 }, { 0, 1, 0.5 } };
+    int64_t               n_part[UM_NPART];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_int_equal(um_split_check(&wrong[i]), UM_ERANGE);
+        assert_int_equal(um_split_draw(&wrong[i], 1000, ones, order, n_part), UM_ERANGE);
+    }
+    assert_int_equal(um_split_check(&(struct um_split){ 0, 0, 0 }), UM_OK);
+    draws((struct um_split){ .valid = 1 }, 10, 9, 1, 0); /* a row, not all */
+    draws((struct um_split){ .valid = 0.6, .test = 0.3 }, 10, 1, 6, 3);
+    draws((struct um_split){ .valid = 0.1, .test = 0.8 }, 10, 1, 1, 8);
+    draws((struct um_split){ .valid = 1, .test = 8 }, 10, 1, 1, 8);
 }
 
 static void groups_by_name(void **state)
@@ -152,8 +175,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_part),        cmocka_unit_test(two_parts),
         cmocka_unit_test(published_sizes), cmocka_unit_test(counts_are_rows),
-        cmocka_unit_test(nothing_left),    cmocka_unit_test(groups_by_name),
-        cmocka_unit_test(parted),
+        cmocka_unit_test(nothing_left),    cmocka_unit_test(no_split),
+        cmocka_unit_test(groups_by_name),  cmocka_unit_test(parted),
     };
 
     return cmocka_run_group_tests_name("split", tests, setup, NULL);
