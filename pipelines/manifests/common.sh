@@ -88,9 +88,9 @@ enter() {
     CDPATH='' cd -- "$folder" || exit 1
 }
 
-# need FILE WHAT: a file of the folder without which this is not the data set
-need() { [ -f "$1" ] || die "$folder: no $1 here: $2 is expected"; }
-need_folder() { [ -d "$1" ] || die "$folder: no folder $1 here: $2 is expected"; }
+# need FILE WHAT [HINT]: a file of the folder without which this is not the data set
+need() { [ -f "$1" ] || die "$folder: no $1 here: $2 is expected${3:-}"; }
+need_folder() { [ -d "$1" ] || die "$folder: no folder $1 here: $2 is expected${3:-}"; }
 
 # number LETTER TEXT: what an option takes, from 1 on
 number() {

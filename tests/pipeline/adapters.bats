@@ -220,18 +220,42 @@ END
 }
 
 @test "bcv" {
-    # nnU-Net's fold 0 needs its 30 names, and the phantom leaves out three labels of 32
-    whole bcv '29 rows, 29 patients, 23 train, 6 test; 3 missing: ' --window abdomen --spacing 6,6,8 --crop-foreground
+    # the phantom's names are others than nnU-Net's 30, and it leaves out three labels of 32
+    whole bcv '29 rows, 29 patients, 22 train, 7 test; other names than the 30 of BCV: the draw is from the 32 that are here; 3 missing: ' \
+        --window abdomen --spacing 6,6,8 --crop-foreground
     mkdir -p thirty/img thirty/label
     for i in $(seq 1 10) $(seq 21 40); do
         n=$(printf %04d "$i")
         : >"thirty/img/img$n.nii.gz"
         : >"thirty/label/label$n.nii.gz"
     done
-    "$sh/bcv.sh" thirty 2>err >thirty.tsv
-    [ "$(awk -F '\t' '$5 == "test" { print substr($1, 4) }' thirty.tsv | tr '\n' ' ')" = '0004 0009 0023 0026 0029 0037 ' ]
+    tests() { "$sh/bcv.sh" "$@" thirty 2>err | awk -F '\t' '$5 == "test" { print substr($1, 4) }' | tr '\n' ' '; }
+    [ "$(tests)" = '0004 0009 0023 0026 0029 0037 ' ]
+    [ "$(cat err)" = 'bcv.sh: 30 rows, 30 patients, 24 train, 6 test; 30 of the 30 scans of BCV' ]
     printf 'img0001\nimg0040\n' >tests.txt
-    "$sh/bcv.sh" -l tests.txt thirty 2>err | awk -F '\t' '$5 == "test" { print $1 }' | cmp - tests.txt
+    [ "$(tests -l tests.txt)" = '0001 0040 ' ]
+    # nnU-Net's fold 0 whichever files are there
+    rm thirty/label/label0001.nii.gz
+    [ "$(tests)" = '0004 0009 0023 0026 0029 0037 ' ]
+    grep -q ': 29 rows, .*; 29 of the 30 scans of BCV; 1 missing: label/label0001.nii.gz$' err
+    rm thirty/img/img0009.nii.gz thirty/img/img0010.nii.gz thirty/label/label0010.nii.gz
+    : >thirty/img/img0061.nii.gz # of those to test, without a label: no other data set
+    [ "$(tests -m missing.txt)" = '0004 0023 0026 0029 0037 ' ]
+    grep -q '; 27 of the 30 scans of BCV; 4 missing: ' err
+    [ "$(tr '\n' ' ' <missing.txt)" = 'label/label0001.nii.gz img/img0009.nii.gz img/img0010.nii.gz label/label0061.nii.gz ' ]
+    : >thirty/label/label0061.nii.gz
+    [ "$(tests)" != '0004 0023 0026 0029 0037 ' ]
+    grep -q '; other names than the 30 of BCV: the draw is from the 30 that are here; 2 missing' err
+}
+
+@test "bcv: where the data are, if not here" {
+    mkdir -p up/Abdomen/RawData/Training/img up/set/imagesTr
+    run --separate-stderr "$sh/bcv.sh" up
+    [ "$status" = 1 ] && [ -z "$output" ]
+    [ "$stderr" = 'bcv.sh: up: no folder img here: RawData/Training of BCV is expected; is it up/Abdomen?; '\
+'set/imagesTr is there: if it holds img0001.nii.gz, link img to it, and label to labelsTr' ]
+    run --separate-stderr "$sh/bcv.sh" up/set
+    [[ $stderr == 'bcv.sh: up/set: no folder img here: RawData/Training of BCV is expected; imagesTr is there: '* ]]
 }
 
 @test "amos" { whole amos '24 rows, 24 patients, ' --window abdomen --spacing 6,6,8 --crop-foreground; }
