@@ -4,17 +4,20 @@
 # chexpert.sh - CheXpert v1.0, full or small, to a manifest
 # usage: chexpert.sh [-h] [-s patient|mgca|5x200|none] [-n N] [-e N] [-a] [-m missing.txt] FOLDER > manifest.tsv
 #
-# FOLDER holds train.csv and valid.csv with train/ and valid/ beside them, or is the folder above that.
+# FOLDER holds train.csv and valid.csv with train/ and valid/ beside them, or is the folder above that, or
+# holds the four batches that CheXpert is handed out in: "CheXpert-v1.0 batch 1 (validate & csv)" and so on.
 # Frontal pictures alone (-a: lateral ones too), five labels: atelectasis, cardiomegaly, consolidation,
 # edema, pleural_effusion; uncertain is 1, 0, 0, 1, 1 and blank 0, as is usual. valid.csv, which experts
 # labelled, is the test set. -s says what of train.csv chooses the model:
-#   patient  whole patients, drawn until N pictures are reached (-n, 5000); nothing is shared. The default.
+#   patient  whole patients, drawn until N frontal pictures are reached (-n, 5000); nothing is shared. The
+#            default. The lateral pictures of a patient go where the frontal ones do.
 #   mgca     the lists of MGCA and GLoRIA: 200 pictures of each label alone are taken away (-e), N positions
 #            of the rest, all views counted, are drawn. Nearly all of those stay in the training part
 #            too, as they do there: their second row has the key KEY#valid.
 #   5x200    those 5 x 200 pictures and nothing else, for retrieval: split test, class the label
 #   none     train.csv has no split; um-split is needed for all others
-# Pictures that are not there are left out, named (-m: all of them) and counted.
+# All are drawn from the rows of train.csv, whichever files are there, with -a and without. Pictures that are
+# not there are then left out, named (-m: all of them) and counted.
 #
 #   um-preprocess --root FOLDER manifest.tsv -o chexpert.umt
 self=$(readlink -f -- "$0" 2>/dev/null) || self=$0 # by a link, too
@@ -29,19 +32,42 @@ number e "$each"
 [ "$how" = none ] || need_split
 enter
 
-base=''
-for sub in CheXpert-v1.0-small CheXpert-v1.0; do
-    if [ ! -f train.csv ] && [ -z "$base" ] && [ -f "$sub/train.csv" ]; then base=$sub/; fi
+# base: the folder of the tables; "$@": those of the pictures
+base=none
+for sub in '' CheXpert-v1.0-small/ CheXpert-v1.0/; do
+    if [ "$base" = none ] && [ -f "${sub}train.csv" ]; then base=$sub; fi
 done
+set --
+batches=0
+if [ "$base" != none ] && [ -d "${base}train" ]; then
+    set -- "./${base}train"
+    [ ! -d "${base}valid" ] || set -- "$@" "./${base}valid"
+else
+    for batch in ./CheXpert-v1.0*batch*/ ./chexpertchestxrays*/CheXpert-v1.0*batch*/; do
+        [ -d "$batch" ] || continue
+        batches=$((batches + 1))
+        set -- "$@" "${batch%/}"
+        if [ "$base" = none ] && [ -f "${batch}train.csv" ]; then base=${batch#./}; fi
+    done
+    [ $batches -ge 4 ] || echo "$batches of the 4 batches are here" >"$tmp/notes"
+fi
+if [ "$base" = none ]; then
+    [ $batches = 0 ] || die "$folder: no CheXpert-v1.0 batch 1 (validate & csv) with train.csv among the batches here"
+    base=''
+fi
 need "${base}train.csv" 'CheXpert-v1.0 or CheXpert-v1.0-small'
 need "${base}valid.csv" 'CheXpert-v1.0 or CheXpert-v1.0-small'
-list 'picture .jpg in train or valid' "./$base"train "./$base"valid -type f -name '*.jpg'
+[ $# != 0 ] ||
+    die "$folder: no folder ${base}train here: it is expected, or, where CheXpert is in batches, the folder that holds all four"
+where='train or valid'
+[ $batches = 0 ] || where='the batches'
+list "picture .jpg in $where" "$@" -type f -name '*.jpg'
 csv "${base}train.csv" >"$tmp/train"
 csv "${base}valid.csv" >"$tmp/valid"
 
 # all rows of both tables: number in train.csv, 1 if frontal, which of the five it has alone (0: none),
-# and the row of the manifest; files are looked for later, because the numbers count all rows
-tabs -v base="$base" "$lib"'
+# and the row of the manifest; files are looked for when everything is drawn
+tabs "$lib"'
     BEGIN {
         n = split("Atelectasis,Cardiomegaly,Consolidation,Edema,Pleural Effusion", task, ",")
         split("1 0 0 1 1", uncertain, " ")
@@ -82,7 +108,7 @@ tabs -v base="$base" "$lib"'
         k = split(file, piece, "/")
         key = file
         sub(/\.[^.\/]*$/, "", key)
-        print FNR - 2, frontal, (part == 1 && frontal && sum == 1 ? alone : 0), key, base file, \
+        print FNR - 2, frontal, (part == 1 && frontal && sum == 1 ? alone : 0), key, file, \
             (!frontal ? "LATERAL" : $view == "" ? "FRONTAL" : $view), piece[2], \
             (part == 1 ? "train" : "test") text
     }
@@ -132,20 +158,40 @@ mgca)
     ' "$tmp/away" "$tmp/all" >"$tmp/parted"
     columns=$columns${tab}class
     ;;
-*) cp "$tmp/all" "$tmp/parted" ;;
+patient)
+    tabs 'BEGIN { print "key", "image", "patient", "split" } $2 { print $4, $5, $7, $8 }' "$tmp/all" >"$tmp/frontal"
+    parted -n "$tmp/frontal" "$tmp/drawn" --valid "$count"
+    tabs '
+        NR == FNR { if ($4 == "valid") valid[$3]; next }
+        $8 == "train" && $7 in valid { $8 = "valid" }
+        { print }
+    ' "$tmp/drawn" "$tmp/all" >"$tmp/parted"
+    ;;
+none) tabs '$8 == "train" { $8 = "" } { print }' "$tmp/all" >"$tmp/parted" ;;
 esac
 
-tabs -v all="$all" -v how="$how" -v columns="$columns" "$lib"'
-    NR == FNR { have[$0]; next }
+tabs -v all="$all" -v base="$base" -v batches="$batches" -v columns="$columns" "$lib"'
+    # the name by which the tables know it: a batch is the train or the valid folder, or holds that
+    function known(path,    valid) {
+        if (!batches) return substr(path, length(base) + 1)
+        valid = path ~ /\/valid\/patient[^\/]*\//
+        if (!sub(/^.*\/patient/, "patient", path)) return ""
+        return (valid ? "valid/" : "train/") path
+    }
+    NR == FNR {
+        file_of[known($0)] = $0
+        next
+    }
     FNR == 1 { print columns }
-    (all || $2) && there($5) {
-        if (how == "none" && $8 == "train") $8 = ""
+    !all && !$2 { next }
+    !($5 in file_of) {
+        print (batches ? "" : base) $5 > missing
+        next
+    }
+    {
+        $5 = file_of[$5]
         sub(/^[^\t]*\t[^\t]*\t[^\t]*\t/, "")
         print
     }
 ' "$tmp/files" "$tmp/parted" >"$tmp/manifest"
-if [ "$how" = patient ]; then
-    parted -n "$tmp/manifest" "$tmp/drawn" --valid "$count"
-    mv "$tmp/drawn" "$tmp/manifest"
-fi
 finish

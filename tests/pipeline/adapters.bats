@@ -171,6 +171,88 @@ csv.writer(open("elsewhere.csv", "w", newline="")).writerows(csv.reader(open("el
     "$UM_PYTHON" "$BATS_TEST_DIRNAME/chexpert.py" check five 7 60 mgca.tsv 5x200.tsv patient.tsv
 }
 
+# ROWS: the rows of a manifest whose pictures (column N, second argument) are in the folder (first), in order
+there() {
+    awk -F '\t' -v f="$1" -v n="$2" '{ if (NR == 1 || (getline line < (f "/" $n)) >= 0) print; close(f "/" $n) }'
+}
+
+@test "what is drawn does not depend on which files are there" {
+    mkdir -p draw/train draw/valid
+    "$UM_PYTHON" "$BATS_TEST_DIRNAME/chexpert.py" make draw
+    rm -rf "few of"*
+    same_draw() { # NAME TREE OPTION...
+        local name=$1 tree=$2
+        shift 2
+        "$sh/$name.sh" "$@" "$tree" 2>err >whole.tsv
+        "$sh/$name.sh" "$@" -m missing.txt "few of $tree" 2>err >few.tsv
+        [ "$(wc -l <few.tsv)" -lt "$(wc -l <whole.tsv)" ]
+        there "few of $tree" 2 <whole.tsv | cmp - few.tsv
+    }
+    for tree in draw "tree of rsna" "tree of covidx"; do
+        cp -r "$tree" "few of $tree"
+        find "few of $tree" -name '*.jpg' -o -name '*.png' -o -name '*.dcm' | sort | awk 'NR % 7 == 3' | tr '\n' '\0' | xargs -0 rm
+    done
+    same_draw chexpert draw -n 60
+    same_draw chexpert draw -n 60 -a
+    same_draw chexpert draw -s mgca -e 7 -n 60
+    same_draw chexpert draw -s mgca -e 7 -n 60 -a
+    same_draw chexpert draw -s 5x200 -e 7
+    same_draw rsna "tree of rsna"
+    same_draw rsna "tree of rsna" -s segment -n 5
+    same_draw covidx "tree of covidx"
+    same_draw covidx "tree of covidx" -s mgca
+}
+
+@test "chexpert: with lateral pictures the same patients are drawn" {
+    mkdir -p sides/train sides/valid
+    "$UM_PYTHON" "$BATS_TEST_DIRNAME/chexpert.py" make sides
+    valid() { awk -F '\t' '$5 == "valid" { print $4 }' "$1" | sort -u; }
+    "$sh/chexpert.sh" -n 60 sides 2>err >frontal.tsv
+    "$sh/chexpert.sh" -a -n 60 sides 2>err >both.tsv
+    [ "$(valid frontal.tsv | wc -l)" -gt 20 ]
+    cmp <(valid frontal.tsv) <(valid both.tsv)
+    awk -F '\t' '$3 != "LATERAL"' both.tsv | cmp - frontal.tsv
+    [ "$(awk -F '\t' '$3 == "LATERAL" && $5 == "valid"' both.tsv | wc -l)" -gt 5 ] && [ "$(grep -c 'more than one part' err)" = 0 ]
+}
+
+@test "chexpert: the four batches of the download are one data set" {
+    one="CheXpert-v1.0 batch 1 (validate & csv)" two="CheXpert-v1.0 batch 2 (train 1)"
+    three="CheXpert-v1.0 batch 3 (train 2)" four="CheXpert-v1.0 batch 4 (train 3)"
+    rm -rf batches
+    mkdir -p "batches/$one" "batches/$two" "batches/$three" "batches/$four"
+    cp -r "tree of chexpert/"*.csv "tree of chexpert/valid" "batches/$one"
+    for p in "tree of chexpert/train/"*; do
+        case $p in *[0-3]) b=$two ;; *[4-6]) b=$three ;; *) b=$four ;; esac
+        cp -r "$p" "batches/$b"
+    done
+    "$sh/chexpert.sh" -n 5 "tree of chexpert" 2>one.err >one.tsv
+    "$sh/chexpert.sh" -n 5 batches 2>err >batches.tsv
+    cmp one.err err
+    cut -f 1,3- batches.tsv | cmp - <(cut -f 1,3- one.tsv)
+    grep -q "	$two/patient00001/study1/view1_frontal.jpg	" batches.tsv && grep -q "	$one/valid/patient" batches.tsv
+    um-preprocess -q --root batches batches.tsv -o batches.umt
+    um-preprocess -q --root "tree of chexpert" one.tsv -o one.umt
+    [ "$(um-show batches.umt | tail -n +2)" = "$(um-show one.umt | tail -n +2)" ]
+    # in the folder that the download makes; and the tables above the batches
+    mkdir -p above && rm -rf above/* && mv batches above/chexpertchestxrays-u20210408
+    "$sh/chexpert.sh" -n 5 above 2>err | sed 's:	chexpertchestxrays-u20210408/:	:' | cmp - batches.tsv
+    mv above/chexpertchestxrays-u20210408 batches
+    mv "batches/$one/"*.csv batches
+    "$sh/chexpert.sh" -n 5 batches 2>err | cmp - batches.tsv
+    mv batches/*.csv "batches/$one"
+    rm -r "batches/$three"
+    "$sh/chexpert.sh" -n 5 batches 2>err >three.tsv
+    there batches 2 <batches.tsv | cmp - three.tsv
+    grep -q '; 3 of the 4 batches are here; ' err
+    run --separate-stderr "$sh/chexpert.sh" "batches/$one"
+    [ "$status" = 1 ] && [ -z "$output" ]
+    [ "$stderr" = "chexpert.sh: batches/$one: no folder train here: it is expected, or, where CheXpert is in batches, the folder that holds all four" ]
+    rm -r "batches/$one"
+    run --separate-stderr "$sh/chexpert.sh" batches
+    [ "$status" = 1 ] && [ -z "$output" ]
+    [ "$stderr" = "chexpert.sh: batches: no CheXpert-v1.0 batch 1 (validate & csv) with train.csv among the batches here" ]
+}
+
 @test "rsna" {
     um-preprocess -q --root "tree of rsna" <("$sh/rsna.sh" "tree of rsna" 2>/dev/null) -o rsna.umt 2>err ||
         { grep -q 'DICOM, expected' err && skip "built without DICOM"; }

@@ -117,7 +117,8 @@ def chexpert():
                                    ("pleural_effusion", "effusion")):
                 same(label, r["label." + label], str(int(has(i, finding))))
             same("blank", r["label.atelectasis"] + r["label.edema"], "00")
-    same("held out", 5 <= sum(r["split"] == "valid" for r in rows) <= 6, True)
+    # -n 5 of the table: a picture or two of those may not be there
+    same("held out", 3 <= sum(r["split"] == "valid" for r in rows) <= 6, True)
     files_there("image")
 
 
