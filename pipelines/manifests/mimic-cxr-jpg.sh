@@ -8,13 +8,15 @@
 #   files/p10/p10000032/s50414267/<dicom id>.jpg
 #   mimic-cxr-2.0.0-metadata.csv.gz  mimic-cxr-2.0.0-split.csv.gz   (or unpacked)
 #   mimic-cxr-2.0.0-chexpert.csv.gz  mimic-cxr-2.0.0-negbio.csv.gz  labels; -l picks
-#   files/p10/p10000032/s50414267.txt                               reports, or below -r DIR
-# A report is read by um-preprocess, which finds its sections; a study without one keeps its pictures.
+#   files/p10/p10000032/s50414267.txt                               reports, or below -r DIR, unpacked
+# A report is read by um-preprocess, which finds its sections; a study without one keeps its pictures. A DIR
+# without a report of any picture is refused.
 #
 # A row is a picture: key p10000032/s50414267/<dicom id>, view, patient, study, split (the official one;
 # validate is valid), report_file, and the labels as published: 1, 0, -1 uncertain, empty not
-# mentioned. With -p, as pre-training has it, the official test part is valid too. Rows whose picture is
-# not there are left out, named (-m: all of them) and counted.
+# mentioned. With -p, as pre-training has it, the official test part is valid too. Pictures that the table of
+# splits does not have are left out and counted, as they may be of the test part; a table that has less than
+# half of them is refused. Rows whose picture is not there are left out, named (-m: all of them) and counted.
 #
 #   mimic-cxr-jpg.sh -p FOLDER | um-preprocess --root FOLDER --filter frontal,sentences=3 -o mimic.umt
 self=$(readlink -f -- "$0" 2>/dev/null) || self=$0 # by a link, too
@@ -34,15 +36,26 @@ need "$labels" 'MIMIC-CXR-JPG'
 need_folder files 'MIMIC-CXR-JPG'
 list 'picture .jpg in files' ./files -type f \( -name '*.jpg' -o -name '*.txt' \)
 if [ -n "$reports" ]; then
-    [ -d "$reports" ] || die "$reports: no such folder of reports"
-    [ ! -d "$reports/files" ] || reports=$reports/files
-    (CDPATH='' cd -- "$reports" && find -L . -type f -name 's*.txt') | sed "s/^\.\//reports\//" >>"$tmp/files"
+    wanted='files/p10/p10000032/s50414267.txt is expected in it'
+    if [ ! -d "$reports" ]; then
+        [ ! -e "$reports" ] || die "$reports: not a folder: unpack it: $wanted"
+        die "$reports: no such folder of reports"
+    fi
+    in=$reports
+    [ ! -d "$in/files" ] || in=$in/files
+    (
+        CDPATH='' cd -- "$in" || exit 1
+        set -- ./p[0-9]*
+        [ ! -e "$1" ] || find -L "$@" -type f -name 's*.txt'
+    ) >"$tmp/texts" 2>"$tmp/why" || die "$reports: $(sed -n '1s/^find: //p' "$tmp/why")"
+    [ -s "$tmp/texts" ] || die "$reports: no report here: $wanted"
+    sed 's/^\.\//reports\//' "$tmp/texts" >>"$tmp/files"
 fi
 csv "$split" >"$tmp/split"
 csv "$labels" >"$tmp/labels"
 csv "$metadata" >"$tmp/metadata"
 
-tabs -v reports="$reports" -v pretrain=$pretrain "$lib"'
+tabs -v reports="${in-}" -v given="$reports" -v wanted="${wanted-}" -v pretrain=$pretrain -v splits="$split" "$lib"'
     part == 1 { have[$0]; next }
 
     part == 2 && FNR == 1 {
@@ -53,6 +66,8 @@ tabs -v reports="$reports" -v pretrain=$pretrain "$lib"'
         next
     }
     part == 2 {
+        if ($set != "train" && $set != "validate" && $set != "test")
+            die("split: " $id " is \"" $set "\", expected train, validate or test")
         split_of[$id] = $set == "validate" || (pretrain && $set == "test") ? "valid" : $set
         next
     }
@@ -91,6 +106,11 @@ tabs -v reports="$reports" -v pretrain=$pretrain "$lib"'
         where = folder "/s" $study
         image = "files/" where "/" $id ".jpg"
         if (!there(image)) next
+        pictures++
+        if (!($id in split_of)) {
+            no_split++
+            next
+        }
         report = "files/" where ".txt"
         if (!(report in have)) {
             report = ""
@@ -103,6 +123,11 @@ tabs -v reports="$reports" -v pretrain=$pretrain "$lib"'
     }
     END {
         if (bad) exit 1
+        if (2 * no_split > pictures)
+            die(splits ": no row for " no_split " of " pictures " pictures: the table that came with them is expected")
+        if (reports != "" && no_report > 0 && no_report == pictures - no_split)
+            die(given ": none of the reports here is of one of the pictures: " wanted)
+        if (no_split) print no_split " without a split, left out" > notes
         if (no_report) print no_report " without a report" > notes
         if (no_label) print no_label " without labels" > notes
     }

@@ -43,6 +43,19 @@ whole() {
     "$UM_PYTHON" "$BATS_TEST_DIRNAME/adapters.py" "$name" "tree of $name" "$name.tsv" "$name.umt"
 }
 
+# copy NAME: a tree to spoil, $tree
+spoiled() {
+    tree=spoiled.$1
+    rm -rf "$tree"
+    cp -r "tree of $1" "$tree"
+}
+
+# NAME TEXT: it refuses $tree with this one line
+refuses() {
+    run --separate-stderr adapter "$1" "$tree"
+    [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "$1.sh: $2" ] || { echo "$1: $status, $stderr"; false; }
+}
+
 @test "mimic-cxr-jpg" {
     whole mimic-cxr-jpg '43 rows, 31 patients, 28 train, 6 valid, 9 test; 3 without a report; 6 without labels; 3 missing: files/p10/p10000007/s50000014/'
     "$sh/mimic-cxr-jpg.sh" -p "tree of mimic-cxr-jpg" 2>err >pretrain.tsv
@@ -56,6 +69,49 @@ whole() {
     "$sh/mimic-cxr-jpg.sh" -r notes "no notes" 2>err | sed "s:	$PWD/notes/:	:" | cmp - mimic-cxr-jpg.tsv
     um-preprocess -q --root "tree of mimic-cxr-jpg" --filter frontal,sentences=3 mimic-cxr-jpg.tsv -o f.umt
     [ "$(um-show --keys f.umt | wc -l)" = "$(awk -F '\t' 'NR > 1 && $3 != "" && $4 != "LATERAL"' mimic-cxr-jpg.tsv | wc -l)" ]
+}
+
+@test "mimic-cxr-jpg: pictures that the table of splits lacks never train; a table that is another's is refused" {
+    local name=mimic-cxr-2.0.0-split.csv
+    spoiled mimic-cxr-jpg
+    gzip -dc "$tree/$name.gz" >whole.csv && rm "$tree/$name.gz"
+    # without the first three of those that test
+    awk -F , 'NR > 1 && /,test\r?$/ && k++ < 3 { print $1 > "gone.txt"; next } { print }' whole.csv >"$tree/$name"
+    "$sh/mimic-cxr-jpg.sh" "tree of mimic-cxr-jpg" 2>err >whole.tsv
+    n=$(grep -cFf gone.txt whole.tsv)
+    [ "$n" -gt 0 ]
+    "$sh/mimic-cxr-jpg.sh" "$tree" 2>err >few.tsv
+    grep -vFf gone.txt whole.tsv | cmp - few.tsv
+    grep -q "; $n without a split, left out; " err
+    head -n 4 whole.csv >"$tree/$name"
+    run --separate-stderr "$sh/mimic-cxr-jpg.sh" "$tree"
+    [ "$status" = 1 ] && [ -z "$output" ]
+    [[ $stderr == "mimic-cxr-jpg.sh: $name: no row for 4"?" of 43 pictures: the table that came with them is expected" ]]
+    id=$(sed -n '2s/,.*//p' whole.csv)
+    sed '2s/,[a-z]*\(.\{0,1\}\)$/,dev\1/' whole.csv >"$tree/$name"
+    refuses mimic-cxr-jpg "split: $id is \"dev\", expected train, validate or test"
+}
+
+@test "mimic-cxr-jpg: -r is a folder with reports of the pictures" {
+    tree="tree of mimic-cxr-jpg" wanted='files/p10/p10000032/s50414267.txt is expected in it'
+    rm -rf texts texts.zip
+    mkdir -p texts/mimic-cxr-reports/files/p10/p10000032
+    : >texts.zip
+    refused() { # DIR TEXT
+        run --separate-stderr "$sh/mimic-cxr-jpg.sh" -r "$1" "$tree"
+        [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "mimic-cxr-jpg.sh: $PWD/$1$2" ]
+    }
+    refused texts ": no report here: $wanted"
+    refused texts/mimic-cxr-reports ": no report here: $wanted"
+    refused texts.zip ": not a folder: unpack it: $wanted"
+    refused nowhere ': no such folder of reports'
+    : >texts/mimic-cxr-reports/files/p10/p10000032/s50414267.txt
+    # reports are here, but not of these pictures, which have none of their own
+    spoiled mimic-cxr-jpg
+    find "$tree" -name '*.txt' -exec rm {} +
+    refused texts/mimic-cxr-reports ": none of the reports here is of one of the pictures: $wanted"
+    "$sh/mimic-cxr-jpg.sh" "$tree" 2>err | awk -F '\t' 'NR > 1 && $3 != "" { exit 1 }'
+    grep -q '; 43 without a report; ' err
 }
 
 @test "bimcv-covid19plus" {
@@ -453,19 +509,6 @@ END
 for r in csv.reader(open(sys.argv[1], encoding="utf-8-sig", newline="")):
     if r: print("\t".join(x.replace("\t", " ").replace("\r\n", " ").replace("\n", " ") for x in r))' "$f" |
         cmp - <(awk -v name=f -f "$sh/csv.awk" "$f")
-}
-
-# copy NAME: a tree to spoil, $tree
-spoiled() {
-    tree=spoiled.$1
-    rm -rf "$tree"
-    cp -r "tree of $1" "$tree"
-}
-
-# NAME TEXT: it refuses $tree with this one line
-refuses() {
-    run --separate-stderr adapter "$1" "$tree"
-    [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "$1.sh: $2" ] || { echo "$1: $status, $stderr"; false; }
 }
 
 @test "an empty table is refused by name, and shifts no other" {
