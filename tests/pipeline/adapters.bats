@@ -357,6 +357,32 @@ END
     grep -qx '0 test' folds && grep -qx '9 valid' folds && grep -qx '8 train' folds && [ "$(wc -l <folds)" = 10 ]
 }
 
+@test "luna16: whichever subsets are there, and nothing beside them; scans that are there twice" {
+    rm -rf some
+    mkdir -p some/lost+found
+    ln -sfn .. some/lost+found/loop # of no interest to this data set
+    cp "tree of luna16/annotations.csv" some
+    cp -r "tree of luna16/subset5" some
+    "$sh/luna16.sh" "tree of luna16" 2>err >all.tsv
+    "$sh/luna16.sh" some 2>err | cmp - <(awk -F '\t' 'NR == 1 || $4 == 5' all.tsv)
+    for i in 2 3 4 6 7 8; do cp -r "tree of luna16/subset$i" some; done
+    "$sh/luna16.sh" some 2>err | cmp - <(awk -F '\t' 'NR == 1 || $4 ~ /[2-8]/' all.tsv)
+    # unpacked twice, one of the copies without voxels: the other is taken
+    mkdir -p some/subset3/subset3
+    cp some/subset3/*.* some/subset3/subset3
+    one=$(awk -F '\t' '$4 == 3 { print $2; exit }' all.tsv)
+    rm "some/${one%.mhd}."*raw
+    n=$(awk -F '\t' '$4 == 3' all.tsv | wc -l)
+    [ "$n" -gt 1 ]
+    "$sh/luna16.sh" some 2>err >twice.tsv
+    cut -f 1,3- twice.tsv | sort | cmp - <(awk -F '\t' 'NR == 1 || $4 ~ /[2-8]/' all.tsv | cut -f 1,3- | sort)
+    grep -q "; $((n - 1)) scans\? \(is\|are\) twice in a subset, taken once; " err && [ "$(grep -c "$(basename "$one" .mhd)" err)" = 0 ]
+    cp "some/subset3/subset3/$(basename "$one")" some/subset6
+    run --separate-stderr "$sh/luna16.sh" some
+    [ "$status" = 1 ] && [ -z "$output" ]
+    [ "$stderr" = "luna16.sh: the scan $(basename "$one" .mhd) is in subset3 and in subset6" ]
+}
+
 @test "bcv" {
     # the phantom's names are others than nnU-Net's 30, and it leaves out three labels of 32
     whole bcv '29 rows, 29 patients, 22 train, 7 test; other names than the 30 of BCV: the draw is from the 32 that are here; 3 missing: ' \
