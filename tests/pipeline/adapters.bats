@@ -85,7 +85,7 @@ refuses() {
     grep -q "; $n without a split, left out; " err
     head -n 4 whole.csv >"$tree/$name"
     run --separate-stderr "$sh/mimic-cxr-jpg.sh" "$tree"
-    [ "$status" = 1 ] && [ -z "$output" ]
+    [ "$status" = 1 ] && [ -z "$output" ] || false
     [[ $stderr == "mimic-cxr-jpg.sh: $name: no row for 4"?" of 43 pictures: the table that came with them is expected" ]]
     id=$(sed -n '2s/,.*//p' whole.csv)
     sed '2s/,[a-z]*\(.\{0,1\}\)$/,dev\1/' whole.csv >"$tree/$name"
@@ -99,7 +99,7 @@ refuses() {
     : >texts.zip
     refused() { # DIR TEXT
         run --separate-stderr "$sh/mimic-cxr-jpg.sh" -r "$1" "$tree"
-        [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "mimic-cxr-jpg.sh: $PWD/$1$2" ]
+        [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "mimic-cxr-jpg.sh: $PWD/$1$2" ] || false
     }
     refused texts ": no report here: $wanted"
     refused texts/mimic-cxr-reports ": no report here: $wanted"
@@ -217,7 +217,7 @@ csv.writer(open("elsewhere.csv", "w", newline="")).writerows(csv.reader(open("el
     [ "$(cat parts)" = ' test ' ]
     # of the five alone the phantom has three at most: none can be drawn of atelectasis
     run --separate-stderr "$sh/chexpert.sh" -s mgca -e 1 -n 5 "$tree"
-    [ "$status" = 1 ] && [ -z "$output" ] && [[ $stderr == *'only 0 pictures have label 1 of the five alone: 1 are needed (-e)' ]]
+    [ "$status" = 1 ] && [ -z "$output" ] && [[ $stderr == *'only 0 pictures have label 1 of the five alone: 1 are needed (-e)' ]] || false
     # with all five: against pandas' rules, worked out in Python
     mkdir -p five/train five/valid
     "$UM_PYTHON" "$BATS_TEST_DIRNAME/chexpert.py" make five
@@ -268,7 +268,7 @@ there() {
     [ "$(valid frontal.tsv | wc -l)" -gt 20 ]
     cmp <(valid frontal.tsv) <(valid both.tsv)
     awk -F '\t' '$3 != "LATERAL"' both.tsv | cmp - frontal.tsv
-    [ "$(awk -F '\t' '$3 == "LATERAL" && $5 == "valid"' both.tsv | wc -l)" -gt 5 ] && [ "$(grep -c 'more than one part' err)" = 0 ]
+    [ "$(awk -F '\t' '$3 == "LATERAL" && $5 == "valid"' both.tsv | wc -l)" -gt 5 ] && [ "$(grep -c 'more than one part' err)" = 0 ] || false
 }
 
 @test "chexpert: the four batches of the download are one data set" {
@@ -285,7 +285,7 @@ there() {
     "$sh/chexpert.sh" -n 5 batches 2>err >batches.tsv
     cmp one.err err
     cut -f 1,3- batches.tsv | cmp - <(cut -f 1,3- one.tsv)
-    grep -q "	$two/patient00001/study1/view1_frontal.jpg	" batches.tsv && grep -q "	$one/valid/patient" batches.tsv
+    grep -q "	$two/patient00001/study1/view1_frontal.jpg	" batches.tsv && grep -q "	$one/valid/patient" batches.tsv || false
     um-preprocess -q --root batches batches.tsv -o batches.umt
     um-preprocess -q --root "tree of chexpert" one.tsv -o one.umt
     [ "$(um-show batches.umt | tail -n +2)" = "$(um-show one.umt | tail -n +2)" ]
@@ -301,11 +301,11 @@ there() {
     there batches 2 <batches.tsv | cmp - three.tsv
     grep -q '; 3 of the 4 batches are here; ' err
     run --separate-stderr "$sh/chexpert.sh" "batches/$one"
-    [ "$status" = 1 ] && [ -z "$output" ]
+    [ "$status" = 1 ] && [ -z "$output" ] || false
     [ "$stderr" = "chexpert.sh: batches/$one: no folder train here: it is expected, or, where CheXpert is in batches, the folder that holds all four" ]
     rm -r "batches/$one"
     run --separate-stderr "$sh/chexpert.sh" batches
-    [ "$status" = 1 ] && [ -z "$output" ]
+    [ "$status" = 1 ] && [ -z "$output" ] || false
     [ "$stderr" = "chexpert.sh: batches: no CheXpert-v1.0 batch 1 (validate & csv) with train.csv among the batches here" ]
 }
 
@@ -354,7 +354,7 @@ END
 @test "luna16" {
     whole luna16 '30 rows, 30 patients, 24 train, 3 valid, 3 test; '
     "$sh/luna16.sh" -t 0 "tree of luna16" 2>err | awk -F '\t' 'NR > 1 { print $4, $7 }' | sort -u >folds
-    grep -qx '0 test' folds && grep -qx '9 valid' folds && grep -qx '8 train' folds && [ "$(wc -l <folds)" = 10 ]
+    grep -qx '0 test' folds && grep -qx '9 valid' folds && grep -qx '8 train' folds && [ "$(wc -l <folds)" = 10 ] || false
 }
 
 @test "luna16: whichever subsets are there, and nothing beside them; scans that are there twice" {
@@ -376,10 +376,10 @@ END
     [ "$n" -gt 1 ]
     "$sh/luna16.sh" some 2>err >twice.tsv
     cut -f 1,3- twice.tsv | sort | cmp - <(awk -F '\t' 'NR == 1 || $4 ~ /[2-8]/' all.tsv | cut -f 1,3- | sort)
-    grep -q "; $((n - 1)) scans\? \(is\|are\) twice in a subset, taken once; " err && [ "$(grep -c "$(basename "$one" .mhd)" err)" = 0 ]
+    grep -q "; $((n - 1)) scans\? \(is\|are\) twice in a subset, taken once; " err && [ "$(grep -c "$(basename "$one" .mhd)" err)" = 0 ] || false
     cp "some/subset3/subset3/$(basename "$one")" some/subset6
     run --separate-stderr "$sh/luna16.sh" some
-    [ "$status" = 1 ] && [ -z "$output" ]
+    [ "$status" = 1 ] && [ -z "$output" ] || false
     [ "$stderr" = "luna16.sh: the scan $(basename "$one" .mhd) is in subset3 and in subset6" ]
 }
 
@@ -415,7 +415,7 @@ END
 @test "bcv: where the data are, if not here" {
     mkdir -p up/Abdomen/RawData/Training/img up/set/imagesTr
     run --separate-stderr "$sh/bcv.sh" up
-    [ "$status" = 1 ] && [ -z "$output" ]
+    [ "$status" = 1 ] && [ -z "$output" ] || false
     [ "$stderr" = 'bcv.sh: up: no folder img here: RawData/Training of BCV is expected; is it up/Abdomen?; '\
 'set/imagesTr is there: if it holds img0001.nii.gz, link img to it, and label to labelsTr' ]
     run --separate-stderr "$sh/bcv.sh" up/set
@@ -432,7 +432,7 @@ END
     for bad in '0.5,0.6: valid 0.5 and test 0.6: shares must sum to less than 1' \
         '0.5,1.5: test 1.5: a share is below 1, a number of rows is whole'; do
         run --separate-stderr "$sh/folder.sh" -s "${bad%%:*}" "tree of folder"
-        [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "folder.sh: tree of folder: ${bad#*: } (see -s)" ]
+        [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "folder.sh: tree of folder: ${bad#*: } (see -s)" ] || false
     done
     "$sh/folder.sh" -p 0 "tree of folder" 2>err | awk -F '\t' 'NR > 1 && $5 != $2 { exit 1 }'
     # -d: a folder of .dcm files is one image
@@ -472,21 +472,21 @@ END
         [[ $("$sh/$name.sh" -h) == "$name.sh - "*"usage: $name.sh "*"um-preprocess --root FOLDER"* ]]
         [ "$("$sh/$name.sh" --help)" = "$("$sh/$name.sh" -h)" ]
         run --separate-stderr "$sh/$name.sh" -- --help
-        [ "$status" = 1 ] && [ "$stderr" = "$name.sh: --help: no such folder" ]
+        [ "$status" = 1 ] && [ "$stderr" = "$name.sh: --help: no such folder" ] || false
         run --separate-stderr "$sh/$name.sh" "tree of chexpert/train.csv"
-        [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "$name.sh: tree of chexpert/train.csv: not a folder" ]
+        [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "$name.sh: tree of chexpert/train.csv: not a folder" ] || false
         run --separate-stderr "$sh/$name.sh"
-        [ "$status" = 2 ] && [ -z "$output" ] && [[ $stderr == "usage: $name.sh "* ]]
+        [ "$status" = 2 ] && [ -z "$output" ] && [[ $stderr == "usage: $name.sh "* ]] || false
     done
     mkdir -p gone
     cp "tree of chexpert"/*.csv gone
     mkdir -p gone/train gone/valid
     : >gone/train/other.jpg
     run --separate-stderr "$sh/chexpert.sh" -s none gone
-    [ "$status" = 1 ] && [ -z "$output" ]
+    [ "$status" = 1 ] && [ -z "$output" ] || false
     [ "$stderr" = "chexpert.sh: gone: none of 34 files is there, such as train/patient00001/study1/view1_frontal.jpg" ]
     "$sh/cc-ccii.sh" -m missing.txt "tree of cc-ccii" 2>err >out.tsv
-    [ "$(wc -l <missing.txt)" -gt 3 ] && grep -q "$(wc -l <missing.txt | tr -d ' ') missing: " err
+    [ "$(wc -l <missing.txt)" -gt 3 ] && grep -q "$(wc -l <missing.txt | tr -d ' ') missing: " err || false
 }
 
 @test "names with tabs and line breaks are refused, with spaces not" {
@@ -495,11 +495,11 @@ END
     "$sh/folder.sh" odd 2>err | grep -q '^a b/c d.jpg	a b/c d.jpg'
     : >"odd/x$(printf '\ty').png"
     run --separate-stderr "$sh/folder.sh" odd
-    [ "$status" = 1 ] && [ -z "$output" ] && [[ $stderr == *'a file name holds a tab'* ]]
+    [ "$status" = 1 ] && [ -z "$output" ] && [[ $stderr == *'a file name holds a tab'* ]] || false
     rm odd/x*
     : >"odd/x$(printf '\ny').png"
     run --separate-stderr "$sh/folder.sh" odd
-    [ "$status" = 1 ] && [ -z "$output" ] && [[ $stderr == *'a file name holds a line break'* ]]
+    [ "$status" = 1 ] && [ -z "$output" ] && [[ $stderr == *'a file name holds a line break'* ]] || false
 }
 
 @test "a loop of links, a table that is cut, one without a column: one line" {
@@ -507,11 +507,11 @@ END
     ln -sfn .. loop/a/up
     : >loop/x.png
     run --separate-stderr "$sh/folder.sh" loop
-    [ "$status" = 1 ] && [ -z "$output" ] && [ "${#stderr_lines[@]}" = 1 ] && [[ $stderr == 'folder.sh: loop: '*loop* ]]
+    [ "$status" = 1 ] && [ -z "$output" ] && [ "${#stderr_lines[@]}" = 1 ] && [[ $stderr == 'folder.sh: loop: '*loop* ]] || false
     cp -r "tree of mimic-cxr-jpg" cut
     head -c 300 "tree of mimic-cxr-jpg/mimic-cxr-2.0.0-split.csv.gz" >cut/mimic-cxr-2.0.0-split.csv.gz
     run --separate-stderr "$sh/mimic-cxr-jpg.sh" cut
-    [ "$status" = 1 ] && [ -z "$output" ]
+    [ "$status" = 1 ] && [ -z "$output" ] || false
     [ "$stderr" = 'mimic-cxr-jpg.sh: mimic-cxr-2.0.0-split.csv.gz: cannot be read to its end' ]
     # unpacked is as good
     gzip -dc "tree of mimic-cxr-jpg/mimic-cxr-2.0.0-split.csv.gz" >cut/mimic-cxr-2.0.0-split.csv
@@ -519,7 +519,7 @@ END
     cp -r "tree of rsna" less
     cut -d , -f 1-4,6 "tree of rsna/stage_2_train_labels.csv" >less/stage_2_train_labels.csv
     run --separate-stderr "$sh/rsna.sh" less
-    [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = 'rsna.sh: stage_2_train_labels.csv: no column height' ]
+    [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = 'rsna.sh: stage_2_train_labels.csv: no column height' ] || false
 }
 
 @test "csv.awk: quotes, commas, line breaks, a mark, CRs, tabs" {
@@ -528,7 +528,7 @@ END
     printf 'a\tb "c", d\t\none|two\t\t5" tube\n\t"\tx y\n' | cmp - t.tsv
     printf 'a\t"b\tc"\td"e\n' | awk -v name=- -v sep='\t' -f "$sh/csv.awk" | cmp - <(printf 'a\tb c\td"e\n')
     run awk -v name=cut.csv -f "$sh/csv.awk" <<<'a,"b'
-    [ "$status" = 1 ] && [ "$output" = 'cut.csv: the quoted field that begins on line 1 does not end' ]
+    [ "$status" = 1 ] && [ "$output" = 'cut.csv: the quoted field that begins on line 1 does not end' ] || false
     f=${UM_REAL_DATA:-}/odd/covid_chestxray_metadata.csv
     [ -f "$f" ] || skip "no real data"
     "$UM_PYTHON" -c 'import csv, sys
@@ -570,7 +570,7 @@ END
     spoiled folder
     : >"$tree/table.csv"
     run --separate-stderr "$sh/folder.sh" -t "$tree/table.csv" "$tree"
-    [ "$status" = 1 ] && [ -z "$output" ] && [[ $stderr == *"/table.csv: empty: a line with the columns' names is expected" ]]
+    [ "$status" = 1 ] && [ -z "$output" ] && [[ $stderr == *"/table.csv: empty: a line with the columns' names is expected" ]] || false
 }
 
 @test "rows with more or fewer fields than the header are refused by file and line" {
@@ -613,7 +613,7 @@ END
     awk -v p="${first%% *}" 'NR == 1 { sub(/^[^ ]*/, p) } { print }' "tree of covidx/test_COVIDx9A.txt" >"$tree/test_COVIDx9A.txt"
     [ "${first%% *}" != "${test%% *}" ]
     "$sh/covidx.sh" "$tree" 2>err >out.tsv
-    grep -q "; 1 patient is in more than one part: ${first%% *}" err && [ "$(wc -l <err)" = 1 ]
+    grep -q "; 1 patient is in more than one part: ${first%% *}" err && [ "$(wc -l <err)" = 1 ] || false
     "$sh/covidx.sh" -s none "$tree" 2>err >out.tsv
     grep -q "; 1 patient is in more than one part: ${first%% *}" err
     # CheXpert's lists as MGCA has them share pictures, and those by patient none
@@ -621,7 +621,7 @@ END
     "$UM_PYTHON" "$BATS_TEST_DIRNAME/chexpert.py" make shared
     "$sh/chexpert.sh" -s mgca -e 7 -n 60 shared 2>err >out.tsv
     n=$(awk -F '\t' 'NR > 1 && !(($4, $5) in s) { s[$4, $5]; n[$4]++ } END { for (p in n) if (n[p] > 1) k++; print k }' out.tsv)
-    [ "$n" -gt 1 ] && grep -q "; $n patients are in more than one part, such as " err
+    [ "$n" -gt 1 ] && grep -q "; $n patients are in more than one part, such as " err || false
     "$sh/chexpert.sh" -n 60 shared 2>err >out.tsv
     [ "$(grep -c 'more than one part' err)" = 0 ]
     # a table's own split
@@ -640,10 +640,10 @@ END
     [ "$(tr '\n' ' ' <got)" = 'img0002 img0003 ' ]
     printf 'img0002\nfoo\n' >l.txt
     run --separate-stderr "$sh/bcv.sh" -l l.txt names
-    [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "bcv.sh: $PWD/l.txt: line 2: no scan foo in img" ]
+    [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "bcv.sh: $PWD/l.txt: line 2: no scan foo in img" ] || false
     printf '\n' >l.txt
     run --separate-stderr "$sh/bcv.sh" -l l.txt names
-    [ "$status" = 1 ] && [ -z "$output" ]
+    [ "$status" = 1 ] && [ -z "$output" ] || false
     [ "$stderr" = "bcv.sh: $PWD/l.txt: empty: names of scans, such as img0001, are expected, one a line" ]
 }
 
@@ -663,17 +663,17 @@ END
     mkdir -p none/train none/valid
     cp "tree of chexpert/"*.csv none
     run --separate-stderr "$sh/chexpert.sh" none
-    [ "$status" = 1 ] && [ "$stderr" = 'chexpert.sh: none: no picture .jpg in train or valid here' ]
+    [ "$status" = 1 ] && [ "$stderr" = 'chexpert.sh: none: no picture .jpg in train or valid here' ] || false
     spoiled chexpert
     for f in train valid; do head -n 1 "tree of chexpert/$f.csv" >"$tree/$f.csv"; done
     run --separate-stderr "$sh/chexpert.sh" -s none "$tree"
-    [ "$status" = 1 ] && [ "$stderr" = "chexpert.sh: $tree: no row comes of it" ]
+    [ "$status" = 1 ] && [ "$stderr" = "chexpert.sh: $tree: no row comes of it" ] || false
     run --separate-stderr "$sh/chexpert.sh" -n 5000 "tree of chexpert"
-    [ "$status" = 1 ] && [ -z "$output" ] && [ "${#stderr_lines[@]}" = 1 ]
+    [ "$status" = 1 ] && [ -z "$output" ] && [ "${#stderr_lines[@]}" = 1 ] || false
     [[ $stderr == 'chexpert.sh: tree of chexpert: valid 5000 and test 0 of '*' patients: train would get 0, '*'(see -n)' ]]
     for n in 0 x -1 1.5; do
         run --separate-stderr "$sh/chexpert.sh" -n "$n" "tree of chexpert"
-        [ "$status" = 2 ] && [ -z "$output" ] && [[ $stderr == "chexpert.sh: -n $n: a whole number from 1 on is expected"* ]]
+        [ "$status" = 2 ] && [ -z "$output" ] && [[ $stderr == "chexpert.sh: -n $n: a whole number from 1 on is expected"* ]] || false
     done
     # without um-split: those that draw say so at once, and the others do without
     mkdir -p unbuilt
@@ -682,7 +682,7 @@ END
     done
     for name in bcv chexpert covidx rsna; do
         run --separate-stderr env BUILD=/nowhere PATH="$PWD/unbuilt" "$sh/$name.sh" "tree of $name"
-        [ "$status" = 1 ] && [ -z "$output" ]
+        [ "$status" = 1 ] && [ -z "$output" ] || false
         [ "$stderr" = "$name.sh: um-split is needed for it and not found: build it (make tools); BUILD=FOLDER names where it is" ]
         "$sh/$name.sh" -h | grep -q um-split
     done
@@ -709,7 +709,7 @@ END
     refused() { # TABLE TEXT
         printf "$1" >own/t.csv
         run --separate-stderr "$sh/folder.sh" -t own/t.csv own
-        [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "folder.sh: $2" ]
+        [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "folder.sh: $2" ] || false
     }
     refused 'file,x\na/1.jpg,1\nb/1.jpg,1\n./a/1.jpg,2\n' 'the table: the file a/1.jpg is named twice'
     refused 'file,x, x\na/1.jpg,1,2\n' 'the table: two columns are called x'

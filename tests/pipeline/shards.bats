@@ -180,7 +180,7 @@ not_ours() {
     [ "$output" = 'um-preprocess: none.tsv: no row after the header: there is no file to make' ]
     [ ! -e none-0.umt ]
     run um-preprocess --shard 2/2 --shard-size 7 none.tsv -o 'none-%d.umt'
-    [ "$status" = 0 ] && [ -z "$output" ]
+    [ "$status" = 0 ] && [ -z "$output" ] || false
 }
 
 count() { find "$1" -name '*.umt' 2>/dev/null | wc -l; }
@@ -228,7 +228,7 @@ count() { find "$1" -name '*.umt' 2>/dev/null | wc -l; }
     unset SLURM_ARRAY_TASK_ID
     for o in -h --help; do # the whole of it
         run --separate-stderr "$script" $o
-        [ "$status" = 0 ] && [ -z "$stderr" ]
+        [ "$status" = 0 ] && [ -z "$stderr" ] || false
         [[ $output == 'preprocess-slurm.sh - '*'usage: sbatch '*'PATH. It runs a thread for each of'*SLURM_ARRAY_TASK_COUNT* ]]
         [[ $output != *'#SBATCH'* ]]
     done
@@ -263,7 +263,7 @@ count() { find "$1" -name '*.umt' 2>/dev/null | wc -l; }
         rm -r d
         head -n 1 m.tsv >none.tsv
         run "$script" 3 --shard-size 9 none.tsv -o 'd/%d.umt'
-        [ "$status" = 1 ] && [ ! -e d ] && [ "${#lines[@]}" = 2 ]
+        [ "$status" = 1 ] && [ ! -e d ] && [ "${#lines[@]}" = 2 ] || false
         [ "${lines[0]}" = 'um-preprocess: none.tsv: no row after the header: there is no file to make' ]
         [ "${lines[1]}" = 'preprocess-parallel.sh: not all shards could be made: see the messages above' ]
     done
@@ -273,7 +273,7 @@ count() { find "$1" -name '*.umt' 2>/dev/null | wc -l; }
     [ "$status" = 2 ]
     for o in -h --help; do
         run --separate-stderr "$script" $o
-        [ "$status" = 0 ] && [ -z "$stderr" ]
+        [ "$status" = 0 ] && [ -z "$stderr" ] || false
         [[ $output == 'preprocess-parallel.sh - '*'usage: preprocess-parallel.sh N '*'The exit status is 0 if all'* ]]
     done
 }

@@ -62,7 +62,7 @@ split_of() { awk -F '\t' -v want="$1" 'NR > 1 && $5 == want { print $2 }' "$2" |
         local want=$1 text=$2
         shift 2
         run --separate-stderr um-split "$@"
-        [ "$status" = "$want" ] && [[ $stderr == *"$text"* ]] && [ -z "$output" ]
+        [ "$status" = "$want" ] && [[ $stderr == *"$text"* ]] && [ -z "$output" ] || false
     }
     fails 1 'train would get 0' --test 20 m.tsv
     fails 1 'no column study to keep together' --by study --test 0.5 m.tsv
