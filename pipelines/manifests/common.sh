@@ -97,11 +97,12 @@ number() {
     case $2 in '' | 0* | *[!0-9]*) usage "-$1 $2: a whole number from 1 on is expected" ;; esac
 }
 
-# list WHAT ./PATH... TESTS: what find finds, one path a line, sorted, into $tmp/files
-list() {
-    what=$1
-    shift
-    find -L "$@" >"$tmp/found" 2>"$tmp/why" || die "$folder: $(sed -n '1s/^find: //p' "$tmp/why")"
+# names ./PATH... TESTS: what find finds, one path a line, sorted, into $tmp/files
+# list WHAT ./PATH... TESTS: the same, and there must be some
+# unread: find could not read something; folder.sh, to which nothing in particular is needed, goes on
+unread() { die "$folder: $(sed -n '1s/^find: //p' "$tmp/why")"; }
+names() {
+    find -L "$@" >"$tmp/found" 2>"$tmp/why" || unread
     awk -v name="$name" '
         !/^\.\// { bad = "a line break" }
         /[\t\r]/ { bad = "a tab or a carriage return" }
@@ -109,6 +110,11 @@ list() {
         { print substr($0, 3) }
     ' "$tmp/found" >"$tmp/unsorted" || exit 1
     sort "$tmp/unsorted" >"$tmp/files"
+}
+list() {
+    what=$1
+    shift
+    names "$@"
     [ -s "$tmp/files" ] || die "$folder: no $what here"
 }
 
@@ -192,14 +198,16 @@ parted() {
     case " $* " in *' --by row '*) who=rows ;; *) who=patients ;; esac
     um-split -q "$@" -o "$to" <"$from" 2>"$tmp/said" && return
     die "$folder: $(sed "s/^um-split: //; s/; see um-split --help$//; s/^standard input: //
-        s/^line /the manifest's &/; s/ groups/ $who/; s/ (--by row: .*//; 1q" "$tmp/said") (see $option)"
+        s/^line /the manifest's &/; s/ of 1 groups/ of 1 ${who%s}/; s/ groups/ $who/
+        s/ (--by row: .*//; 1q" "$tmp/said") (see $option)"
 }
 
 # print the manifest, and say what is in it
+noted() { sed 's/^/; /' "$tmp/notes" | tr -d '\n'; }
 nothing() {
     gone=$(wc -l <"$tmp/missing" | tr -d ' ')
     case $gone in
-    0) die "$folder: no row comes of it$(sed 's/^/; /' "$tmp/notes" | tr -d '\n')" ;;
+    0) die "$folder: no row comes of it$(noted)" ;;
     1) die "$folder: the one file that is named is not there: $(cat "$tmp/missing")" ;;
     *) die "$folder: none of $gone files is there, such as $(sed 1q "$tmp/missing")" ;;
     esac

@@ -503,11 +503,11 @@ END
 }
 
 @test "a loop of links, a table that is cut, one without a column: one line" {
-    mkdir -p loop/a
-    ln -sfn .. loop/a/up
-    : >loop/x.png
-    run --separate-stderr "$sh/folder.sh" loop
-    [ "$status" = 1 ] && [ -z "$output" ] && [ "${#stderr_lines[@]}" = 1 ] && [[ $stderr == 'folder.sh: loop: '*loop* ]] || false
+    # in a folder that is needed it is the end, in one's own it is left out and said
+    cp -r "tree of chexpert" loop
+    ln -s .. loop/train/up
+    run --separate-stderr "$sh/chexpert.sh" loop
+    [ "$status" = 1 ] && [ -z "$output" ] && [ "${#stderr_lines[@]}" = 1 ] && [[ $stderr == 'chexpert.sh: loop: '*loop* ]] || false
     cp -r "tree of mimic-cxr-jpg" cut
     head -c 300 "tree of mimic-cxr-jpg/mimic-cxr-2.0.0-split.csv.gz" >cut/mimic-cxr-2.0.0-split.csv.gz
     run --separate-stderr "$sh/mimic-cxr-jpg.sh" cut
@@ -688,6 +688,101 @@ END
     done
     BUILD=/nowhere PATH=$PWD/unbuilt "$sh/chexpert.sh" -s none "tree of chexpert" 2>err | grep -q patient00001
     BUILD=/nowhere PATH=$PWD/unbuilt "$sh/folder.sh" "tree of folder" 2>err | grep -q p000000
+}
+
+# closed COMMAND...: with nothing more than anybody's right to read
+closed() { setpriv --bounding-set=-dac_override,-dac_read_search -- "$@"; }
+
+@test "folder: what cannot be read, and links in a circle, are left out and named" {
+    rm -rf shut
+    mkdir -p shut/p1 shut/lost+found shut/p2
+    : >shut/p1/x.png && : >shut/p2/y.png && : >shut/lost+found/z.png
+    ln -s .. shut/p2/up
+    "$sh/folder.sh" shut 2>err | cut -f 1 | tail -n +2 | sort | tr '\n' ' ' >got
+    [ "$(cat got)" = 'lost+found/z.png p1/x.png p2/y.png ' ]
+    [ "$(wc -l <err)" = 1 ]
+    grep -q "^folder.sh: 3 rows, 3 patients; left out: './p2/up' is part of the same file system loop as '.'" err
+    rm shut/p2/up
+    chmod 000 shut/lost+found
+    as=
+    if [ -r shut/lost+found ]; then
+        closed test ! -r shut/lost+found || skip 'a superuser who can read everything'
+        as=closed
+    fi
+    $as "$sh/folder.sh" shut 2>err >out.tsv
+    [ "$(wc -l <out.tsv)" = 3 ]
+    [ "$(cat err)" = "folder.sh: 2 rows, 2 patients; left out: './lost+found': Permission denied" ]
+    rm shut/p1/x.png shut/p2/y.png
+    run --separate-stderr $as "$sh/folder.sh" shut
+    chmod 700 shut/lost+found
+    [ "$status" = 1 ] && [ -z "$output" ] || false
+    [ "$stderr" = "folder.sh: shut: no image here; left out: './lost+found': Permission denied" ]
+}
+
+@test "folder: DICOM in files without an ending, alone and as series" {
+    rm -rf pacs
+    mkdir -p pacs/P1/ST1/SE1 pacs/P1/ST1/SE2 pacs/P2 pacs/docs
+    dicom() { for f in "$@"; do { head -c 128 /dev/zero && printf DICM; } >"pacs/$f"; done; }
+    dicom P1/ST1/SE1/IM{1,2,3} P1/ST1/SE2/1.2.840.113619.{1,2} 'P2/I0 =a' IM9 DICOMDIR P1/ST1/DICOMDIR
+    echo 'not a picture' | tee pacs/README pacs/P1/ST1/SE1/A0 pacs/docs/VERSION >pacs/P2/notes.7
+    : >"pacs/docs/Icon$(printf '\r')" && : >pacs/short
+    echo 'FINDINGS: The lungs are clear.' | tee pacs/P1/ST1/SE2/1.2.840.113619.2.txt >'pacs/P2/I0 =a.txt'
+    "$sh/folder.sh" pacs 2>err >pacs.tsv
+    [ "$(tail -n +2 pacs.tsv | cut -f 1,4,5 | tr '\t\n' '|;')" = 'IM9||IM9;P1/ST1/SE1/IM1||P1;P1/ST1/SE1/IM2||P1;'\
+'P1/ST1/SE1/IM3||P1;P1/ST1/SE2/1.2.840.113619.1||P1;P1/ST1/SE2/1.2.840.113619.2|P1/ST1/SE2/1.2.840.113619.2.txt|P1;'\
+'P2/I0 =a|P2/I0 =a.txt|P2;' ]
+    [ "$(cat err)" = 'folder.sh: 7 rows, 3 patients; 2 reports; 8 other files passed over: 8 without an ending' ]
+    "$sh/folder.sh" -d pacs 2>err >pacs.tsv
+    [ "$(tail -n +2 pacs.tsv | cut -f 1,5 | tr '\t\n' '|;')" = 'IM9|IM9;P1/ST1/SE1|P1;P1/ST1/SE2|P1;P2|P2;' ]
+    # none but such
+    mkdir -p pacs/only && mv pacs/P1 pacs/only
+    "$sh/folder.sh" -d pacs/only 2>err | tail -n +2 | cut -f 1 | tr '\n' ' ' >got
+    [ "$(cat got)" = 'P1/ST1/SE1 P1/ST1/SE2 ' ]
+    run --separate-stderr "$sh/folder.sh" pacs/docs
+    [ "$status" = 1 ] && [ -z "$output" ] || false
+    [ "$stderr" = 'folder.sh: pacs/docs: no image here; 2 other files passed over: 2 without an ending' ]
+}
+
+@test "folder: files that are taken for DICOM by what they hold are read as such" {
+    rm -rf ends
+    mkdir -p ends/ct/p1
+    n=0
+    for f in "tree of rsna/stage_2_train_images/"*.dcm; do
+        n=$((n + 1))
+        [ $n -gt 3 ] || cp "$f" "ends/IM000$n"
+    done
+    "$sh/folder.sh" ends 2>err >ends.tsv
+    um-preprocess -q --root ends ends.tsv -o ends.umt 2>err || { grep -q 'DICOM, expected' err && skip "built without DICOM"; }
+    [ "$(um-show --keys ends.umt | tr '\n' ' ')" = 'IM0001 IM0002 IM0003 ' ]
+    series=${UM_REAL_DATA:-}/dicom/series
+    [ -d "$series" ] || skip "no real data"
+    cp "$series/"* ends/ct/p1
+    "$sh/folder.sh" -d ends/ct 2>err >ct.tsv
+    [ "$(cut -f 2,5 ct.tsv | tail -n 1)" = "p1	p1" ]
+    um-preprocess -q --root ends/ct ct.tsv -o ct.umt
+    [ "$(um-show --keys ct.umt)" = p1 ]
+}
+
+@test "folder: all images in one folder are of one patient, and the summary says so" {
+    rm -rf flat
+    mkdir -p flat/images
+    for i in 1 2 3 4 5; do : >flat/images/$i.jpg; done
+    "$sh/folder.sh" flat 2>err >flat.tsv
+    [ "$(cat err)" = 'folder.sh: 5 rows, 1 patient; all are of one patient, images: -p 0 makes each image one of its own, '\
+'-p N takes the N-th folder' ]
+    run --separate-stderr "$sh/folder.sh" -s 0.2,0.2 flat
+    [ "$status" = 1 ] && [ -z "$output" ] || false
+    [[ $stderr == 'folder.sh: flat: valid 0.2 and test 0.2 of 1 patient: '*' (see -s, and -p, by which all are of one patient)' ]]
+    "$sh/folder.sh" -p 0 -s 0.2,0.2 flat 2>err >flat.tsv
+    [ "$(cat err)" = 'folder.sh: 5 rows, 5 patients, 3 train, 1 valid, 1 test' ]
+    # a table that says so is right
+    printf 'file,patient\n' >flat/t.csv
+    for i in 1 2 3 4 5; do echo "images/$i.jpg,P1"; done >>flat/t.csv
+    "$sh/folder.sh" -t flat/t.csv flat 2>err >flat.tsv
+    [ "$(cat err)" = 'folder.sh: 5 rows, 1 patient' ]
+    rm flat/images/[2-5].jpg
+    "$sh/folder.sh" flat 2>err >flat.tsv
+    [ "$(cat err)" = 'folder.sh: 1 row, 1 patient; 1 other file passed over: 1 .csv' ]
 }
 
 @test "folder: a table's own columns, cells that are empty, columns without a name, files named twice" {
