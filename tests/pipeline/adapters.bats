@@ -154,7 +154,7 @@ each_awk() {
     many() {
         "$sh/bimcv-covid19plus.sh" "many json" 2>err | awk -F '\t' 'NR > 1 { print $1 "\t" $3 "\t" $5 }' | sort |
             diff - <(sort "many json/expected.tsv")
-        [ "$(cat err)" = 'bimcv-covid19plus.sh: 92 rows, 1 patients; 0 volumes; levels: 22 by window, 7 by lookup table, '\
+        [ "$(cat err)" = 'bimcv-covid19plus.sh: 92 rows, 1 patient; 0 volumes; levels: 22 by window, 7 by lookup table, '\
 '43 by bits, 6 of them inverted; no levels: 3 without a json, 6 with a damaged json, 4 in colour, 1 of fewer bits than '\
 'the json says, 6 not said; 9 lateral by the json alone; 65 of no known view; reports in Spanish: -t names translated ones' ]
     }
