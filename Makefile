@@ -52,7 +52,7 @@ endif
 
 ARCH    := $(shell $(CC) -dumpmachine 2>/dev/null | sed 's/-.*//')
 MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c && echo msgpack-c || echo msgpack)
-PKGS    := $(MSGPACK) libzstd libjpeg libpng libdeflate jansson libutf8proc libxxhash
+PKGS    := $(MSGPACK) libzstd libjpeg libpng libdeflate zlib jansson libutf8proc libxxhash
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS)) -isystem /usr/include/nifti
 PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS)) -lnifti2 -lznz $(if $(WITHOUT),,-ldnnl) -lpthread -lm -ldl
 ifeq ($(WITHOUT),libs)

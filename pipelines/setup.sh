@@ -4,7 +4,7 @@
 # usage: setup.sh build|demo|check|all
 set -eu
 
-build='libc6-dev pkg-config libzstd-dev libjpeg-dev libpng-dev libnifti-dev
+build='libc6-dev pkg-config libzstd-dev libjpeg-dev libpng-dev zlib1g-dev libnifti-dev
        libdeflate-dev libjansson-dev libutf8proc-dev libxxhash-dev libdnnl-dev libgdcm-dev'
 demo='gnuplot-nox'
 check='libcmocka-dev bats zstd mandoc python3 python3-zstandard python3-msgpack python3-numpy

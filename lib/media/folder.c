@@ -117,7 +117,8 @@ int um_file_head(const char *path, uint8_t *head, size_t most, size_t *n, size_t
     if (fstat(fd, &sb) != 0)
         st = um_fail_errno("%s", path);
     else if (!S_ISREG(sb.st_mode))
-        st = um_fail(UM_EFORMAT, "%s: not a file", path);
+        st = um_fail(UM_EFORMAT, "%s: %s, not a file", path,
+                     S_ISDIR(sb.st_mode) ? "a directory" : "a device or FIFO");
     else if ((st = um_outfile_spares(path, &sb)) == UM_OK)
         *total = (size_t)sb.st_size;
     while (st == UM_OK && *n < most && got > 0) {

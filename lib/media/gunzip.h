@@ -12,11 +12,16 @@
 /* um_gzip_is - whether the bytes begin as a gzip file does */
 UM_API bool um_gzip_is(const uint8_t *bytes, size_t n);
 
+/* um_gunzip_head - the first *outn bytes inside, at most `room` of them, into out. UM_EFORMAT: cut
+ * or damaged before that; UM_ENOMEM. */
+UM_API UM_RESULT_USED int um_gunzip_head(const uint8_t *in, size_t n, uint8_t *out, size_t room,
+                                         size_t *outn);
+
 /* um_gunzip - inflate all members of in[0..n-1] into the arena; *outn bytes, aligned to 64
  *
  * Memory grows with what is really there: no more than four times the inflated size, one buffer
- * never beyond max, and nothing is taken for a size the file only claims (more than 1,032 times its
- * own is refused: deflate cannot do that). Zero bytes after the last member are padding and no
+ * never beyond max, and nothing is taken for a size that the file only claims and deflate cannot
+ * reach (1,032 times its own). Zero bytes after the last member are padding and no
  * error.
  *
  * Returns UM_OK; UM_EFORMAT: cut, damaged (checksum), or followed by other bytes; UM_ERANGE: more

@@ -25,6 +25,7 @@
 enum {
     HEAD_MAX = 1 << 24, /* bytes a file may hold besides its voxels */
     SIGN_MAX = 1 << 10, /* bytes that tell a kind */
+    OVER_MAX = 1 << 16, /* bytes behind its voxels, on top of an eighth of what it promises */
     LOOKED   = 64       /* files of a folder that are looked at to tell what it holds */
 };
 
@@ -68,6 +69,8 @@ struct um_reader_of {
                   struct um_scan *out);
     /* of a kind that may be a picture or a volume: sets im->volume */
     int (*tell)(struct um_arena *a, int64_t max_pixels, struct um_image *im);
+    /* of a kind whose first bytes tell the size of the whole file: *bytes of it, or 0 */
+    int (*promise)(const uint8_t *head, size_t n, int64_t max_pixels, size_t *bytes);
 };
 
 static bool is_jpeg(const uint8_t *bytes, size_t n)
@@ -129,12 +132,12 @@ static int dicom_tell(struct um_arena *a, int64_t max_pixels, struct um_image *i
 
 /* the first that fits */
 static const struct um_reader_of readers[] = {
-    { "JPEG", is_jpeg, um_jpeg_read, NULL, um_slices_read, NULL },
-    { "PNG", is_png, um_png_read, NULL, um_slices_read, NULL },
-    { "NIfTI or Analyze", is_nifti, NULL, nifti, NULL, NULL },
-    { "DICOM", um_dicom_is, um_dicom_grey, dicom, um_series_read, dicom_tell },
-    { "MetaImage", um_meta_is, NULL, meta, NULL, NULL },
-    { "NRRD", um_nrrd_is, NULL, nrrd, NULL, NULL },
+    { "JPEG", is_jpeg, um_jpeg_read, NULL, um_slices_read, NULL, NULL },
+    { "PNG", is_png, um_png_read, NULL, um_slices_read, NULL, NULL },
+    { "NIfTI or Analyze", is_nifti, NULL, nifti, NULL, NULL, um_nifti_promise },
+    { "DICOM", um_dicom_is, um_dicom_grey, dicom, um_series_read, dicom_tell, NULL },
+    { "MetaImage", um_meta_is, NULL, meta, NULL, NULL, NULL },
+    { "NRRD", um_nrrd_is, NULL, nrrd, NULL, NULL, NULL },
 };
 enum { NREADERS = sizeof readers / sizeof readers[0] };
 
@@ -169,13 +172,69 @@ bool um_image_is_picture(const char *path)
     return r && r->grey && !(r->tell && um_dicom_is_volume(head, n));
 }
 
-static int tell(struct um_arena *a, int64_t max_pixels, size_t max, struct um_image *im)
+#define IN_GZIP "inside the gzip: "
+
+static size_t room_of(int64_t max_pixels)
+{
+    return (size_t)max_pixels * 8 + HEAD_MAX;
+}
+
+/* the most bytes that a file beginning so may have; *promised: what its header says, or 0 */
+static int bound(const uint8_t *head, size_t n, int64_t max_pixels, size_t *promised, size_t *most)
+{
+    const struct um_reader_of *kind = reader_of(head, n);
+
+    *promised = 0;
+    if (kind && kind->promise)
+        UM_TRY(kind->promise(head, n, max_pixels, promised));
+    *most = *promised ? *promised + *promised / 8 + OVER_MAX : room_of(max_pixels);
+    return UM_OK;
+}
+
+static int too_many(size_t promised, size_t most)
+{
+    return promised ? um_fail(UM_EFORMAT,
+                              "more than %zu bytes, and the header's voxels end after %zu: are the "
+                              "sizes right?",
+                              most, promised)
+                    : um_fail(UM_ERANGE, "more than the %zu bytes that --max-pixels allows", most);
+}
+
+/* read the file, unless it is larger than its own first bytes let it be */
+static int read_file(struct um_arena *a, const char *path, int64_t max_pixels, struct um_image *im)
+{
+    uint8_t head[SIGN_MAX];
+    size_t  n, total, promised, most;
+    int     st;
+
+    UM_TRY(um_file_head(path, head, sizeof head, &n, &total));
+    st = bound(head, n, max_pixels, &promised, &most);
+    if (st >= 0 && total > most)
+        st = too_many(promised, most);
+    return st < 0 ? um_context(st, "%s", path) : um_file_read(a, path, most, &im->bytes, &im->n);
+}
+
+static int unpack(struct um_arena *a, int64_t max_pixels, struct um_image *im)
+{
+    uint8_t head[SIGN_MAX];
+    size_t  n, promised, most;
+    int     st;
+
+    UM_TRY(um_gunzip_head(im->bytes, im->n, head, sizeof head, &n));
+    if (n == sizeof head && !reader_of(head, n))
+        return refuse(head, n, IN_GZIP);
+    UM_TRY(bound(head, n, max_pixels, &promised, &most));
+    st = um_gunzip(a, im->bytes, im->n, most, &im->bytes, &im->n);
+    return st == UM_ERANGE ? um_context(too_many(promised, most), "gzip") : st;
+}
+
+static int tell(struct um_arena *a, int64_t max_pixels, struct um_image *im)
 {
     const char *where = "";
 
     if (um_gzip_is(im->bytes, im->n)) {
-        where = "inside the gzip: ";
-        UM_TRY(um_gunzip(a, im->bytes, im->n, max, &im->bytes, &im->n));
+        where = IN_GZIP;
+        UM_TRY(unpack(a, max_pixels, im));
     }
     im->kind = reader_of(im->bytes, im->n);
     if (!im->kind)
@@ -213,7 +272,7 @@ static int open_folder(struct um_arena *a, struct um_image *im)
 }
 
 /* the header of a pair, where its file of voxels was named */
-static int open_pair(struct um_arena *a, int64_t max_pixels, size_t max, struct um_image *im)
+static int open_pair(struct um_arena *a, int64_t max_pixels, struct um_image *im)
 {
     const char *named = im->path, *slash = strrchr(named, '/'), *header;
     int         st;
@@ -221,8 +280,8 @@ static int open_pair(struct um_arena *a, int64_t max_pixels, size_t max, struct 
     UM_TRY(st = um_nifti_header_of(a, named, &header));
     if (st == 0)
         return 0;
-    UM_TRY(um_file_read(a, header, max, &im->bytes, &im->n));
-    st = tell(a, max_pixels, max, im);
+    UM_TRY(read_file(a, header, max_pixels, im));
+    st = tell(a, max_pixels, im);
     if (st < 0)
         return um_context(st, "%s", header);
     im->path   = header;
@@ -237,18 +296,17 @@ static int open_pair(struct um_arena *a, int64_t max_pixels, size_t max, struct 
 
 int um_image_open(struct um_arena *a, const char *path, int64_t max_pixels, struct um_image *im)
 {
-    const size_t max = (size_t)max_pixels * 8 + HEAD_MAX;
-    struct stat  sb;
-    int          st;
+    struct stat sb;
+    int         st;
 
     *im = (struct um_image){ .path = path };
     if (stat(path, &sb) == 0 && S_ISDIR(sb.st_mode))
         return open_folder(a, im);
-    UM_TRY(st = open_pair(a, max_pixels, max, im));
+    UM_TRY(st = open_pair(a, max_pixels, im));
     if (st > 0)
         return UM_OK;
-    UM_TRY(um_file_read(a, path, max, &im->bytes, &im->n));
-    st = tell(a, max_pixels, max, im);
+    UM_TRY(read_file(a, path, max_pixels, im));
+    st = tell(a, max_pixels, im);
     return st < 0 ? um_context(st, "%s", path) : UM_OK;
 }
 

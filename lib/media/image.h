@@ -29,7 +29,9 @@ struct um_image {
  * A file of voxels alone (.img of a NIfTI or Analyze pair) is known by the header beside it.
  * UM_EMISSING, UM_EIO, UM_EFORMAT (a device or FIFO; empty; a damaged .gz; not an image),
  * UM_EUNSUPPORTED (a kind that is known but not read: the message names it), UM_ERANGE (more bytes
- * than max_pixels voxels of 8 bytes could take). Messages name the path. */
+ * than max_pixels voxels of 8 bytes could take). A single NIfTI file, compressed or not, is read
+ * only so far as its header promises, and an eighth and 64 KiB more: UM_EFORMAT where it is longer.
+ * Messages name the path. */
 UM_API UM_RESULT_USED int um_image_open(struct um_arena *a, const char *path, int64_t max_pixels,
                                         struct um_image *im);
 

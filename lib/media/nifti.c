@@ -65,21 +65,15 @@ static int check_offset(const struct um_nifti_head *h, double least)
     return UM_OK;
 }
 
-/* where the frame's voxels begin, once all that the header promises is known to be there */
-static int check_data(const struct um_nifti_head *h, const struct um_scan_opts *opts, size_t n,
-                      struct um_scan *out, size_t *at)
+/* header, voxels of all frames, and what stands between */
+static int whole_file(const struct um_nifti_head *h, const struct um_scan_opts *opts,
+                      const struct um_scan *s, size_t *bytes)
 {
-    const size_t   size  = um_voxel_size(out->volume.type);
-    const uint64_t frame = (uint64_t)(out->volume.dim[0] * out->volume.step[0]) * size;
+    int64_t n;
 
     UM_TRY(check_offset(h, h->bytes));
-    if (h->offset > (double)n || (uint64_t)out->frames > (n - (uint64_t)h->offset) / frame)
-        return um_fail(UM_EFORMAT,
-                       "cut: the header promises %lld x %lld x %lld x %lld voxels of %zu bytes "
-                       "from byte %.0f on, the file has %zu bytes",
-                       (long long)h->dim[1], (long long)h->dim[2], (long long)h->dim[3],
-                       (long long)h->dim[4], size, h->offset, n);
-    *at = (size_t)h->offset + (size_t)frame * (size_t)(opts->frame > 0 ? opts->frame : 0);
+    UM_TRY(um_scan_all(opts, s, &n));
+    *bytes = (size_t)h->offset + (size_t)n * um_voxel_size(s->volume.type);
     return UM_OK;
 }
 
@@ -151,20 +145,44 @@ static int read_all_but_voxels(const uint8_t *bytes, size_t n, const struct um_s
     return read_scale(h, &out->volume);
 }
 
+static bool alone(const struct um_nifti_head *h)
+{
+    return h->kind == UM_NIFTI_1 || h->kind == UM_NIFTI_2;
+}
+
+int um_nifti_promise(const uint8_t *head, size_t n, int64_t max_voxels, size_t *bytes)
+{
+    const struct um_scan_opts opts = { .max_voxels = max_voxels };
+    struct um_nifti_head      h;
+    struct um_scan            s;
+    int                       st = read_all_but_voxels(head, n, &opts, &h, &s);
+
+    *bytes = 0;
+    if (st >= 0 && alone(&h))
+        st = whole_file(&h, &opts, &s, bytes);
+    return st < 0 ? um_context(st, "NIfTI") : UM_OK;
+}
+
 static int read_single(uint8_t *bytes, size_t n, const struct um_scan_opts *opts,
                        struct um_scan *out)
 {
     struct um_volume    *v = &out->volume;
     struct um_nifti_head h;
-    size_t               at = 0, size;
+    size_t               promised, size;
 
     UM_TRY(read_all_but_voxels(bytes, n, opts, &h, out));
-    if (h.kind != UM_NIFTI_1 && h.kind != UM_NIFTI_2)
+    if (!alone(&h))
         return um_fail(UM_EUNSUPPORTED, "a header whose voxels lie in another file");
-    UM_TRY(check_data(&h, opts, n, out, &at));
+    UM_TRY(whole_file(&h, opts, out, &promised));
     size = um_voxel_size(v->type);
-    v->voxels =
-        um_scan_settle(bytes + at, (size_t)(v->dim[0] * v->step[0]) * size, size, h.swapped);
+    if (promised > n)
+        return um_fail(UM_EFORMAT,
+                       "cut: the header promises %lld x %lld x %lld x %lld voxels of %zu bytes "
+                       "from byte %.0f on, the file has %zu bytes",
+                       (long long)h.dim[1], (long long)h.dim[2], (long long)h.dim[3],
+                       (long long)h.dim[4], size, h.offset, n);
+    v->voxels = um_scan_settle(um_scan_frame(opts, out, bytes + (size_t)h.offset),
+                               (size_t)(v->dim[0] * v->step[0]) * size, size, h.swapped);
     return UM_OK;
 }
 

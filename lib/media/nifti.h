@@ -26,6 +26,12 @@ enum um_nifti_kind {
 };
 UM_API enum um_nifti_kind um_nifti_kind(const uint8_t *bytes, size_t n);
 
+/* um_nifti_promise - *bytes of a whole single file whose first n bytes these are: up to the last
+ * voxel of the last frame; 0: a header whose voxels lie in another file. Errors as um_nifti_read.
+ */
+UM_API UM_RESULT_USED int um_nifti_promise(const uint8_t *head, size_t n, int64_t max_voxels,
+                                           size_t *bytes);
+
 /* um_nifti_read - bytes[0..n-1] are kept by the view and changed: brought to this machine's byte
  * order and moved to an aligned place. Slope 0 or NaN means no scaling. Positions in metres or
  * micrometres become millimetres.

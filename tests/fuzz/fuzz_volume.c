@@ -138,13 +138,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     (void)snprintf(path, sizeof path, "%s/header", dir);
     if (um_gzip_is(data, n)) {
-        uint8_t *inside;
-        size_t   have = 0;
+        uint8_t *inside, head[1024];
+        size_t   have = 0, first;
+        int      seen = um_gunzip_head(data, n, head, sizeof head, &first);
         int      st   = um_gunzip(a, data, n, (size_t)VOXELS * 8, &inside, &have);
 
         fuzz_refused(st);
         if (st >= 0 && have > (size_t)VOXELS * 8)
             fuzz_wrong("more inside than allowed");
+        if (st >= 0 && seen >= 0 &&
+            (first != (have < sizeof head ? have : sizeof head) ||
+             memcmp(head, inside, first) != 0))
+            fuzz_wrong("the first bytes are others");
         if (st >= 0)
             fuzz_refused(read_it(a, path, inside, have, -1, &out));
         return 0;

@@ -69,7 +69,7 @@ make -s -j"$(nproc)" UM_NO_SETUP=1 CC=clang SAN=1 BUILD="$build/fuzz" V=1 \
     CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' "${objects[@]}" "${main[@]/%/.o}" >"$build/fuzz/log" 2>&1 ||
     { tail -n 40 "$build/fuzz/log" >&2; exit 1; }
 msgpack=$(pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack)
-read -ra libs <<<"$(pkg-config --libs "$msgpack" libzstd libjpeg libpng libdeflate jansson libutf8proc libxxhash)"
+read -ra libs <<<"$(pkg-config --libs "$msgpack" libzstd libjpeg libpng libdeflate zlib jansson libutf8proc libxxhash)"
 for p in "${programs[@]}"; do
     fuzzer=address
     [[ $p == fuzz_* ]] && fuzzer=fuzzer,address

@@ -57,9 +57,16 @@ refused() {
 
 @test "bombs end at the limit" {
     # the limit is 8 bytes a voxel and 16 MB; inflating takes room twice on the way
-    refused 128 'gzip: more than 24777216 bytes inside (--max-pixels)' bomb.nii.gz --max-pixels 1000000
+    refused 128 'gzip: more than the 24777216 bytes that --max-pixels allows' bomb.dcm.gz --max-pixels 1000000
+    refused 32 'inside the gzip: not an image' bomb.gz
     refused 32 'zlib: more inside than the 30000 bytes that the header promises' bomb.mha
     refused 32 'gzip: more inside than the 30000 bytes that the header promises' bomb.nrrd
+}
+
+@test "behind a NIfTI file's voxels no more is read, packed or not" {
+    refused 32 "surplus.nii.gz: gzip: more than 99682 bytes, and the header's voxels end after 30352" surplus.nii.gz
+    refused 32 "surplus.nii: more than 99682 bytes, and the header's voxels end after 30352" surplus.nii
+    refused 32 'more than the 24777216 bytes that --max-pixels allows' long.dcm --max-pixels 1000000
 }
 
 @test "a header leads nowhere but into its own folder, to a file" {

@@ -119,9 +119,9 @@ def upright():
     text("upright.tsv", rows)
 
 
-def bomb(n, wbits):
+def bomb(n, wbits, head=b""):
     z, zeros = zlib.compressobj(9, wbits=wbits), bytes(1 << 20)
-    return b"".join(z.compress(zeros) for _ in range(n >> 20)) + z.flush()
+    return z.compress(head) + b"".join(z.compress(zeros) for _ in range(n >> 20)) + z.flush()
 
 
 def hostile():
@@ -138,7 +138,13 @@ def hostile():
     text("skip.nrrd", NRRD + "byte skip: 900000000\nencoding: gzip\n\n", gzip.compress(bytes(1000000)))
     text("line.mha", "ObjectType = Image\nComment = " + "x" * 100000 + "\n")
     text("lines.mha", "ObjectType = Image\n" + "\n" * 100000)
-    put("bomb.nii.gz", bomb(1 << 26, 31))
+    put("bomb.gz", bomb(1 << 26, 31))
+    put("bomb.dcm.gz", bomb(1 << 26, 31, bytes(128) + b"DICM"))
+    put("surplus.nii.gz", bomb(1 << 26, 31, nifti(body())))
+    put("surplus.nii", nifti(body()))
+    os.truncate("surplus.nii", 1 << 31)
+    put("long.dcm", bytes(128) + b"DICM")
+    os.truncate("long.dcm", 1 << 31)
     text("bomb.mha", META + "CompressedData = True\nElementDataFile = LOCAL\n", bomb(1 << 26, 15))
     text("bomb.nrrd", NRRD + "encoding: gzip\n\n", bomb(1 << 26, 31))
     whole = bytearray(png(gray(10, 10)))
