@@ -35,6 +35,18 @@ static int cut(const struct um_block *b, size_t want, size_t n)
                    want, n, b->files > 1 ? " in this file" : "");
 }
 
+/* raw bytes behind a file's voxels: SimpleITK reads over them, and over a header before them too */
+static int over(struct um_block *b, size_t n)
+{
+    if (n > 0 && b->files > 0 && b->skip_name)
+        return um_fail(UM_EFORMAT,
+                       "%zu bytes more than its voxels take: a header before them, or wrong sizes? "
+                       "%s would say where they begin (0: at once; -1: they are the last bytes)",
+                       n, b->skip_name);
+    b->over += n;
+    return UM_OK;
+}
+
 /* a deflated share: what is to be skipped lies inside, so it is inflated with it */
 static int inflate(struct um_arena *a, const struct um_block *b, const uint8_t *in, size_t n,
                    uint8_t *to, size_t want)
@@ -63,8 +75,8 @@ static int inflate(struct um_arena *a, const struct um_block *b, const uint8_t *
 }
 
 /* one share of the voxels out of in[0..n-1] */
-static int decode(struct um_arena *a, const struct um_block *b, const uint8_t *in, size_t n,
-                  uint8_t *to, size_t want)
+static int decode(struct um_arena *a, struct um_block *b, const uint8_t *in, size_t n, uint8_t *to,
+                  size_t want)
 {
     const size_t lines = after_lines(in, n, b->skip_lines);
     size_t       skip  = b->skip_bytes > 0 ? (size_t)b->skip_bytes : 0;
@@ -83,6 +95,7 @@ static int decode(struct um_arena *a, const struct um_block *b, const uint8_t *i
         skip = n - want;
     if (want > n - skip)
         return cut(b, want, n - skip);
+    UM_TRY(over(b, n - skip - want));
     memcpy(to, in + skip, want);
     return UM_OK;
 }
@@ -101,9 +114,10 @@ static int64_t longest(const struct um_block *b, size_t want)
 }
 
 /* a raw share goes from the file to its place, with nothing between */
-static int read_raw(const struct um_part *p, const struct um_block *b, uint8_t *to, size_t want)
+static int read_raw(const struct um_part *p, struct um_block *b, uint8_t *to, size_t want)
 {
     const int64_t at = b->skip_bytes == UM_SKIP_TO_END ? p->size - (int64_t)want : b->skip_bytes;
+    int           st;
 
     if (at < 0 || at > p->size || (uint64_t)(p->size - at) < want)
         return um_context(cut(b, want,
@@ -111,11 +125,12 @@ static int read_raw(const struct um_part *p, const struct um_block *b, uint8_t *
                               : at > p->size ? 0
                                              : (size_t)(p->size - at)),
                           "%s", p->path);
-    return um_part_read(p, at, to, want);
+    st = over(b, (size_t)(p->size - at) - want);
+    return st < 0 ? um_context(st, "%s", p->path) : um_part_read(p, at, to, want);
 }
 
-static int read_packed(struct um_arena *a, const struct um_part *p, const struct um_block *b,
-                       uint8_t *to, size_t want)
+static int read_packed(struct um_arena *a, const struct um_part *p, struct um_block *b, uint8_t *to,
+                       size_t want)
 {
     struct um_mark mark = um_arena_mark(a);
     uint8_t       *in;
@@ -137,7 +152,7 @@ static int read_packed(struct um_arena *a, const struct um_part *p, const struct
     return st;
 }
 
-static int read_file(struct um_arena *a, const char *header_path, const struct um_block *b,
+static int read_file(struct um_arena *a, const char *header_path, struct um_block *b,
                      const char *name, uint8_t *to, size_t want)
 {
     const char    *path;
@@ -180,7 +195,7 @@ static int check_files(struct um_arena *a, const char *header_path, const struct
     return UM_OK;
 }
 
-static int read_inside(struct um_arena *a, const struct um_block *b, size_t want, uint8_t **to)
+static int read_inside(struct um_arena *a, struct um_block *b, size_t want, uint8_t **to)
 {
     if (b->coding == UM_CODING_RAW && b->skip_lines == 0) {
         const size_t n  = b->inside_n;
@@ -191,7 +206,7 @@ static int read_inside(struct um_arena *a, const struct um_block *b, size_t want
         if (at > n || n - at < want)
             return cut(b, want, at > n ? 0 : n - at);
         *to = b->inside + at; /* stays where it is */
-        return UM_OK;
+        return over(b, n - at - want);
     }
     if (b->coding == UM_CODING_TEXT && b->inside_n < want / um_voxel_size(b->type))
         return cut(b, want, b->inside_n);
@@ -203,8 +218,7 @@ static int read_inside(struct um_arena *a, const struct um_block *b, size_t want
     return *to ? decode(a, b, b->inside, b->inside_n, *to, want) : UM_ENOMEM;
 }
 
-int um_block_read(struct um_arena *a, const char *header_path, const struct um_block *b,
-                  void **voxels)
+int um_block_read(struct um_arena *a, const char *header_path, struct um_block *b, void **voxels)
 {
     const size_t size = um_voxel_size(b->type), all = (size_t)b->n * size;
     uint8_t     *to = NULL;

@@ -28,10 +28,12 @@ struct um_block {
     int64_t            n;          /* voxels in all */
     int64_t            skip_lines; /* of each file, before anything else */
     int64_t            skip_bytes; /* of each file; of a deflated one, of what is inside */
+    const char        *skip_name;  /* the header's field for them, if it has none; or NULL */
     const char *const *file;       /* names as the header has them */
     int64_t            files;      /* 0: the voxels are `inside` */
     uint8_t           *inside;     /* changed in place */
     size_t             inside_n;
+    size_t             over; /* set by um_block_read: raw bytes behind the voxels, of all files */
 };
 
 /* um_block_read - *voxels: n of them in native byte order, aligned, in b->inside or in the arena
@@ -39,9 +41,10 @@ struct um_block {
  * header_path is where the names start from. No more memory is taken than the voxels and one file
  * of theirs need, and none before the file is known to be large enough. UM_EMISSING, UM_EIO,
  * UM_EFORMAT (see beside.h and inflate.h; cut; not a number; other bytes behind), UM_ERANGE: a
- * number its type does not hold; UM_ENOMEM. */
-UM_RESULT_USED int um_block_read(struct um_arena *a, const char *header_path,
-                                 const struct um_block *b, void **voxels);
+ * number its type does not hold; UM_ENOMEM. A raw file longer than its voxels may have a header
+ * before them: UM_EFORMAT where skip_name says that nothing was said of one. */
+UM_RESULT_USED int um_block_read(struct um_arena *a, const char *header_path, struct um_block *b,
+                                 void **voxels);
 
 /* um_block_is_gzip - whether the file of that name begins as gzip does. UM_EMISSING, UM_EIO,
  * UM_EFORMAT (see beside.h), UM_ENOMEM. */

@@ -98,7 +98,7 @@ static int nifti(struct um_arena *a, const struct um_image *im, const struct um_
     const enum um_nifti_kind kind = um_nifti_kind(im->bytes, im->n);
 
     return kind == UM_NIFTI_1 || kind == UM_NIFTI_2
-               ? um_nifti_read(im->bytes, im->n, opts, out)
+               ? um_nifti_read(a, im->bytes, im->n, opts, out)
                : um_nifti_read_pair(a, im->path, im->bytes, im->n, im->voxels, opts, out);
 }
 

@@ -213,6 +213,7 @@ static int read_form(struct um_arena *a, struct head *h, struct um_block *b)
     UM_TRY(flag(h, COMPRESSED, false, &compressed));
     UM_TRY(number(h, HEADER, 0, &b->skip_bytes));
     UM_TRY(number(h, PACKED, -1, &packed));
+    b->skip_name = h->value[HEADER] ? NULL : "HeaderSize";
     if (b->skip_bytes < UM_SKIP_TO_END || (b->skip_bytes != 0 && compressed))
         return um_fail(UM_EFORMAT, "HeaderSize %lld%s", (long long)b->skip_bytes,
                        compressed ? " of compressed data" : "");
@@ -275,7 +276,7 @@ static int read_it(struct um_arena *a, const char *path, uint8_t *bytes, size_t 
     UM_TRY(read_form(a, &h, &b));
     UM_TRY(um_block_read(a, path, &b, &voxels));
     out->volume.voxels = um_scan_frame(opts, out, voxels);
-    return UM_OK;
+    return um_scan_over(a, out, b.over);
 }
 
 int um_meta_read(struct um_arena *a, const char *path, uint8_t *bytes, size_t n,

@@ -163,8 +163,8 @@ int um_nifti_promise(const uint8_t *head, size_t n, int64_t max_voxels, size_t *
     return st < 0 ? um_context(st, "NIfTI") : UM_OK;
 }
 
-static int read_single(uint8_t *bytes, size_t n, const struct um_scan_opts *opts,
-                       struct um_scan *out)
+static int read_single(struct um_arena *a, uint8_t *bytes, size_t n,
+                       const struct um_scan_opts *opts, struct um_scan *out)
 {
     struct um_volume    *v = &out->volume;
     struct um_nifti_head h;
@@ -183,12 +183,13 @@ static int read_single(uint8_t *bytes, size_t n, const struct um_scan_opts *opts
                        (long long)h.dim[4], size, h.offset, n);
     v->voxels = um_scan_settle(um_scan_frame(opts, out, bytes + (size_t)h.offset),
                                (size_t)(v->dim[0] * v->step[0]) * size, size, h.swapped);
-    return UM_OK;
+    return um_scan_over(a, out, n - promised);
 }
 
-int um_nifti_read(uint8_t *bytes, size_t n, const struct um_scan_opts *opts, struct um_scan *out)
+int um_nifti_read(struct um_arena *a, uint8_t *bytes, size_t n, const struct um_scan_opts *opts,
+                  struct um_scan *out)
 {
-    const int st = read_single(bytes, n, opts, out);
+    const int st = read_single(a, bytes, n, opts, out);
 
     return st < 0 ? um_context(st, "NIfTI") : UM_OK;
 }
@@ -280,7 +281,7 @@ static int read_pair(struct um_arena *a, const char *header, const uint8_t *byte
     b.files      = 1;
     UM_TRY(um_block_read(a, header, &b, &p));
     out->volume.voxels = um_scan_frame(opts, out, p);
-    return UM_OK;
+    return um_scan_over(a, out, b.over);
 }
 
 int um_nifti_read_pair(struct um_arena *a, const char *header, const uint8_t *bytes, size_t n,

@@ -34,7 +34,7 @@ UM_API UM_RESULT_USED int um_nifti_promise(const uint8_t *head, size_t n, int64_
 
 /* um_nifti_read - bytes[0..n-1] are kept by the view and changed: brought to this machine's byte
  * order and moved to an aligned place. Slope 0 or NaN means no scaling. Positions in metres or
- * micrometres become millimetres.
+ * micrometres become millimetres. Bytes behind the voxels are noted (in the arena).
  *
  * Returns UM_OK; UM_EFORMAT: not NIfTI, a size of 0, more voxels promised than there are bytes,
  * spacing that is not a positive number, a form without three axes; UM_ERANGE: more than
@@ -42,8 +42,8 @@ UM_API UM_RESULT_USED int um_nifti_promise(const uint8_t *head, size_t n, int64_
  * without its voxels, more than four dimensions, datatypes that are not one real number;
  * UM_ENONFINITE.
  */
-UM_API UM_RESULT_USED int um_nifti_read(uint8_t *bytes, size_t n, const struct um_scan_opts *opts,
-                                        struct um_scan *out);
+UM_API UM_RESULT_USED int um_nifti_read(struct um_arena *a, uint8_t *bytes, size_t n,
+                                        const struct um_scan_opts *opts, struct um_scan *out);
 
 /* um_nifti_read_pair - the header in bytes[0..n-1], a file at the path `header`; its voxels come
  * from the file of that name beside it, or, where voxels is NULL, from the .img or .img.gz of the

@@ -135,6 +135,7 @@ static int read_form(struct um_arena *a, struct um_nrrd *h, struct um_block *b)
     UM_TRY(whole(h, UM_NRRD_LINE_SKIP, 0, &b->skip_lines));
     UM_TRY(whole(h, UM_NRRD_BYTE_SKIP, b->coding == UM_CODING_RAW ? UM_SKIP_TO_END : 0,
                  &b->skip_bytes));
+    b->skip_name = h->value[UM_NRRD_BYTE_SKIP] ? NULL : "byte skip";
     if (b->skip_lines > UM_LINES_MAX)
         return um_fail(UM_EFORMAT, "%lld lines to skip", (long long)b->skip_lines);
     if (endian && strcmp(endian, "big") == 0)
@@ -216,7 +217,7 @@ static int read_it(struct um_arena *a, const char *path, uint8_t *bytes, size_t 
     UM_TRY(read_form(a, &h, &b));
     UM_TRY(um_block_read(a, path, &b, &voxels));
     out->volume.voxels = (char *)voxels + first * (int64_t)um_voxel_size(b.type);
-    return UM_OK;
+    return um_scan_over(a, out, b.over);
 }
 
 int um_nrrd_read(struct um_arena *a, const char *path, uint8_t *bytes, size_t n,

@@ -56,6 +56,19 @@ void *um_scan_frame(const struct um_scan_opts *opts, const struct um_scan *s, vo
            (opts->frame > 0 ? opts->frame : 0) * frame * (int64_t)um_voxel_size(s->volume.type);
 }
 
+int um_scan_over(struct um_arena *a, struct um_scan *s, size_t bytes)
+{
+    const char *text;
+
+    if (bytes == 0)
+        return UM_OK;
+    text = um_sprintf(a, "%zu bytes behind the voxels: are the sizes right?", bytes);
+    if (!text)
+        return UM_ENOMEM;
+    um_scan_note(s, text);
+    return UM_OK;
+}
+
 #define SWAP(T, SWAPPED)                                                                           \
     for (size_t i = 0; i < bytes / sizeof(T); i++)                                                 \
     ((T *)p)[i] = SWAPPED(((T *)p)[i])

@@ -11,13 +11,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "grid/volume.h"
 
 struct um_scan_opts {
-    int64_t max_voxels; /* of one frame; more are refused */
-    int64_t frame;      /* of a file with time frames, from 0; -1: there must be one only */
-    bool    labels;     /* a mask: pictures of a folder are read as such (grey.h) */
-    double  threshold;
+    int64_t     max_voxels; /* of one frame; more are refused */
+    int64_t     frame;      /* of a file with time frames, from 0; -1: there must be one only */
+    bool        labels;     /* a mask: pictures of a folder are read as such (grey.h) */
+    double      threshold;
     const char *slices; /* of a folder of pictures (slices.h): those to take; NULL or "": all */
     /* folders of DICOM files (series.h) */
     const char *series;                       /* UID of the one to read; NULL: there must be one */
@@ -56,6 +57,9 @@ UM_RESULT_USED int um_scan_sizes(const int64_t dim[4], const struct um_scan_opts
 UM_RESULT_USED int um_scan_all(const struct um_scan_opts *opts, const struct um_scan *s,
                                int64_t *n);
 void *um_scan_frame(const struct um_scan_opts *opts, const struct um_scan *s, void *voxels);
+
+/* um_scan_over - note that so many bytes lie behind the voxels, unless it is none. UM_ENOMEM. */
+UM_RESULT_USED int um_scan_over(struct um_arena *a, struct um_scan *s, size_t bytes);
 
 /* um_scan_settle - bytes of voxels, `size` each, in this machine's byte order and at an aligned
  * place: in place, or up to size - 1 bytes before. Returns where they are. */

@@ -126,7 +126,7 @@ static int read_it(struct um_arena *a, const char *path, uint8_t *bytes, size_t 
     case UM_NIFTI_PAIR:
     case UM_NIFTI_PAIR_2:
     case UM_NIFTI_ANALYZE: return pair(a, bytes, n, &opts, out);
-    default: return um_nifti_read(bytes, n, &opts, out);
+    default: return um_nifti_read(a, bytes, n, &opts, out);
     }
 }
 

@@ -161,7 +161,7 @@ def hostile():
     text("pipe.mhd", META + "ElementDataFile = pipe\n")
     os.symlink("loop.raw", "loop.raw")
     text("loop.mhd", META + "ElementDataFile = loop.raw\n")
-    text("self.mhd", META.replace("25 30 20", "2 2 2") + "ElementDataFile = self.mhd\n")
+    text("self.mhd", META.replace("25 30 20", "2 2 2") + "HeaderSize = 0\nElementDataFile = self.mhd\n")
     text("folder.mhd", META + "ElementDataFile = .\n")
     put("alone.img", bytes(100))
     os.symlink("loop", "loop")

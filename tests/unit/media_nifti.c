@@ -76,7 +76,7 @@ static void put(const nifti_1_header *h, const void *data, size_t bytes)
 
 static int read_it(struct um_scan *out)
 {
-    return um_nifti_read(file, file_n, &plain, out);
+    return um_nifti_read(arena, file, file_n, &plain, out);
 }
 
 static void assert_refused(const nifti_1_header *h, int status, const char *text)
@@ -199,6 +199,21 @@ static void version_2(void **state)
     assert_non_null(strstr(um_errmsg(), "2147483648 x 2147483648"));
 }
 
+static void surplus(void **state)
+{
+    nifti_1_header h = head(NIFTI_TYPE_INT16, 16);
+    uint8_t        data[2 * N];
+    struct um_scan out;
+
+    (void)state;
+    fill(data, NIFTI_TYPE_INT16, 1, 0);
+    h.dim[3]--;
+    put(&h, data, sizeof data);
+    assert_int_equal(read_it(&out), UM_OK);
+    assert_int_equal(out.notes, 1);
+    assert_string_equal(out.note[0], "40 bytes behind the voxels: are the sizes right?");
+}
+
 static void qform_and_units(void **state)
 {
     nifti_1_header h       = head(NIFTI_TYPE_UINT8, 8);
@@ -316,14 +331,14 @@ static void frames(void **state)
     fill((uint8_t *)(data + N), NIFTI_TYPE_INT16, 1, 0);
     put(&h, data, sizeof data);
     opts.frame = 1;
-    assert_int_equal(um_nifti_read(file, file_n, &opts, &out), UM_OK);
+    assert_int_equal(um_nifti_read(arena, file, file_n, &opts, &out), UM_OK);
     assert_int_equal(out.frames, 2);
     assert_holds(&out.volume);
     opts.frame = 2;
-    assert_int_equal(um_nifti_read(file, file_n, &opts, &out), UM_ERANGE);
+    assert_int_equal(um_nifti_read(arena, file, file_n, &opts, &out), UM_ERANGE);
     put(&h, data, sizeof data - 2);
     opts.frame = 0; /* the file is cut even if this frame is there */
-    assert_int_equal(um_nifti_read(file, file_n, &opts, &out), UM_EFORMAT);
+    assert_int_equal(um_nifti_read(arena, file, file_n, &opts, &out), UM_EFORMAT);
 }
 
 static void not_finite(void **state)
@@ -504,6 +519,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(types_and_orders),
         cmocka_unit_test(version_2),
+        cmocka_unit_test(surplus),
         cmocka_unit_test(qform_and_units),
         cmocka_unit_test(lies),
         cmocka_unit_test(bad_axes),

@@ -122,6 +122,10 @@ static void round_trip(void **state)
     "ObjectType = Image\nNDims = 3\nDimSize = 5 4 3\nTransformMatrix = 1 0 0 0 1 0 0 0 1\n"        \
     "ElementSpacing = 1 2 3\nElementType = MET_SHORT\n"
 #define LOCAL "ElementDataFile = LOCAL\n"
+#define NRRD                                                                                       \
+    "NRRD0004\ntype: short\ndimension: 3\nsizes: 5 4 3\nspace: RAS\n"                              \
+    "space directions: (0,-0.5,0) (0.75,0,0) (0.125,0,2)\nspace origin: (-10, 20, 30)\n"
+#define RAW "endian: little\nencoding: raw\n\n"
 
 static void meta_files(void **state)
 {
@@ -171,6 +175,50 @@ static void meta_files(void **state)
     assert_non_null(strstr(um_errmsg(), "no ElementDataFile"));
 }
 
+static read_fn *const readers[] = { um_meta_read, um_nrrd_read };
+
+/* a header of 7 bytes that nothing tells of, or bytes behind */
+static void surplus(void **state)
+{
+    static const struct {
+        const char *head;
+        bool        refused;
+        int64_t     at; /* where the voxels are looked for */
+    } form[] = {
+        { META "ElementDataFile = v.raw\n", true, 0 },
+        { META "HeaderSize = 0\nElementDataFile = v.raw\n", false, 0 },
+        { META "HeaderSize = 7\nElementDataFile = v.raw\n", false, 7 },
+        { META LOCAL, false, 0 },
+        { NRRD "endian: little\nencoding: raw\ndata file: v.raw\n\n", true, 0 },
+        { NRRD "endian: little\nencoding: raw\ndata file: v.raw\nline skip: 1\n\n", true, 0 },
+        { NRRD "endian: little\nencoding: raw\nbyte skip: 7\ndata file: v.raw\n\n", false, 7 },
+        { NRRD RAW, false, 0 }
+    };
+    char           bytes[14 + sizeof voxels] = "\n";
+    struct um_scan s;
+
+    (void)state;
+    memcpy(bytes + 7, voxels, sizeof voxels);
+    put("v.raw", bytes, sizeof bytes);
+    for (size_t i = 0; i < sizeof form / sizeof form[0]; i++) {
+        const int st = read_text(readers[i / 4], form[i].head, bytes, sizeof bytes, &plain, &s);
+
+        if (form[i].refused) {
+            assert_int_equal(st, UM_EFORMAT);
+            assert_non_null(
+                strstr(um_errmsg(), i == 5 ? "v.raw: 13 bytes more" : "v.raw: 14 bytes more"));
+            continue;
+        }
+        assert_int_equal(st, UM_OK);
+        assert_int_equal(s.notes, 1);
+        assert_string_equal(s.note[0], form[i].at == 7
+                                           ? "7 bytes behind the voxels: are the sizes right?"
+                                           : "14 bytes behind the voxels: are the sizes right?");
+        if (form[i].at == 7)
+            assert_holds(&s, 0);
+    }
+}
+
 static void meta_lies(void **state)
 {
     static const struct {
@@ -213,11 +261,6 @@ static void meta_lies(void **state)
     for (size_t i = 0; i < sizeof lie / sizeof lie[0]; i++)
         assert_refused(um_meta_read, lie[i].head, lie[i].status, lie[i].text);
 }
-
-#define NRRD                                                                                       \
-    "NRRD0004\ntype: short\ndimension: 3\nsizes: 5 4 3\nspace: RAS\n"                              \
-    "space directions: (0,-0.5,0) (0.75,0,0) (0.125,0,2)\nspace origin: (-10, 20, 30)\n"
-#define RAW "endian: little\nencoding: raw\n\n"
 
 static void nrrd_space(void **state)
 {
@@ -339,10 +382,10 @@ static int teardown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip), cmocka_unit_test(meta_files),  cmocka_unit_test(meta_lies),
-        cmocka_unit_test(nrrd_space), cmocka_unit_test(nrrd_frames), cmocka_unit_test(nrrd_lies)
-    };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(round_trip), cmocka_unit_test(meta_files),
+                                        cmocka_unit_test(surplus),    cmocka_unit_test(meta_lies),
+                                        cmocka_unit_test(nrrd_space), cmocka_unit_test(nrrd_frames),
+                                        cmocka_unit_test(nrrd_lies) };
 
     return cmocka_run_group_tests(tests, setup, teardown);
 }
