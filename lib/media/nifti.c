@@ -57,11 +57,13 @@ static int check_dims(struct um_nifti_head *h, const struct um_scan_opts *opts, 
     return um_scan_sizes(h->dim + 1, opts, out);
 }
 
-/* where the voxels may begin: behind the header, if they lie in its file */
-static int check_offset(const struct um_nifti_head *h, double least)
+/* Where the voxels may begin. Of less than 352 libnifti makes 348, also of 0, and nibabel refuses
+ * it: what it means nobody can say. */
+static int check_offset(const struct um_nifti_head *h, int least)
 {
     if (!(h->offset >= least) || h->offset > 9e15 || h->offset != floor(h->offset))
-        return um_fail(UM_EFORMAT, "voxels cannot begin at byte %g", h->offset);
+        return um_fail(UM_EFORMAT, "vox_offset is %g: a whole number from %d on expected",
+                       h->offset, least);
     return UM_OK;
 }
 
@@ -71,7 +73,7 @@ static int whole_file(const struct um_nifti_head *h, const struct um_scan_opts *
 {
     int64_t n;
 
-    UM_TRY(check_offset(h, h->bytes));
+    UM_TRY(check_offset(h, h->least));
     UM_TRY(um_scan_all(opts, s, &n));
     *bytes = (size_t)h->offset + (size_t)n * um_voxel_size(s->volume.type);
     return UM_OK;

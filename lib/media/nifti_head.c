@@ -10,7 +10,7 @@
 
 #include "media/nifti_int.h"
 
-enum { SIZE_1 = 348, SIZE_2 = 540 };
+enum { SIZE_1 = 348, SIZE_2 = 540, EXTENDER = 4 };
 
 static int32_t int32_at(const uint8_t *p, bool swap)
 {
@@ -97,7 +97,7 @@ int um_nifti_head_read(const uint8_t *bytes, size_t n, struct um_nifti_head *h)
         if (h->swapped)
             (void)swap_nifti_header(&two, 2);
         COPY_HEAD(h, two);
-        h->bytes = SIZE_2;
+        h->least = SIZE_2 + EXTENDER;
         return UM_OK;
     }
     memcpy(&one, bytes, sizeof one);
@@ -105,7 +105,7 @@ int um_nifti_head_read(const uint8_t *bytes, size_t n, struct um_nifti_head *h)
     if (h->swapped)
         (void)swap_nifti_header(&one, 1);
     COPY_HEAD(h, one); /* what Analyze has, it has in the same places */
-    h->bytes  = SIZE_1;
+    h->least  = SIZE_1 + EXTENDER;
     h->orient = bytes[ORIENT];
     for (int i = 0; i < 3; i++)
         h->origin[i] = int16_at(bytes + ORIGIN + 2 * i, h->swapped);

@@ -12,8 +12,9 @@ struct um_nifti_head {
     double             pixdim[8], offset, slope, inter, quatern[6], srow[12];
     int                datatype, qform, sform, units;
     int                orient, origin[3]; /* of Analyze 7.5 alone */
-    int                bytes;             /* of the header itself */
-    bool               swapped;
+    int                least; /* where the voxels of a single file may begin: behind the header and
+                                 four bytes that tell of extensions */
+    bool swapped;
 };
 
 /* um_nifti_head_read - UM_EFORMAT if bytes[0..n-1] begin with none of them */

@@ -193,6 +193,11 @@ static void version_2(void **state)
         file_n--;
         assert_int_equal(read_it(&out), UM_EFORMAT);
     }
+    h.vox_offset = 540;
+    memcpy(file, &h, sizeof h);
+    assert_int_equal(read_it(&out), UM_EFORMAT);
+    assert_non_null(strstr(um_errmsg(), "from 544 on"));
+    h.vox_offset = 544;
     h.dim[1] = h.dim[2] = 1LL << 31;
     memcpy(file, &h, sizeof h);
     assert_int_equal(read_it(&out), UM_ERANGE);
@@ -270,7 +275,9 @@ static void lies(void **state)
     h = head(12345, 16);
     assert_refused(&h, UM_EUNSUPPORTED, "datatype 12345");
     h = head(NIFTI_TYPE_INT16, 16), h.vox_offset = 352.5f;
-    assert_refused(&h, UM_EFORMAT, "byte 352.5");
+    assert_refused(&h, UM_EFORMAT, "vox_offset is 352.5: a whole number from 352 on");
+    h = head(NIFTI_TYPE_INT16, 16), h.vox_offset = 348;
+    assert_refused(&h, UM_EFORMAT, "vox_offset is 348: a whole number from 352 on");
     h = head(NIFTI_TYPE_INT16, 16), memcpy(h.magic, "ni1", 4);
     assert_refused(&h, UM_EUNSUPPORTED, "another file");
     h = head(NIFTI_TYPE_INT16, 16), memset(h.magic, 0, 4);
