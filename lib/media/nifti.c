@@ -141,6 +141,8 @@ static int read_all_but_voxels(const uint8_t *bytes, size_t n, const struct um_s
     UM_TRY(um_nifti_head_read(bytes, n, h));
     UM_TRY(check_dims(h, opts, out));
     UM_TRY(voxel_type(h->datatype, &out->volume.type));
+    if (h->bits != 0 && h->bits != 8 * (int)um_voxel_size(out->volume.type))
+        um_scan_note(out, "bitpix contradicts datatype, which is gone by");
     if (h->kind == UM_NIFTI_ANALYZE)
         return um_analyze_space(h, out);
     UM_TRY(read_affine(h, out));

@@ -66,6 +66,7 @@ enum um_nifti_kind um_nifti_kind(const uint8_t *bytes, size_t n)
         (h)->slope      = (f).scl_slope;                                                           \
         (h)->inter      = (f).scl_inter;                                                           \
         (h)->datatype   = (f).datatype;                                                            \
+        (h)->bits       = (f).bitpix;                                                              \
         (h)->qform      = (f).qform_code;                                                          \
         (h)->sform      = (f).sform_code;                                                          \
         (h)->units      = XYZT_TO_SPACE((f).xyzt_units);                                           \

@@ -10,7 +10,7 @@ struct um_nifti_head {
     enum um_nifti_kind kind;
     int64_t            dim[8];
     double             pixdim[8], offset, slope, inter, quatern[6], srow[12];
-    int                datatype, qform, sform, units;
+    int                datatype, bits, qform, sform, units;
     int                orient, origin[3]; /* of Analyze 7.5 alone */
     int                least; /* where the voxels of a single file may begin: behind the header and
                                  four bytes that tell of extensions */

@@ -219,6 +219,22 @@ static void surplus(void **state)
     assert_string_equal(out.note[0], "40 bytes behind the voxels: are the sizes right?");
 }
 
+/* as libnifti and nibabel do, but they do not say it */
+static void wrong_bitpix(void **state)
+{
+    nifti_1_header h = head(NIFTI_TYPE_INT16, 8);
+    uint8_t        data[2 * N];
+    struct um_scan out;
+
+    (void)state;
+    fill(data, NIFTI_TYPE_INT16, 1, 0);
+    put(&h, data, sizeof data);
+    assert_int_equal(read_it(&out), UM_OK);
+    assert_holds(&out.volume);
+    assert_int_equal(out.notes, 1);
+    assert_string_equal(out.note[0], "bitpix contradicts datatype, which is gone by");
+}
+
 static void qform_and_units(void **state)
 {
     nifti_1_header h       = head(NIFTI_TYPE_UINT8, 8);
@@ -527,6 +543,7 @@ int main(void)
         cmocka_unit_test(types_and_orders),
         cmocka_unit_test(version_2),
         cmocka_unit_test(surplus),
+        cmocka_unit_test(wrong_bitpix),
         cmocka_unit_test(qform_and_units),
         cmocka_unit_test(lies),
         cmocka_unit_test(bad_axes),
