@@ -363,6 +363,17 @@ int um_image_grey(struct um_arena *a, const struct um_image *im, const struct um
     return um_grey_turn(a, up, out);
 }
 
+/* A resize would draw one slice out to as many as are asked for, all alike. */
+static int check_thickness(const struct um_volume *v)
+{
+    for (int i = 0; i < 3; i++)
+        if (v->dim[i] == 1)
+            return um_fail(UM_ESHAPE,
+                           "%lld x %lld x %lld voxels: one slice is a picture, not a volume",
+                           (long long)v->dim[2], (long long)v->dim[1], (long long)v->dim[0]);
+    return UM_OK;
+}
+
 int um_image_volume(struct um_arena *a, const struct um_image *im, const struct um_scan_opts *opts,
                     struct um_scan *out)
 {
@@ -375,5 +386,6 @@ int um_image_volume(struct um_arena *a, const struct um_image *im, const struct 
         UM_TRY(im->kind->folder(a, &im->folder, opts, out));
     else
         UM_TRY(im->kind->volume(a, im, opts, out));
+    UM_TRY(check_thickness(&out->volume));
     return um_volume_orient(&out->volume);
 }

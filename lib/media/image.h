@@ -50,7 +50,8 @@ UM_API UM_RESULT_USED int um_image_grey(struct um_arena *a, const struct um_imag
                                         const struct um_image_opts *opts, struct um_grey *out);
 
 /* um_image_volume - the voxels of a volume in the canonical frame (see nifti.h, series.h,
- * orient.h); they may stay in im->bytes, and are changed there. UM_ESHAPE if it is a picture. */
+ * orient.h); they may stay in im->bytes, and are changed there. UM_ESHAPE if it is a picture,
+ * or one slice. */
 UM_API UM_RESULT_USED int um_image_volume(struct um_arena *a, const struct um_image *im,
                                           const struct um_scan_opts *opts, struct um_scan *out);
 

@@ -109,6 +109,25 @@ END
     [ "$status" = 1 ] && [[ $output == *'record a: good/3.png: a picture, and column slices goes with a folder of pictures' ]]
 }
 
+@test "one slice is a picture, whichever axis it lies across" {
+    "$PY" - <<'END'
+from media import *
+v = body()
+put("flat.nii", nifti(v[0], dim=[2, 25, 30, 1, 1, 1, 1, 1]))
+put("thin.nii", nifti(v[..., :1].copy()))
+put("flat.mha", b"NDims = 2\nDimSize = 25 30\nElementType = MET_SHORT\nElementDataFile = LOCAL\n" + v[0].tobytes())
+os.mkdir("one")
+put("one/1.png", png(gray(30, 20)))
+put("thick.nii", nifti(v[:2].copy()))
+END
+    refused 'flat.nii: 25 x 30 x 1 voxels: one slice is a picture, not a volume' flat.nii
+    refused 'thin.nii: 1 x 30 x 20 voxels: one slice' thin.nii
+    refused 'flat.mha: 25 x 30 x 1 voxels: one slice' flat.mha
+    refused 'one: 20 x 30 x 1 voxels: one slice' one
+    printf 'key\timage\np\tthick.nii\n' >two.tsv
+    um-preprocess -q two.tsv -o two.umt
+}
+
 @test "EXIF: eight ways to lie become one picture; masks and boxes go by what is seen" {
     "$PY" "$VOLUMES" upright
     um-preprocess --size 32 upright.tsv -o out.umt
