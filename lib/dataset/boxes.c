@@ -25,17 +25,25 @@ static double clamp(double x, double most)
     return x < 0 ? 0 : x > most ? most : x;
 }
 
+static int refuse(const double box[4], double w, double h, int64_t number, const char *why)
+{
+    return um_fail(UM_ERANGE, "box %lld (%g,%g,%g,%g) %s the picture of %g x %g", (long long)number,
+                   box[0], box[1], box[2], box[3], why, w, h);
+}
+
 static int place(double box[4], double w, double h, int64_t number)
 {
-    if (!(box[0] >= -1 && box[1] >= -1 && box[2] <= w + 1 && box[3] <= h + 1))
-        return um_fail(UM_ERANGE, "box %lld (%g,%g,%g,%g) reaches out of the picture of %g x %g",
-                       (long long)number, box[0], box[1], box[2], box[3], w, h);
-    for (int i = 0; i < 4; i++)
-        box[i] = clamp(box[i], i % 2 ? h : w);
     if (!(box[0] < box[2] && box[1] < box[3]))
         return um_fail(UM_ERANGE,
-                       "box %lld has no area: x0,y0,x1,y1 with x0 < x1, y0 < y1 expected",
-                       (long long)number);
+                       "box %lld (%g,%g,%g,%g) has no area: x0,y0,x1,y1 with x0 < x1, y0 < y1 "
+                       "expected",
+                       (long long)number, box[0], box[1], box[2], box[3]);
+    if (box[2] <= 0 || box[3] <= 0 || box[0] >= w || box[1] >= h)
+        return refuse(box, w, h, number, "lies outside");
+    if (!(box[0] >= -1 && box[1] >= -1 && box[2] <= w + 1 && box[3] <= h + 1))
+        return refuse(box, w, h, number, "reaches out of");
+    for (int i = 0; i < 4; i++)
+        box[i] = clamp(box[i], i % 2 ? h : w);
     return UM_OK;
 }
 

@@ -189,7 +189,9 @@ static int read_image(struct um_job *j)
         return um_context(st, "%s", path);
     if (!*um_job_get(j, UM_COL_MASK))
         return UM_OK;
-    UM_TRY(um_image_open(j->scratch, mask, j->p->max_pixels, &mim));
+    st = um_image_open(j->scratch, mask, j->p->max_pixels, &mim);
+    if (st < 0) /* which names the file itself */
+        return um_context(st, "mask");
     st = at.volume ? um_job_volume_mask(j, &mim, &at) : um_job_picture_mask(j, &mim, &at);
     return st < 0 ? um_context(st, "mask %s", mask) : UM_OK;
 }

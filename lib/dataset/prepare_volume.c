@@ -44,11 +44,11 @@ static int lay(struct um_job *j, const struct um_volume *v, struct um_placed *at
         voxels *= (double)at->axis[i].n_out;
     }
     if (voxels > (double)p->max_pixels)
-        return um_fail(UM_ERANGE,
-                       "%lld x %lld x %lld voxels at that spacing, at most %lld allowed "
-                       "(--max-pixels)",
-                       (long long)at->axis[0].n_out, (long long)at->axis[1].n_out,
-                       (long long)at->axis[2].n_out, (long long)p->max_pixels);
+        return um_fail(
+            UM_ERANGE, "%lld x %lld x %lld voxels %s, at most %lld allowed (--max-pixels)",
+            (long long)at->axis[0].n_out, (long long)at->axis[1].n_out,
+            (long long)at->axis[2].n_out, p->spacing[0] > 0 ? "at that spacing" : "by --size",
+            (long long)p->max_pixels);
     return UM_OK;
 }
 

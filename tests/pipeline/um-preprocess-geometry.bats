@@ -80,6 +80,7 @@ near(np.einsum("az,by,cx,zyx->abc", *w, x, optimize=True), read("point.umt")[1][
 END
     refused 'record v: ct.nii: nothing lies above 3000: no foreground to crop to' --window=3000,4000 --crop-foreground m.tsv
     refused 'record v: ct.nii: nothing lies above 0' --window=3000,4000 --crop-foreground --spacing 2 m.tsv
+    refused '64 x 64 x 64 voxels by --size, at most 20000 allowed (--max-pixels)' --size 64x64x64 --max-pixels 20000 m.tsv
     refused 'voxels at that spacing, at most 20000 allowed (--max-pixels)' --spacing 0.5 --max-pixels 20000 m.tsv
     for o in '' '--spacing 2'; do # the peaks of a CT are looked for in all of it, not in the crop alone
         # shellcheck disable=SC2086
@@ -125,6 +126,12 @@ assert t["boxes"].shape == (0, 4) and t["mask"].max() == 0
 END
     printf 'key\timage\tboxes\na\tgray.png\t0,0,300,10\n' >out.tsv
     refused 'record a: gray.png: box 1 (0,0,300,10) reaches out of the picture of 200 x 300' out.tsv
+    printf 'key\timage\tboxes\na\tgray.png\t0,0,9,9;-1,0,0,10\n' >out.tsv
+    refused 'record a: gray.png: box 2 (-1,0,0,10) lies outside the picture of 200 x 300' out.tsv
+    printf 'key\timage\tboxes\na\tgray.png\t5,0,5,10\n' >out.tsv
+    refused 'record a: gray.png: box 1 (5,0,5,10) has no area' out.tsv
+    printf 'key\timage\tmask\na\tgray.png\tnone.png\n' >none.tsv
+    refused 'record a: mask: none.png: no such file' none.tsv
     printf 'key\timage\tboxes\na\tgray.png\t0,0,3\n' >three.tsv
     refused 'record a: gray.png: column boxes: box 1 of "0,0,3": x0,y0,x1,y1 expected' three.tsv
     printf 'key\timage\tboxes\na\tct.nii\t0,0,3,3\n' >ct.tsv
