@@ -156,9 +156,10 @@ static int read_sizes(struct head *h)
                        (long long)channels);
     if (!h->value[NDIMS] || !um_ints(h->value[NDIMS], &h->ndims, 1))
         return um_fail(UM_EFORMAT, "no NDims");
-    if (h->ndims < 2 || h->ndims > 4)
-        return um_fail(UM_EUNSUPPORTED, "%lld dimensions, 2 to 4 are read", (long long)h->ndims);
-    h->dim[2] = h->dim[3] = 1;
+    if (h->ndims < 3 || h->ndims > 4)
+        return um_fail(UM_EUNSUPPORTED, "%lld dimensions, 3 and 4 are read%s", (long long)h->ndims,
+                       h->ndims == 2 ? ": a picture, not a volume" : "");
+    h->dim[3] = 1;
     if (!h->value[SIZES] || !um_ints(h->value[SIZES], h->dim, (int)h->ndims))
         return um_fail(UM_EFORMAT, "DimSize is not %lld whole numbers", (long long)h->ndims);
     return UM_OK;
@@ -190,7 +191,7 @@ static int read_affine(const struct head *h, struct um_scan *out)
         lps.spacing[c] = spacing[c];
         lps.origin[c]  = offset[c];
         for (int r = 0; r < 3; r++)
-            lps.direction[c][r] = c < n && r < n ? matrix[c * n + r] : c == r;
+            lps.direction[c][r] = matrix[c * n + r];
     }
     um_lps_affine(&lps, out->volume.affine);
     out->form = h->value[MATRIX] ? "TransformMatrix" : "spacing";

@@ -164,9 +164,9 @@ static int read_sizes(struct um_nrrd *h)
 
     if (!h->value[UM_NRRD_DIMENSION] || !um_ints(h->value[UM_NRRD_DIMENSION], &dims, 1))
         return um_fail(UM_EFORMAT, "no dimension");
-    if (dims < 2 || dims > UM_NRRD_AXES)
-        return um_fail(UM_EUNSUPPORTED, "%lld dimensions, 2 to %d are read", (long long)dims,
-                       UM_NRRD_AXES);
+    if (dims < 3 || dims > UM_NRRD_AXES)
+        return um_fail(UM_EUNSUPPORTED, "%lld dimensions, 3 and 4 are read%s", (long long)dims,
+                       dims == 2 ? ": a picture, not a volume" : "");
     h->dims = (int)dims;
     if (!h->value[UM_NRRD_SIZES] || !um_ints(h->value[UM_NRRD_SIZES], h->size, h->dims))
         return um_fail(UM_EFORMAT, "sizes are not %d whole numbers", h->dims);

@@ -1,7 +1,8 @@
 /* nrrd.h - a NRRD header in memory (.nrrd, .nhdr) -> a view of its voxels
  *
  * Voxels behind the header or in files beside it; encodings raw, gzip, text and hex; either byte
- * order. Of several axes that are not in space one is left, which is time.
+ * order. Of several axes that are not in space one is left, which is time; so is
+ * the axis whose vector has its fourth number alone.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MEDIA_NRRD_H

@@ -26,8 +26,19 @@ static int judge_kind(const char *kind, bool *space)
     return UM_OK;
 }
 
-/* the next "(x,y,z)" or "none" of *text: 1, 0; -1: neither */
-static int vector(char **text, double v[3], int n)
+/* numbers of the first vector: four where time is one of the axes of space, as SimpleITK writes it
+ */
+static int components(const char *text)
+{
+    int n = 1;
+
+    for (text = strchr(text, '('); text && *text && *text != ')'; text++)
+        n += *text == ',';
+    return n;
+}
+
+/* the next "(x,y,z)", or "(x,y,z,t)", or "none" of *text: 1, 0; -1: none of them */
+static int vector(char **text, double v[UM_NRRD_AXES], int n)
 {
     char *p = um_trim(*text), *end;
 
@@ -36,7 +47,7 @@ static int vector(char **text, double v[3], int n)
         return 0;
     }
     for (int i = 0; i < n; i++) {
-        if (*p != "(,,"[i])
+        if (*p != "(,,,"[i])
             return -1;
         v[i] = strtod(p + 1, &end);
         if (end == p + 1 || !isfinite(v[i]))
@@ -112,30 +123,15 @@ static int find_time(struct um_nrrd *h, const bool *space)
         h->time = 3;
         outside = 1;
     }
-    if (outside > 1 || h->dims - outside > 3 || h->dims - outside < 2)
+    if (outside > 1 || h->dims - outside != 3)
         return um_fail(UM_EUNSUPPORTED, "%d axes in space and %d others: not a volume",
                        h->dims - outside, outside);
     return UM_OK;
 }
 
-/* a slice: the third axis stands on the other two and is 1 mm long */
-static void stand(double affine[12])
-{
-    double n = 0;
-
-    for (int r = 0; r < 3; r++) {
-        const int p = (r + 1) % 3, q = (r + 2) % 3;
-
-        affine[4 * r + 2] = affine[4 * p] * affine[4 * q + 1] - affine[4 * q] * affine[4 * p + 1];
-        n += affine[4 * r + 2] * affine[4 * r + 2];
-    }
-    for (int r = 0; r < 3 && n > 0; r++)
-        affine[4 * r + 2] /= sqrt(n);
-}
-
 /* the columns of the affine, one for each axis in space; without directions, lengths alone */
-static void set_columns(const struct um_nrrd *h, const double v[][3], const double *length,
-                        const double sign[3], double mm, double affine[12])
+static void set_columns(const struct um_nrrd *h, const double v[][UM_NRRD_AXES],
+                        const double *length, const double sign[3], double mm, double affine[12])
 {
     int c = 0;
 
@@ -146,8 +142,6 @@ static void set_columns(const struct um_nrrd *h, const double v[][3], const doub
             affine[4 * r + c] = sign[r] * (length ? (r == c) * length[i] : v[i][r]) * mm;
         c++;
     }
-    if (c == 2)
-        stand(affine);
 }
 
 /* spacings alone: NaN where an axis has none */
@@ -179,9 +173,11 @@ static int by_spacings(struct um_nrrd *h, const bool *space, struct um_scan *out
 int um_nrrd_space(struct um_nrrd *h, struct um_scan *out)
 {
     char  *kinds = h->value[UM_NRRD_KINDS], *dirs = h->value[UM_NRRD_DIRECTIONS], *word;
-    char  *origin              = h->value[UM_NRRD_ORIGIN];
-    bool   space[UM_NRRD_AXES] = { true, true, true, true };
-    double v[UM_NRRD_AXES][3] = { { 0 } }, sign[3] = { -1, -1, 1 }, at[3] = { 0 }, mm;
+    char  *origin                        = h->value[UM_NRRD_ORIGIN];
+    bool   space[UM_NRRD_AXES]           = { true, true, true, true };
+    double v[UM_NRRD_AXES][UM_NRRD_AXES] = { { 0 } }, sign[3] = { -1, -1, 1 };
+    double at[UM_NRRD_AXES] = { 0 }, mm;
+    int    n;
 
     for (int i = 0; kinds && i < h->dims; i++) {
         word = um_word(&kinds);
@@ -191,13 +187,16 @@ int um_nrrd_space(struct um_nrrd *h, struct um_scan *out)
     }
     if (!dirs)
         return by_spacings(h, space, out);
+    n = components(dirs) == 4 ? 4 : 3;
     for (int i = 0; i < h->dims; i++) {
-        const int got = vector(&dirs, v[i], 3);
+        const int got = vector(&dirs, v[i], n);
 
         if (got < 0)
-            return um_fail(UM_EFORMAT, "space directions are not %d vectors of three numbers",
-                           h->dims);
-        space[i] = space[i] && got;
+            return um_fail(UM_EFORMAT, "space directions are not %d vectors of %d numbers", h->dims,
+                           n);
+        if (v[i][3] != 0 && (v[i][0] != 0 || v[i][1] != 0 || v[i][2] != 0))
+            return um_fail(UM_EUNSUPPORTED, "axis %d runs through space and time", i + 1);
+        space[i] = space[i] && got && v[i][3] == 0;
     }
     UM_TRY(find_time(h, space));
     if (h->value[UM_NRRD_SPACE])
@@ -205,11 +204,11 @@ int um_nrrd_space(struct um_nrrd *h, struct um_scan *out)
     else
         um_scan_note(out, "no space named: taken as left, back, head");
     UM_TRY(unit(h, &mm));
-    if (origin && vector(&origin, at, 3) != 1)
-        return um_fail(UM_EFORMAT, "space origin is not a vector of three numbers");
+    if (origin && vector(&origin, at, n) != 1)
+        return um_fail(UM_EFORMAT, "space origin is not a vector of %d numbers", n);
     for (int r = 0; r < 3; r++)
         out->volume.affine[4 * r + 3] = sign[r] * at[r] * mm;
     out->form = "space directions";
-    set_columns(h, (const double(*)[3])v, NULL, sign, mm, out->volume.affine);
+    set_columns(h, (const double(*)[UM_NRRD_AXES])v, NULL, sign, mm, out->volume.affine);
     return UM_OK;
 }

@@ -61,7 +61,8 @@ static void metas(void)
     text("meta", "list", head,
          "ElementType = MET_SHORT\nElementDataFile = LIST\nv1.raw\nv2.raw\nv3.raw\nv4.raw\n");
     text("meta", "pattern", head, "ElementType = MET_SHORT\nElementDataFile = v%d.raw 1 4 1\n");
-    text("meta", "text", "NDims = 2\nDimSize = 2 3\nBinaryData = False\nElementType = MET_FLOAT\n",
+    text("meta", "text",
+         "NDims = 3\nDimSize = 2 3 1\nBinaryData = False\nElementType = MET_FLOAT\n",
          "ElementDataFile = LOCAL\n1 2.5 -3e2\n4 5 nan\n");
     text("meta", "frames",
          "NDims = 4\nDimSize = 2 2 2 2\nElementType = MET_UCHAR\nElementSize = 1 1 1 1\n",
@@ -81,7 +82,7 @@ static void nrrds(void)
     text("nrrd", "list", head, "encoding: raw\ndata file: LIST\nv1.raw\nv2.raw\nv3.raw\nv4.raw\n");
     text("nrrd", "pattern", head, "encoding: raw\ndata file: v%d.raw 1 4 1\n");
     text("nrrd", "text", head, "encoding: ascii\ndatafile: v.txt\n");
-    text("nrrd", "hex", "NRRD0001\ntype: uchar\ndimension: 2\nsizes: 2 2\nspacings: 1 0.5\n",
+    text("nrrd", "hex", "NRRD0001\ntype: uchar\ndimension: 3\nsizes: 2 2 1\nspacings: 1 .5 1\n",
          "encoding: hex\n\n00 ff\n7f80\n");
     text("nrrd", "frames",
          "NRRD0005\ntype: uint8\ndimension: 4\nsizes: 2 2 2 2\nkinds: list domain domain domain\n"

@@ -122,7 +122,7 @@ put("thick.nii", nifti(v[:2].copy()))
 END
     refused 'flat.nii: 25 x 30 x 1 voxels: one slice is a picture, not a volume' flat.nii
     refused 'thin.nii: 1 x 30 x 20 voxels: one slice' thin.nii
-    refused 'flat.mha: 25 x 30 x 1 voxels: one slice' flat.mha
+    refused 'flat.mha: MetaImage: 2 dimensions, 3 and 4 are read: a picture, not a volume' flat.mha
     refused 'one: 20 x 30 x 1 voxels: one slice' one
     printf 'key\timage\np\tthick.nii\n' >two.tsv
     um-preprocess -q two.tsv -o two.umt

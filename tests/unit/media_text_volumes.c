@@ -289,6 +289,9 @@ static void nrrd_frames(void **state)
     static const char   first[] = "NRRD0005\ntype: int16\ndimension: 4\nsizes: 2 5 4 3\n"
                                   "kinds: time domain domain domain\nspacings: nan 1 1 1\n" RAW;
     static const char   last[]  = "NRRD0005\ntype: int16\ndimension: 4\nsizes: 5 4 3 2\n" RAW;
+    static const char   four[]  = "NRRD0005\ntype: int16\ndimension: 4\nsizes: 5 4 3 2\n"
+                                  "space dimension: 4\nspace origin: (5,6,7,8)\nspace directions: "
+                                  "(0,.5,0,0) (2,0,0,0) (0,0,3,0) (0,0,0,4)\n" RAW;
     struct um_scan_opts opts    = { .max_voxels = N, .frame = 1 };
     struct um_scan      s;
     int16_t             both[2 * N];
@@ -305,6 +308,11 @@ static void nrrd_frames(void **state)
     memcpy(both + N, voxels, sizeof voxels);
     assert_int_equal(read_text(um_nrrd_read, last, both, sizeof both, &opts, &s), UM_OK);
     assert_holds(&s, 0);
+    assert_int_equal(read_text(um_nrrd_read, four, both, sizeof both, &opts, &s), UM_OK);
+    assert_holds(&s, 0);
+    assert_true(s.volume.affine[1] == -2 && s.volume.affine[3] == -5);
+    assert_true(s.volume.affine[4] == -0.5 && s.volume.affine[7] == -6);
+    assert_true(s.volume.affine[10] == 3 && s.volume.affine[11] == 7);
     opts.frame = 2;
     assert_int_equal(read_text(um_nrrd_read, last, both, sizeof both, &opts, &s), UM_ERANGE);
     opts.frame = -1;
@@ -321,6 +329,13 @@ static void nrrd_lies(void **state)
         { "NRRD0004\ntype: short\n", UM_EFORMAT, "not \"field: value\"" },
         { "NRRD0004\nsizes: 1\n\n", UM_EFORMAT, "no dimension" },
         { "NRRD0004\ndimension: 7\n\n", UM_EUNSUPPORTED, "7 dimensions" },
+        { "NRRD0004\ndimension: 2\n\n", UM_EUNSUPPORTED, "a picture, not a volume" },
+        { "NRRD0004\ntype: short\ndimension: 4\nsizes: 5 4 3 2\n"
+          "space directions: (1,0,0,0) (0,1,0,0) (0,0,1,0) (0,0,.5,1)\n" RAW,
+          UM_EUNSUPPORTED, "axis 4 runs through space and time" },
+        { "NRRD0004\ntype: short\ndimension: 4\nsizes: 5 4 3 2\n"
+          "space directions: (1,0,0,0) (0,1,0,0) (0,0,1) (0,0,0,1)\n" RAW,
+          UM_EFORMAT, "4 vectors of 4 numbers" },
         { "NRRD0004\ndimension: 3\nsizes: 1 2\n\n", UM_EFORMAT, "sizes are not 3" },
         { "NRRD0004\ndimension: 3\nsizes: 1 -2 3\n\n", UM_EFORMAT, "size 2 is -2" },
         { "NRRD0004\ndimension: 3\nsizes: 1 2 3\ntype: block\n\n", UM_EUNSUPPORTED, "block" },
@@ -328,7 +343,7 @@ static void nrrd_lies(void **state)
         { NRRD "encoding: bz2\n\n", UM_EUNSUPPORTED, "bzip2, expected raw, gzip" },
         { NRRD "encoding: raw\n\n", UM_EFORMAT, "endian is not given" },
         { NRRD "encoding: raw\nendian: middle\n\n", UM_EFORMAT, "endian middle" },
-        { "NRRD0004\ntype: uchar\ndimension: 2\nsizes: 2 2\nencoding: hex\n\n00 fz", UM_EFORMAT,
+        { "NRRD0004\ntype: uchar\ndimension: 3\nsizes: 2 2 1\nencoding: hex\n\n00 fz", UM_EFORMAT,
           "byte 4 of the voxels is not a hexadecimal digit" },
         { NRRD "encoding: gzip\nendian: big\n\n", UM_EFORMAT, "gzip: cut or damaged" },
         { NRRD "byte skip: 7\n" RAW, UM_EFORMAT, "cut: the header promises 120" },
@@ -344,7 +359,7 @@ static void nrrd_lies(void **state)
           UM_EUNSUPPORTED, "scanner-xyz" },
         { "NRRD0004\ntype: short\ndimension: 3\nsizes: 5 4 3\nspace: RAS\n"
           "space directions: (1,0,0) (0,1,0) (0,0,x)\n" RAW,
-          UM_EFORMAT, "3 vectors" },
+          UM_EFORMAT, "3 vectors of 3 numbers" },
         { "NRRD0004\ntype: double\ndimension: 3\nsizes: 99999 99999 9999999\n" RAW, UM_ERANGE,
           "--max-pixels" },
     };
