@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cli/cli.h"
 #include "cli/names.h"
@@ -47,6 +48,32 @@ static int open_sheet(struct um_exports *x)
     return um_arena_new(&x->sheet.arena);
 }
 
+static bool ends_in(const char *path, const char *end)
+{
+    const size_t n = path ? strlen(path) : 0, m = strlen(end);
+
+    return n >= m && strcasecmp(path + n - m, end) == 0;
+}
+
+/* a name that would have other programs take the file for something else */
+static int check_ending(enum um_export e, const char *path)
+{
+    static const char *const known[]  = { ".npy",  ".png",  ".nii",  ".gz",  ".mha", ".mhd",
+                                          ".nrrd", ".nhdr", ".hdr",  ".img", ".dcm", ".jpg",
+                                          ".jpeg", ".tif",  ".tiff", ".npz", ".umt", NULL };
+    static const char *const own[][3] = { { ".npy" }, { ".png" }, { ".nii", ".gz" } };
+    static const char *const name[]   = { "an array (.npy)", "a picture (.png)",
+                                          "NIfTI (.nii, .nii.gz)" };
+
+    for (int i = 0; own[e][i]; i++)
+        if (ends_in(path, own[e][i]))
+            return UM_OK;
+    for (int i = 0; known[i]; i++)
+        if (ends_in(path, known[i]))
+            return um_usage("-o %s: what is written is %s, not %s", path, name[e], known[i]);
+    return UM_OK;
+}
+
 int um_exports_open(struct um_exports **out, const struct um_exports_opts *opts)
 {
     struct um_exports *x = calloc(1, sizeof *x);
@@ -56,7 +83,9 @@ int um_exports_open(struct um_exports **out, const struct um_exports_opts *opts)
         return um_fail(UM_ENOMEM, "out of memory");
     x->opts = *opts;
     x->many = um_names_many(opts->path);
-    st      = um_names_new(&x->names);
+    st      = check_ending(opts->format, opts->path);
+    if (st >= 0)
+        st = um_names_new(&x->names);
     if (st >= 0 && !x->many)
         st = um_stream_open(&x->out, opts->path);
     if (st >= 0 && opts->stack)
@@ -85,13 +114,6 @@ static int stack(struct um_exports *x, const struct um_tensor *t)
     return um_npy_elements(x->spool, t);
 }
 
-static bool ends_in_gz(const char *path)
-{
-    const size_t n = path ? strlen(path) : 0;
-
-    return n > 3 && strcmp(path + n - 3, ".gz") == 0;
-}
-
 static int write_onto(struct um_exports *x, struct um_arena *scratch, struct um_outfile *f,
                       const struct um_record *rec, const struct um_tensor *t, const char *path)
 {
@@ -102,7 +124,7 @@ static int write_onto(struct um_exports *x, struct um_arena *scratch, struct um_
         like = um_sprintf(scratch, "%.*s%s%s", (int)(at - like), like, rec->key, at + 2);
     if (!like)
         return UM_ENOMEM;
-    UM_TRY(um_export_onto(f, scratch, rec, t, like, ends_in_gz(path), &share));
+    UM_TRY(um_export_onto(f, scratch, rec, t, like, ends_in(path, ".gz"), &share));
     if (share <= 0)
         um_warn(x->opts.tool, "record %s: nothing of %s lies on %s", rec->key, t->name, like);
     else if (!(share >= LITTLE))
@@ -122,7 +144,7 @@ static int write_one(struct um_exports *x, struct um_arena *scratch, struct um_o
         return UM_OK;
     }
     return x->opts.like ? write_onto(x, scratch, f, rec, t, path)
-                        : um_export_write(f, scratch, x->opts.format, rec, t, ends_in_gz(path));
+                        : um_export_write(f, scratch, x->opts.format, rec, t, ends_in(path, ".gz"));
 }
 
 int um_exports_record(struct um_exports *x, struct um_arena *scratch, const struct um_record *rec)

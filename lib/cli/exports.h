@@ -18,7 +18,8 @@ struct um_exports_opts {
     const struct um_view *view; /* PNG alone: how to look (picture/view.h) */
 };
 
-/* um_exports_open - UM_EUSAGE: stack or sheet for another format, or into many files; a terminal */
+/* um_exports_open - UM_EUSAGE: stack or sheet for another format, or into many files; a path
+ * that ends as another format's do; a terminal */
 UM_API UM_RESULT_USED int um_exports_open(struct um_exports           **x,
                                           const struct um_exports_opts *opts);
 

@@ -227,6 +227,8 @@ view_fails() {
     make_stream mixed
     um-show --nii -k ct0 mixed.umt >v.nii
     um-show --nii -o nii/ mixed.umt
+    um-show --nii -k ct0 -o v.nii.GZ mixed.umt
+    cmp v.nii.GZ nii/ct0.nii.gz
     "$PY" - <<'EOF'
 import gzip, struct
 import numpy as np
@@ -363,6 +365,11 @@ END
     [ "$status" = 2 ]
     [ "${#lines[@]}" = 1 ]
     [ ! -e one.png ]
+    for o in '--nii o.mha' '--nii o.nrrd' '--nii %s.png' '--png o.JPG' '--png o.png.gz' '--npy o.nii' '--montage o.npy'; do
+        run um-show "${o% *}" -k p1/s1 -o "${o#* }" xray.umt
+        [ "$status" = 2 ] && [[ $output == "um-show: -o ${o#* }: what is written is "*", not ."* ]] && [ ! -e "${o#* }" ] ||
+            { echo "$o: exit $status: $output"; return 1; }
+    done
     run um-show -k nobody xray.umt
     [ "$status" = 1 ]
     run um-show --nii -t ids xray.umt
