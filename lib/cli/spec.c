@@ -3,10 +3,11 @@
 #include "cli/spec.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/number.h"
 
 /* a whole number from 1 to most at *p, moved behind it */
 static bool count(const char **p, int64_t most, int64_t *n)
@@ -82,13 +83,9 @@ int um_spacing_parse(const char *text, double mm[3])
     int         n = 0;
 
     while (n < 3) {
-        char *end;
-
-        mm[n] = strtod(p, &end);
-        if (end == p || !(mm[n] >= 0.01 && mm[n] <= 1000))
+        if (!um_number_at(&p, &mm[n]) || !(mm[n] >= 0.01 && mm[n] <= 1000))
             break;
         n++;
-        p = end;
         if (*p != ',')
             break;
         p++;
@@ -133,10 +130,9 @@ int um_allow_parse(const char *text, bool *gaps, bool *duplicates)
 
 int um_number_parse(const char *text, double *x)
 {
-    char *end;
+    const char *p = text;
 
-    *x = strtod(text, &end);
-    if (end != text && !*end && isfinite(*x))
+    if (um_number_at(&p, x) && !*p)
         return UM_OK;
     return um_fail(UM_ERANGE, "\"%s\" is not a number", text);
 }

@@ -2,20 +2,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataset/boxes.h"
 
-#include <math.h>
 #include <stdbool.h>
-#include <stdlib.h>
+
+#include "base/number.h"
 
 /* the next four numbers at *p; false: something else */
 static bool four(const char **p, double box[4])
 {
     for (int i = 0; i < 4; i++) {
-        char *end;
-
-        box[i] = strtod(*p, &end);
-        if (end == *p || !isfinite(box[i]) || (i < 3 && *end != ','))
+        if (!um_number_at(p, &box[i]) || (i < 3 && **p != ','))
             return false;
-        *p = i < 3 ? end + 1 : end;
+        *p += i < 3;
     }
     return **p == 0 || (**p == ';' && (*p)[1] != 0);
 }

@@ -4,12 +4,12 @@
 #include "dataset/prepare.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/number.h"
 #include "dataset/prepare_int.h"
 #include "media/image.h"
 #include "text/report.h"
@@ -104,22 +104,20 @@ static int filter(struct um_job *j)
 /* "" is nil; otherwise a finite number, whole ones as such */
 static int label_value(const char *name, const char *text, struct um_value *v)
 {
-    char *end;
+    const char *rest = text;
+    char       *end;
+    double      x;
 
     *v = (struct um_value){ .kind = UM_NIL };
     if (!*text)
         return UM_OK;
-    errno = 0;
-    v->i  = strtoll(text, &end, 10);
-    if (errno == 0 && end != text && !*end) {
-        v->kind = UM_INT;
-        return UM_OK;
-    }
-    v->i    = 0;
-    v->f    = strtod(text, &end);
-    v->kind = UM_FLOAT;
-    if (end == text || *end || !isfinite(v->f))
+    if (!um_number_at(&rest, &x) || *rest)
         return um_fail(UM_EFORMAT, "column label.%s: \"%s\" is not a number", name, text);
+    errno               = 0;
+    const int64_t whole = strtoll(text, &end, 10);
+
+    *v = errno == 0 && !*end ? (struct um_value){ .kind = UM_INT, .i = whole }
+                             : (struct um_value){ .kind = UM_FLOAT, .f = x };
     return UM_OK;
 }
 

@@ -3,8 +3,9 @@
 #include "grid/window.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/number.h"
 
 int um_window_parse(const char *text, double window[2])
 {
@@ -17,7 +18,7 @@ int um_window_parse(const char *text, double window[2])
         { "bone", -450, 1050 },
         { "abdomen", -175, 250 },
     };
-    char *end;
+    const char *p = text;
 
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(text, known[i].name) == 0) {
@@ -25,15 +26,9 @@ int um_window_parse(const char *text, double window[2])
             window[1] = known[i].hi;
             return UM_OK;
         }
-    window[0] = strtod(text, &end);
-    if (end != text && *end == ',') {
-        const char *second = end + 1;
-
-        window[1] = strtod(second, &end);
-        if (end != second && *end == 0 && window[0] < window[1] && window[0] >= -1e6 &&
-            window[1] <= 1e6)
-            return UM_OK;
-    }
+    if (um_number_at(&p, &window[0]) && *p++ == ',' && um_number_at(&p, &window[1]) && !*p &&
+        window[0] < window[1] && window[0] >= -1e6 && window[1] <= 1e6)
+        return UM_OK;
     return um_fail(UM_ERANGE,
                    "window \"%s\": expected lung, mediastinum, bone, abdomen or LO,HI in HU with "
                    "LO < HI",

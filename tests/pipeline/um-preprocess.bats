@@ -258,6 +258,10 @@ END
     refused 'record a: both report and report_file are given' m.tsv
     printf 'key\treport\tlabel.Edema\na\tx\tyes\n' >m.tsv
     refused 'record a: column label.Edema: "yes" is not a number' m.tsv
+    for l in 0x1 ' 1' '1 ' inf; do
+        printf 'key\treport\tlabel.Edema\na\tx\t%s\n' "$l" >m.tsv
+        refused "record a: column label.Edema: \"$l\" is not a number" m.tsv
+    done
     printf 'key\treport\tsplit\na\tx\tval\n' >m.tsv
     refused 'record a: column split: "val", expected train, valid or test' m.tsv
 }

@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/dtype.h"
 #include "base/hash.h"
+#include "base/number.h"
 #include "base/philox.h"
 #include "base/pool.h"
 #include "base/shuffle.h"
@@ -296,6 +297,32 @@ static void digest_is_xxh3(void **state)
     um_hash_free(h);
 }
 
+static void numbers_are_decimal(void **state)
+{
+    static const struct {
+        const char *text;
+        double      x;
+    } good[]                       = { { "1", 1 },      { "-.5", -0.5 }, { "+2.", 2 },
+                                       { "1e3", 1000 }, { "007", 7 },    { "3,4", 3 } };
+    static const char *const bad[] = { "",  " 1",  "\t1", "0x10", "-0X1",  ".",
+                                       "-", "inf", "nan", "e3",   "1e999", "--1" };
+    double                   x;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        const char *p = good[i].text;
+
+        assert_true(um_number_at(&p, &x) && x == good[i].x);
+        assert_true(!*p || *p == ',');
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        const char *p = bad[i];
+
+        if (um_number_at(&p, &x))
+            fail_msg("\"%s\" was taken", bad[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +338,7 @@ int main(void)
         cmocka_unit_test(messages_stack),
         cmocka_unit_test(messages_are_a_line),
         cmocka_unit_test(digest_is_xxh3),
+        cmocka_unit_test(numbers_are_decimal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

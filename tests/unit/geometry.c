@@ -229,9 +229,11 @@ static void foreground_is_the_smallest_box(void **state)
 
 static void boxes_are_read_strictly(void **state)
 {
-    static const char *bad[] = { "1,2,3",     "1,2,3,4,5", "1,2,3,4;",     "a,2,3,4",  "1,2,3,nan",
-                                 "1,2,1,4",   "1,2,3,2",   "1,2,30,4",     "-2,0,3,4", "1,2,3,4;;",
-                                 "1,2,inf,4", ";",         "1,2,3,4;5,6,7" };
+    static const char *bad[] = { "1,2,3",         "1,2,3,4,5", "1,2,3,4;",  "a,2,3,4",
+                                 "1,2,3,nan",     "1,2,1,4",   "1,2,3,2",   "1,2,30,4",
+                                 "-2,0,3,4",      "1,2,3,4;;", "1,2,inf,4", ";",
+                                 "1,2,3,4;5,6,7", "0x1,2,3,4", " 1,2,3,4",  "1,2,3,4 ",
+                                 "1, 2,3,4" };
     struct um_rects    r;
 
     (void)state;
