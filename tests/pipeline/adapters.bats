@@ -185,9 +185,12 @@ csv.writer(open("elsewhere.csv", "w", newline="")).writerows(csv.reader(open("el
         "$sh/bimcv-covid19plus.sh" -l "$table" "$tree" 2>err | cmp - whole.tsv
     done
     run --separate-stderr "$sh/bimcv-covid19plus.sh" -l nowhere.tsv "$tree"
-    [ "$status" = 1 ] && [ -z "$output" ] && [ "$stderr" = "bimcv-covid19plus.sh: $PWD/nowhere.tsv: no such file" ]
+    [ "$status" = 1 ]
+    [ -z "$output" ]
+    [ "$stderr" = "bimcv-covid19plus.sh: $PWD/nowhere.tsv: no such file" ]
     run --separate-stderr "$sh/bimcv-covid19plus.sh" -t nowhere.tsv -l elsewhere.tsv "$tree"
-    [ "$status" = 1 ] && [ "$stderr" = "bimcv-covid19plus.sh: $PWD/nowhere.tsv: no such file" ]
+    [ "$status" = 1 ]
+    [ "$stderr" = "bimcv-covid19plus.sh: $PWD/nowhere.tsv: no such file" ]
     # two are there, one of them twice
     cp elsewhere.tsv "$tree/$f" && cp elsewhere.tsv.gz "$tree/$f.gz"
     adapter bimcv-covid19plus "$tree" 2>err | cmp - whole.tsv

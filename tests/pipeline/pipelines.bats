@@ -59,7 +59,8 @@ setup() {
 @test "demo.sh: every step, the same table twice" {
     for i in 1 2; do
         BUILD=$BUILD "$top/pipelines/demo.sh" -n 64 -e 1 -j "$i" "demo$i" >"log$i" 2>&1 || { cat "log$i"; return 1; }
-        [ -s "demo$i/slices.png" ] && [ -s "demo$i/ct.png" ]
+        [ -s "demo$i/slices.png" ]
+        [ -s "demo$i/ct.png" ]
         grep -q '^linear probe on ct' "demo$i/table.txt"
         grep -q 'hold the lesion' "demo$i/table.txt"
     done
@@ -79,7 +80,9 @@ setup() {
     grep -q '^  2d .*->' real/table.txt && grep -q '^  3d .*->' real/table.txt
     [ "$(um-show --keys real/ct.umt | wc -l)" = 10 ]
     [ "$(um-show --keys real/slices.umt | wc -l)" = 40 ]
-    [ -s real/slices.png ] && [ -s real/xray.png ] && [ -s real/ct.png ]
+    [ -s real/slices.png ]
+    [ -s real/xray.png ]
+    [ -s real/ct.png ]
     ! command -v gnuplot >/dev/null || [ -s real/curves.png ]
 }
 

@@ -260,7 +260,9 @@ um-cat: warning: --rename: no record has a tensor no' ]
 @test "bad streams: one line, exit 1, no file" {
     bad() {
         run um-cat "$@" -o out.umt
-        [ "$status" = 1 ] && [ "${#lines[@]}" = 1 ] && [ ! -e out.umt ]
+        [ "$status" = 1 ]
+        [ "${#lines[@]}" = 1 ]
+        [ ! -e out.umt ]
     }
     : >empty.umt
     bad empty.umt
@@ -352,7 +354,9 @@ EOF
     ln -s there/new.umt link.umt
     ln -s link.umt again.umt
     um-cat a.umt -o again.umt
-    [ -L again.umt ] && [ -L link.umt ] && [ ! -L there/new.umt ]
+    [ -L again.umt ]
+    [ -L link.umt ]
+    [ ! -L there/new.umt ]
     um-cat a.umt | cmp - there/new.umt
     ln -s round.umt round.umt
     run um-cat a.umt -o round.umt

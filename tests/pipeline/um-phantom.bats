@@ -79,9 +79,13 @@ small=(--volume 16x48x48 --xray-size 96 --progress never)
 
 @test "one kind alone" {
     um-phantom -n 2 --pairs xray -o x "${small[@]}"
-    [ ! -e x/ct ] && [ ! -e x/ct.tsv ] && [ -s x/xray.tsv ]
+    [ ! -e x/ct ]
+    [ ! -e x/ct.tsv ]
+    [ -s x/xray.tsv ]
     um-phantom -n 2 --pairs ct -o c "${small[@]}"
-    [ ! -e c/xray ] && [ ! -e c/xray.tsv ] && [ -s c/ct.tsv ]
+    [ ! -e c/xray ]
+    [ ! -e c/xray.tsv ]
+    [ -s c/ct.tsv ]
     um-phantom -n 2 -o b "${small[@]}"
     cmp b/xray/p000001.jpg x/xray/p000001.jpg
     cmp b/ct/p000001.nii.gz c/ct/p000001.nii.gz
@@ -132,7 +136,8 @@ END
     for kind in jpeg png dicom; do files $kind --xray-files $kind; done
     cmp jpeg.ct png.ct
     cmp jpeg.ct dicom.ct
-    [ -e png/xray/p000003.png ] && [ -e dicom/xray/p000003.dcm ]
+    [ -e png/xray/p000003.png ]
+    [ -e dicom/xray/p000003.dcm ]
     grep -q '^xray/NAME.dcm ' dicom/README
     cut -f 2 png/xray.tsv | grep -qx xray/p000003.png
     PYTHONPATH=$BATS_TEST_DIRNAME "${UM_PYTHON:-/usr/bin/python3}" - <<'END'
@@ -169,26 +174,32 @@ END
 
 @test "a folder that cannot be made: exit 1, one line" {
     run um-phantom -n 1 -o /dev/null/d "${small[@]}"
-    [ "$status" = 1 ] && [ "${#lines[@]}" = 1 ]
+    [ "$status" = 1 ]
+    [ "${#lines[@]}" = 1 ]
     mkdir own
     echo 'My own project.' >own/README
     run um-phantom -n 1 -o own "${small[@]}"
-    [ "$status" = 1 ] && [[ $output == "um-phantom: own/README is there, and not um-phantom's"* ]]
-    [ "$(ls own)" = README ] && [ "$(cat own/README)" = 'My own project.' ]
+    [ "$status" = 1 ]
+    [[ $output == "um-phantom: own/README is there, and not um-phantom's"* ]]
+    [ "$(ls own)" = README ]
+    [ "$(cat own/README)" = 'My own project.' ]
     um-phantom -n 1 -o twice "${small[@]}"
     um-phantom -n 1 -o twice "${small[@]}"
     : >file
     run um-phantom -n 1 -o file "${small[@]}"
-    [ "$status" = 1 ] && [ "${#lines[@]}" = 1 ]
+    [ "$status" = 1 ]
+    [ "${#lines[@]}" = 1 ]
 }
 
 @test "a full disk: exit 1, one line, no manifest" {
     mkdir -p d
     ln -s /dev/full d/truth.tsv
     run um-phantom -n 2 -o d "${small[@]}"
-    [ "$status" = 1 ] && [ "${#lines[@]}" = 1 ]
+    [ "$status" = 1 ]
+    [ "${#lines[@]}" = 1 ]
     [[ $output == *"No space left"* ]]
-    [ ! -e d/xray.tsv ] && [ ! -e d/ct.tsv ]
+    [ ! -e d/xray.tsv ]
+    [ ! -e d/ct.tsv ]
 }
 
 @test "an interrupted run leaves whole files only and no manifest" {
@@ -199,7 +210,9 @@ END
     status=0
     wait "$pid" || status=$?
     [ "$status" = 143 ]
-    [ ! -e d/xray.tsv ] && [ ! -e d/ct.tsv ] && [ ! -e d/truth.tsv ]
+    [ ! -e d/xray.tsv ]
+    [ ! -e d/ct.tsv ]
+    [ ! -e d/truth.tsv ]
     left=$(find d -type f -name '*.??????' | grep -vE '\.(nii\.gz|jpg|png)$' || true)
     [ -z "$left" ]
     for f in d/ct/*.nii.gz; do gzip -t "$f"; done
@@ -209,20 +222,25 @@ END
     for l in mimic-cxr-jpg cc-ccii amos luna16; do
         for j in 1 7; do um-phantom -n 15 -j $j --layout $l -o $l.$j "${small[@]}"; done
         diff -r $l.1 $l.7
-        [ -s $l.1/truth.tsv ] && [ ! -e $l.1/xray.tsv ] && [ ! -e $l.1/ct ]
+        [ -s $l.1/truth.tsv ]
+        [ ! -e $l.1/xray.tsv ]
+        [ ! -e $l.1/ct ]
         um-phantom -n 15 -o plain "${small[@]}"
         cmp plain/truth.tsv $l.1/truth.tsv
     done
     gzip -t mimic-cxr-jpg.1/*.gz
     run um-phantom -n 1 --layout imagenet -o d "${small[@]}"
-    [ "$status" = 2 ] && [ "${#lines[@]}" = 1 ] && [ ! -e d ]
+    [ "$status" = 2 ]
+    [ "${#lines[@]}" = 1 ]
+    [ ! -e d ]
 }
 
 @test "a layout on a full disk: exit 1, one line, no truth" {
     mkdir -p c
     ln -s /dev/full c/train.csv
     run um-phantom -n 2 --layout chexpert -o c "${small[@]}"
-    [ "$status" = 1 ] && [ "${#lines[@]}" = 1 ]
+    [ "$status" = 1 ]
+    [ "${#lines[@]}" = 1 ]
     [[ $output == *"No space left"* ]]
     [ ! -e c/truth.tsv ]
 }

@@ -106,7 +106,8 @@ END
     done
     printf 'key\timage\tslices\na\tgood/3.png\t3.png\n' >bad.tsv
     run um-preprocess -q bad.tsv
-    [ "$status" = 1 ] && [[ $output == *'record a: good/3.png: a picture, and column slices goes with a folder of pictures' ]]
+    [ "$status" = 1 ]
+    [[ $output == *'record a: good/3.png: a picture, and column slices goes with a folder of pictures' ]]
 }
 
 @test "one slice is a picture, whichever axis it lies across" {

@@ -442,7 +442,8 @@ END
         done
     done
     run um-preprocess -o 'x-%05d.umt' m.tsv
-    [ "$status" = 2 ] && [[ $output == *'-o x-%05d.umt: a place for a number goes with --shard-size'* ]]
+    [ "$status" = 2 ]
+    [[ $output == *'-o x-%05d.umt: a place for a number goes with --shard-size'* ]]
     printf 'key\timage\na\tnone.png\nb\tgray.png\n' >m.tsv
     { echo first; um-preprocess -q --on-error skip --rejects /dev/stdout -o out.umt m.tsv; echo last; } >log.txt
     [ "$(sed -n '1p;$p' log.txt | tr '\n' ' ')" = 'first last ' ]
