@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/number.h"
 #include "dataset/prepare_int.h"
+#include "grid/levels.h"
 #include "media/image.h"
 #include "text/report.h"
 
@@ -34,6 +35,18 @@ static const char *path_of(const struct um_job *j, enum um_column col)
     const char *path = um_job_get(j, col), *root = path[0] == '/' ? "" : j->p->root;
 
     return um_sprintf(j->scratch, "%s%s%s", root, *root ? "/" : "", path);
+}
+
+int um_job_levels(struct um_job *j, struct um_levels *l)
+{
+    double ends[2];
+
+    if (!*um_job_get(j, UM_COL_LEVELS))
+        return UM_OK;
+    UM_TRY(um_levels_parse(um_job_get(j, UM_COL_LEVELS), l));
+    ends[0] = (double)l->lo / UM_LEVELS_UNIT;
+    ends[1] = (double)l->hi / UM_LEVELS_UNIT;
+    return um_map_set_nums(j->a, &j->rec->meta, "levels", ends, 2);
 }
 
 int um_job_tensor(struct um_job *j, const char *name, enum um_dtype dtype, int ndim,

@@ -28,8 +28,10 @@ struct um_placed {
     struct um_axis   axis[3];
 };
 
-const char        *um_job_get(const struct um_job *j, enum um_column col); /* "" if not there */
-void               um_job_note(struct um_job *j, const char *text);        /* NULL: nothing */
+const char *um_job_get(const struct um_job *j, enum um_column col); /* "" if not there */
+void        um_job_note(struct um_job *j, const char *text);        /* NULL: nothing */
+/* the column `levels` into *l, and into meta; an empty field leaves both as they are */
+UM_RESULT_USED int um_job_levels(struct um_job *j, struct um_levels *l);
 UM_RESULT_USED int um_job_tensor(struct um_job *j, const char *name, enum um_dtype dtype, int ndim,
                                  const int64_t *dim, struct um_tensor *t);
 

@@ -94,18 +94,6 @@ static int boxes(struct um_job *j, const struct um_placed *at)
     return draw(j, at, &r);
 }
 
-static int set_levels(struct um_job *j, struct um_levels *l)
-{
-    double ends[2];
-
-    if (!*um_job_get(j, UM_COL_LEVELS))
-        return UM_OK;
-    UM_TRY(um_levels_parse(um_job_get(j, UM_COL_LEVELS), l));
-    ends[0] = (double)l->lo / UM_LEVELS_UNIT;
-    ends[1] = (double)l->hi / UM_LEVELS_UNIT;
-    return um_map_set_nums(j->a, &j->rec->meta, "levels", ends, 2);
-}
-
 /* pictures that use less than an eighth of their range look black, and nobody looks at all of them.
  * Few texts, so that they can be counted: the bits in use, not the largest value itself. */
 static void note_range(struct um_job *j, const struct um_grey *g, bool by_levels)
@@ -138,7 +126,7 @@ int um_job_picture(struct um_job *j, const struct um_image *im, struct um_placed
 
     if (*um_job_get(j, UM_COL_SLICES))
         return um_fail(UM_ESHAPE, "a picture, and column slices goes with a folder of pictures");
-    UM_TRY(set_levels(j, &opts.levels));
+    UM_TRY(um_job_levels(j, &opts.levels));
     UM_TRY(um_image_grey(j->scratch, im, &opts, &at->grey));
     note_range(j, &at->grey, um_levels_given(&opts.levels));
     at->fit = j->p->stretch

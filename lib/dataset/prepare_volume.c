@@ -11,15 +11,17 @@ enum { SIDE_MAX = 4096 };
 
 static int open_volume(struct um_job *j, const struct um_image *im, bool labels, struct um_scan *f)
 {
-    const struct um_scan_opts opts = { .max_voxels       = j->p->max_pixels,
-                                       .frame            = j->p->frame,
-                                       .labels           = labels,
-                                       .threshold        = j->p->mask_threshold,
-                                       .slices           = um_job_get(j, UM_COL_SLICES),
-                                       .series           = j->p->series,
-                                       .allow_gaps       = j->p->allow_gaps,
-                                       .allow_duplicates = j->p->allow_duplicates };
+    struct um_scan_opts opts = { .max_voxels       = j->p->max_pixels,
+                                 .frame            = j->p->frame,
+                                 .labels           = labels,
+                                 .threshold        = j->p->mask_threshold,
+                                 .slices           = um_job_get(j, UM_COL_SLICES),
+                                 .series           = j->p->series,
+                                 .allow_gaps       = j->p->allow_gaps,
+                                 .allow_duplicates = j->p->allow_duplicates };
 
+    if (!labels)
+        UM_TRY(um_job_levels(j, &opts.levels));
     UM_TRY(um_image_volume(j->scratch, im, &opts, f));
     f->volume.replace = j->p->replace;
     f->volume.instead = (float)j->p->nan_hu;
@@ -157,8 +159,6 @@ int um_job_volume(struct um_job *j, const struct um_image *im, struct um_placed 
 
     if (*um_job_get(j, UM_COL_BOXES))
         return um_fail(UM_ESHAPE, "a volume, and boxes lie on pictures");
-    if (*um_job_get(j, UM_COL_LEVELS))
-        return um_fail(UM_ESHAPE, "a volume, and levels are for gray PNG (a volume has --window)");
     UM_TRY(open_volume(j, im, false, &f));
     window    = f.grey ? levels : j->p->window;
     v         = f.volume;

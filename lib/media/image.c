@@ -374,14 +374,24 @@ static int check_thickness(const struct um_volume *v)
     return UM_OK;
 }
 
+/* columns that folders of pictures alone take */
+static int check_columns(const struct um_image *im, const struct um_scan_opts *opts)
+{
+    if (opts->slices && *opts->slices)
+        return um_fail(UM_EUNSUPPORTED, "%s, and column slices goes with a folder of pictures",
+                       im->kind->name);
+    if (um_levels_given(&opts->levels))
+        return um_fail(UM_ESHAPE, "a volume, and levels are for gray PNG (a volume has --window)");
+    return UM_OK;
+}
+
 int um_image_volume(struct um_arena *a, const struct um_image *im, const struct um_scan_opts *opts,
                     struct um_scan *out)
 {
     if (!im->volume)
         return um_fail(UM_ESHAPE, "a picture, expected a volume");
-    if (opts->slices && *opts->slices && !(im->folder.path && im->kind->folder == um_slices_read))
-        return um_fail(UM_EUNSUPPORTED, "%s, and column slices goes with a folder of pictures",
-                       im->kind->name);
+    if (!(im->folder.path && im->kind->folder == um_slices_read))
+        UM_TRY(check_columns(im, opts));
     if (im->folder.path)
         UM_TRY(im->kind->folder(a, &im->folder, opts, out));
     else

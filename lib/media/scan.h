@@ -12,14 +12,17 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "grid/grey.h"
 #include "grid/volume.h"
 
 struct um_scan_opts {
-    int64_t     max_voxels; /* of one frame; more are refused */
-    int64_t     frame;      /* of a file with time frames, from 0; -1: there must be one only */
-    bool        labels;     /* a mask: pictures of a folder are read as such (grey.h) */
-    double      threshold;
-    const char *slices; /* of a folder of pictures (slices.h): those to take; NULL or "": all */
+    int64_t max_voxels; /* of one frame; more are refused */
+    int64_t frame;      /* of a file with time frames, from 0; -1: there must be one only */
+    bool    labels;     /* a mask: pictures of a folder are read as such (grey.h) */
+    double  threshold;
+    /* folders of pictures (slices.h) */
+    const char      *slices; /* those to take; NULL or "": all */
+    struct um_levels levels; /* stored values that become 0 and 255 (levels.h); labels have none */
     /* folders of DICOM files (series.h) */
     const char *series;                       /* UID of the one to read; NULL: there must be one */
     bool        allow_gaps, allow_duplicates; /* of slices */

@@ -100,6 +100,7 @@ static int decode(struct um_arena *a, const struct um_folder *f, const char *nam
                   const struct um_scan_opts *scan, struct um_grey *g)
 {
     const struct um_image_opts opts  = { .max_pixels = scan->max_voxels,
+                                         .levels     = scan->levels,
                                          .labels     = scan->labels,
                                          .threshold  = scan->threshold };
     const size_t               n     = strlen(f->path);
@@ -117,6 +118,20 @@ static int decode(struct um_arena *a, const struct um_folder *f, const char *nam
     return st < 0 ? um_context(st, "%s", path) : UM_OK;
 }
 
+/* 16 bits to 8, and next to nothing left of them: values that were shifted, HU + 32768 for one */
+static const char *flat(const uint8_t *px, int64_t n)
+{
+    uint8_t least = 255, most = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        least = px[i] < least ? px[i] : least;
+        most  = px[i] > most ? px[i] : most;
+    }
+    return most - least >= 32 ? NULL
+                              : "slices of 16 bits that use less than an eighth of the range: the "
+                                "column levels says what black and white are";
+}
+
 static int stack(struct um_arena *a, const struct um_folder *f, const char *const *name, int64_t n,
                  const struct um_scan_opts *opts, struct um_scan *out)
 {
@@ -124,6 +139,8 @@ static int stack(struct um_arena *a, const struct um_folder *f, const char *cons
     struct um_grey g;
     int64_t        dim[4] = { 0, 0, n, 1 };
     uint8_t       *to;
+    bool           wide = false;
+    const char    *text;
 
     UM_TRY(decode(a, f, name[0], opts, &g)); /* its size, before room for all */
     dim[0] = g.width;
@@ -141,9 +158,12 @@ static int stack(struct um_arena *a, const struct um_folder *f, const char *cons
             return um_fail(UM_EMISMATCH, "%s: %lld x %lld pixels, %s has %lld x %lld", name[i],
                            (long long)g.width, (long long)g.height, name[0], (long long)dim[0],
                            (long long)dim[1]);
+        wide = wide || g.wide;
         memcpy(to, g.px, (size_t)(dim[0] * dim[1]));
         um_arena_rewind(a, mark);
     }
+    if (wide && (text = flat(out->volume.voxels, dim[0] * dim[1] * dim[2])))
+        um_scan_note(out, text);
     return UM_OK;
 }
 

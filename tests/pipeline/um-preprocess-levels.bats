@@ -97,15 +97,40 @@ assert (r["turned"][1]["image"][0, 50:250] == np.rot90(gray(), -1)).all()
 END
 }
 
+@test "slices of 16 bits: by levels, or said to be flat" {
+    mkdir hu
+    "$PY" - <<'END'
+from media import *
+hu = np.random.default_rng(3).integers(-1200, 1500, (4, 20, 30))
+np.save("hu.npy", hu)
+for z in range(4):
+    put(f"hu/{z + 1:03}.png", png((hu[z] + 32768).astype(np.uint16)))
+END
+    printf 'key\timage\tlevels\tmask\nv\thu\t31768,33768\t\n' >m.tsv
+    um-preprocess --size 8,4x20x30 m.tsv -o m.umt 2>err
+    [ "$(wc -l <err)" = 1 ] # spacing and direction
+    "$PY" - <<'END'
+from media import *
+meta, t = read("m.umt")[1]["v"]
+want = np.floor(np.clip(np.load("hu.npy") + 1000, 0, 2000) * 255 / 2000 + 0.5) / 255
+assert np.abs(t["volume"] - want).max() < 1e-6 and meta["levels"] == [31768, 33768] and meta["window"] == [0, 255]
+END
+    printf 'key\timage\nv\thu\n' >m.tsv
+    um-preprocess --size 8,4x20x30 m.tsv -o m.umt 2>err
+    grep -q 'record v: slices of 16 bits that use less than an eighth of the range: the column levels' err
+}
+
 @test "what levels are refused for: one line each" {
     "$PY" "$BATS_TEST_DIRNAME/media.py" good
     "$PY" -c 'from media import *
 put("rgb.png", png(np.dstack([gray()] * 3)))'
-    mkdir -p slices && cp gray.png slices/1.png
     printf 'key\timage\tlevels\nv\tct.nii\t0,1\n' >m.tsv
     refused 'record v: ct.nii: a volume, and levels are for gray PNG (a volume has --window)' m.tsv
-    printf 'key\timage\tlevels\nv\tslices\t0,1\n' >m.tsv
-    refused 'record v: slices: a volume, and levels are for gray PNG' m.tsv
+    mkdir rgbs
+    cp rgb.png rgbs/1.png
+    cp rgb.png rgbs/2.png
+    printf 'key\timage\tlevels\nv\trgbs\t0,1\n' >m.tsv
+    refused 'record v: rgbs: rgbs/1.png: PNG: levels are for gray' m.tsv
     printf 'key\timage\tlevels\nj\tblocks.jpg\t0,1\n' >m.tsv
     refused 'record j: blocks.jpg: JPEG: levels are for gray PNG' m.tsv
     for f in rgb rgba; do
