@@ -308,6 +308,7 @@ static int walk_header(struct um_dicom *d, struct raw *r)
             d->has_pixels = true;
             d->pixels_at  = e.at;
             d->pixels_n   = e.n;
+            d->swapped    = w.big && strcmp(e.vr, "OW") == 0;
             if (e.undefined == (d->coding == UM_DICOM_NATIVE))
                 return um_fail(UM_EFORMAT, "DICOM: pixels %s fragments, but %s",
                                e.undefined ? "in" : "not in", d->name);
@@ -328,6 +329,7 @@ static int check_bits(struct um_dicom *d, const struct raw *r)
     d->stored    = r->stored >= 0 ? r->stored : r->allocated;
     d->high      = r->high >= 0 ? r->high : d->stored - 1;
     d->is_signed = r->is_signed == 1;
+    d->swapped   = d->swapped && d->allocated == 8;
     if (d->allocated != 8 && d->allocated != 16)
         return um_fail(UM_EUNSUPPORTED, "DICOM: %d bits allocated a value, 8 and 16 are read",
                        d->allocated);
@@ -384,7 +386,8 @@ static uint64_t most_pixels(const struct um_dicom *d)
 static int check_bytes(const struct um_dicom *d)
 {
     const uint64_t pixels = (uint64_t)(d->rows * d->columns) * (uint64_t)d->frames;
-    const uint64_t want   = native_size(d) * (uint64_t)d->frames;
+    const uint64_t bytes  = native_size(d) * (uint64_t)d->frames;
+    const uint64_t want   = d->swapped ? bytes + bytes % 2 : bytes; /* whole words */
 
     if (d->colours == UM_DICOM_YBR_422 && d->coding == UM_DICOM_NATIVE &&
         (d->columns % 2 || d->allocated != 8))

@@ -56,6 +56,7 @@ struct um_dicom {
     int64_t               rows, columns, frames, samples;
     int                   allocated, stored, high; /* bits: 8 or 16; used; the highest used */
     bool                  is_signed, planar;
+    bool                  swapped;             /* native bytes lie in words, the second one first */
     size_t                pixels_at, pixels_n; /* in the file: native values, or fragments */
     bool                  inside;   /* data.bytes was inflated: pixels_at is no place in the file */
     const size_t         *fragment; /* where they begin, and behind the last the end */

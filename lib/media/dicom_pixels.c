@@ -153,6 +153,25 @@ static void native(const struct um_dicom *d, const uint8_t *in, uint8_t *out, bo
     }
 }
 
+/* bytes of a frame in the order of its pixels */
+static int native_bytes(struct um_arena *a, const struct um_dicom *d, int64_t frame,
+                        const uint8_t **in)
+{
+    const size_t   n = native_size(d), from = (size_t)frame * n;
+    const uint8_t *all = d->data.bytes + d->pixels_at;
+    uint8_t       *turned;
+
+    *in = all + from;
+    if (!d->swapped)
+        return UM_OK;
+    if (!(turned = um_alloc(a, n)))
+        return UM_ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        turned[i] = all[(from + i) ^ 1];
+    *in = turned;
+    return UM_OK;
+}
+
 /* only the bits in use, with their sign */
 static void settle(const struct um_dicom *d, uint8_t *out)
 {
@@ -197,7 +216,8 @@ int um_dicom_frame(struct um_arena *a, const struct um_dicom *d, int64_t frame, 
     if (d->data.n < d->data.total)
         return um_fail(UM_EFORMAT, "DICOM: the file was not read whole");
     if (d->coding == UM_DICOM_NATIVE) {
-        native(d, d->data.bytes + d->pixels_at + (size_t)frame * native_size(d), out, luma);
+        UM_TRY(native_bytes(a, d, frame, &in));
+        native(d, in, out, luma);
     } else {
         UM_TRY(gather(a, d, frame, &in, &n));
         UM_TRY(um_dicom_decode(a, d, in, n, out, luma));

@@ -267,6 +267,20 @@ def values_of(ds):
         ds.PixelData[:ds.Rows * ds.Columns * 3], np.uint8).reshape(ds.Rows, ds.Columns, 3).astype(int)
 
 
+def words():
+    """8 bits in big endian words, which SimpleITK and pydicom turn"""
+    for rows, columns in ((40, 33), (31, 33)):
+        a = values(rows, columns, 8)
+        ds = base(rows, columns, 8)
+        raw = a.tobytes() + b"\0" * (a.size % 2)
+        ds.PixelData = np.frombuffer(raw, "<u2").byteswap().tobytes()
+        ds["PixelData"].VR = "OW"
+        path = save(ds, "words.dcm", ExplicitVRBigEndian)
+        assert (pydicom.dcmread(path).pixel_array == a).all()
+        judge(f"big endian, 8 bits in words, {rows} x {columns}",
+              differ(picture(path, a.shape), as_stored(with_pixels(ds, a))), 0)
+
+
 def palettes():
     ds = base(40, 33, 8, photometric="PALETTE COLOR")
     for name, c in (("Red", 1), ("Green", 2), ("Blue", 3)):
@@ -464,6 +478,7 @@ real()
 series()
 enhanced()
 palettes()
+words()
 windows()
 pictures()
 print(f"{len(failed)} over their bounds")

@@ -38,6 +38,31 @@ static void every_order_gives_the_same(void **state)
     }
 }
 
+/* big endian words of two pixels hold the second one first; OB has no words */
+static void bytes_in_words(void **state)
+{
+    static const uint8_t v[16] = { 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 0, 15 };
+    struct um_dicom      d;
+    uint8_t              out[15];
+    bool                 luma;
+
+    (void)state;
+    for (int ow = 0; ow < 2; ow++) {
+        dcm_begin(&f, UID ".2");
+        dcm_kind(&f, &(struct dcm_kind){ 3, 5, 8, 8, 7, 0, 1, NULL });
+        dcm_head(&f, 0x7fe00010, ow ? "OW" : "OB", 16);
+        dcm_bytes(&f, v, 16);
+        assert_int_equal(read_file(&d, out, &luma), UM_OK);
+        for (int i = 0; i < 15; i++)
+            assert_int_equal(out[i], ow ? i + 1 : v[i]);
+    }
+    dcm_begin(&f, UID ".2"); /* the last pixel lies in the second byte of a word */
+    dcm_kind(&f, &(struct dcm_kind){ 3, 5, 8, 8, 7, 0, 1, NULL });
+    dcm_head(&f, 0x7fe00010, "OW", 15);
+    dcm_bytes(&f, v, 15);
+    refused(UM_EFORMAT, "cut: 5 x 3 x 1 pixels of 8 bits promised, 15 bytes");
+}
+
 static void unused_bits(void **state)
 {
     const struct dcm_kind twelve   = { 3, 5, 16, 12, 11, 0, 1, NULL },
@@ -400,6 +425,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_order_gives_the_same),
+        cmocka_unit_test(bytes_in_words),
         cmocka_unit_test(unused_bits),
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(what_the_header_says),
