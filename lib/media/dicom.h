@@ -44,7 +44,8 @@ struct um_dicom_plane {
     double position[3];    /* mm, of the first pixel's centre */
     double orientation[6]; /* the way columns count up, the way rows do */
     double spacing[2];     /* mm between rows, between columns */
-    double slope, inter;   /* value = slope * stored + inter */
+    bool   has_slope, has_inter;
+    double slope, inter; /* value = slope * stored + inter; 1 and 0 where it is not said */
 };
 
 struct um_dicom {

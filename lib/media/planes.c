@@ -66,6 +66,20 @@ static int check_plane(const struct um_plane_at *s)
     return UM_OK;
 }
 
+/* one that does not say what its values mean is not taken to be in Hounsfield units */
+static int check_rescale(const struct um_plane_at *first, const struct um_plane_at *s)
+{
+    const bool slope = s->plane.has_slope != first->plane.has_slope;
+    const bool lacks = slope ? first->plane.has_slope : first->plane.has_inter;
+    char       text[LABEL], other[LABEL];
+
+    if (!slope && s->plane.has_inter == first->plane.has_inter)
+        return UM_OK;
+    return um_fail(UM_EMISMATCH, "%s: DICOM: no rescale %s, %s has one",
+                   label(lacks ? s : first, text), slope ? "slope" : "intercept",
+                   label(lacks ? first : s, other));
+}
+
 static int check_alike(const struct um_plane_at *first, const struct um_plane_at *s)
 {
     char text[LABEL], other[LABEL];
@@ -80,7 +94,7 @@ static int check_alike(const struct um_plane_at *first, const struct um_plane_at
             return um_fail(UM_EMISMATCH, "%s: DICOM: pixel spacing %g x %g mm, %s has %g x %g",
                            label(s, text), s->plane.spacing[0], s->plane.spacing[1],
                            label(first, other), first->plane.spacing[0], first->plane.spacing[1]);
-    return UM_OK;
+    return check_rescale(first, s);
 }
 
 /* ---- order ---- */

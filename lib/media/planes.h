@@ -28,7 +28,8 @@ struct um_plane_at {
 /* um_planes_arrange - sort s[0..*n-1] and fill in out->volume: dim[0] (1 and 2 are the caller's
  * rows and columns), affine, slope and inter; out->form; notes in the arena
  *
- * All slices need position, orientation and pixel spacing, the latter two alike. Two at one place
+ * All slices need position, orientation and pixel spacing, the latter two alike; rescale slope and
+ * intercept are there in all or in none (else UM_EMISMATCH). Two at one place
  * are UM_EDUPLICATE (with opts->allow_duplicates the one of the lowest instance number is kept: *n
  * shrinks); a step that is over 1 % away from the median step is UM_EMISSING (with opts->allow_gaps
  * all are taken as equally far apart, and a note says so). UM_EMISMATCH: another orientation or

@@ -91,7 +91,7 @@ static int take(const struct um_dicom_walk *group, uint32_t sequence, uint32_t t
     um_dicom_items(group, &e, &items);
     if ((st = um_dicom_item(&items, &item)) != 1 || (st = um_dicom_find(item, tag, &e)) != 1)
         return st;
-    if (um_dicom_numbers(&item, &e, v, most) >= most && has)
+    if (um_dicom_numbers(&item, &e, v, most) >= most)
         *has = true;
     return UM_OK;
 }
@@ -101,8 +101,8 @@ static int take_group(const struct um_dicom_walk *group, struct um_dicom_plane *
     UM_TRY(take(group, POSITION, 0x00200032, p->position, 3, &p->has_position));
     UM_TRY(take(group, ORIENTATION, 0x00200037, p->orientation, 6, &p->has_orientation));
     UM_TRY(take(group, MEASURES, 0x00280030, p->spacing, 2, &p->has_spacing));
-    UM_TRY(take(group, TRANSFORMATION, 0x00281053, &p->slope, 1, NULL));
-    return take(group, TRANSFORMATION, 0x00281052, &p->inter, 1, NULL);
+    UM_TRY(take(group, TRANSFORMATION, 0x00281053, &p->slope, 1, &p->has_slope));
+    return take(group, TRANSFORMATION, 0x00281052, &p->inter, 1, &p->has_inter);
 }
 
 /* what all frames share, then what each has for itself; 0 if there are no groups for all */

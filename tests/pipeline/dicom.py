@@ -73,6 +73,8 @@ def series(folder, kind):
             more["orientation"] = [-1, 0, 0, 0, -0.9848, 0.1736]
         if kind == "line" and z == 4:
             more["position"] = [26, 29, -1.5 + 3 * z]
+        if kind == "rescale" and z == 4:
+            del more["slope"], more["inter"]
         if kind == "position" and z == 4:
             del more["position"]
         put(f"{folder}/{name}", dicom(a, series=uid, instance=instance, **more))

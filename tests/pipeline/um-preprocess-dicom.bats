@@ -105,12 +105,13 @@ END
 }
 
 @test "slices that do not belong together are named" {
-    for kind in size spacing tilt line position two; do series $kind; done
+    for kind in size spacing tilt line position rescale two; do series $kind; done
     refused ' DICOM: 25 x 29 pixels, ' size
     refused ' DICOM: pixel spacing 2 x 2.5 mm, ' spacing
     refused ' DICOM: another orientation than ' tilt
     refused ' DICOM: lies 2 mm beside the line from the first slice to the last' line
     refused ' DICOM: no image position: not a slice of a volume' position
+    refused ' DICOM: no rescale slope, ' rescale
     refused '2 DICOM series (--series=UID picks one): 1.2.3 (thorax, 20 files); 1.2.4 (bone kernel, 5 files)' two
     refused 'no DICOM series 1.2.5 among 2: ' two --series 1.2.5
     um-preprocess --series 1.2.3 --size 20x30x25 one.tsv -o a.umt

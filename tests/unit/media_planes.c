@@ -171,6 +171,16 @@ static void others(void **state)
     named("f4")->plane.slope = 0;
     refused(UM_EFORMAT, "f4: DICOM: rescale slope 0");
     make(axial, (const double[]){ 0, 0, 2 });
+    named("f4")->plane.has_inter = true;
+    refused(UM_EMISMATCH, "DICOM: no rescale intercept, f4 has one");
+    for (int i = 0; i < N; i++)
+        s[i].plane.has_slope = s[i].plane.has_inter = true;
+    named("f4")->plane.has_inter = false;
+    refused(UM_EMISMATCH, "f4: DICOM: no rescale intercept, ");
+    named("f4")->plane.has_inter = true;
+    named("f0")->plane.has_slope = false;
+    refused(UM_EMISMATCH, "f0: DICOM: no rescale slope, ");
+    make(axial, (const double[]){ 0, 0, 2 });
     named("f4")->plane.position[0] += 0.26; /* half a pixel is 0.25 */
     refused(UM_EMISMATCH, "f4: DICOM: lies 0.26 mm beside the line");
     make(axial, (const double[]){ 0, 0, 2 });
