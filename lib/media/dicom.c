@@ -274,21 +274,27 @@ static void take_voi(const struct um_dicom_walk *w, const struct um_dicom_elemen
                                                : UM_DICOM_LINEAR;
 }
 
-static void take_text(const struct um_dicom_walk *w, const struct um_dicom_element *e,
-                      struct um_dicom *d)
+static void take_count(const struct um_dicom_walk *w, const struct um_dicom_element *e,
+                       int64_t *number)
 {
     double v;
 
+    if (um_dicom_numbers(w, e, &v, 1) >= 1 && v > -1e15 && v < 1e15)
+        *number = (int64_t)v;
+}
+
+static void take_text(const struct um_dicom_walk *w, const struct um_dicom_element *e,
+                      struct um_dicom *d)
+{
     switch (e->tag) {
     case 0x00080016: um_dicom_text(w, e, d->sop_class, sizeof d->sop_class); break;
+    case 0x00080018: um_dicom_text(w, e, d->instance_uid, sizeof d->instance_uid); break;
     case 0x00080060: um_dicom_text(w, e, d->modality, sizeof d->modality); break;
     case 0x0008103e: um_dicom_text(w, e, d->description, sizeof d->description); break;
     case 0x0020000d: um_dicom_text(w, e, d->study, sizeof d->study); break;
     case 0x0020000e: um_dicom_text(w, e, d->series, sizeof d->series); break;
-    case 0x00200013:
-        if (um_dicom_numbers(w, e, &v, 1) >= 1 && v > -1e15 && v < 1e15)
-            d->instance = (int64_t)v;
-        break;
+    case 0x00200012: take_count(w, e, &d->acquisition); break;
+    case 0x00200013: take_count(w, e, &d->instance); break;
     case 0x00180050: (void)um_dicom_numbers(w, e, &d->thickness, 1); break;
     case 0x00281050: d->has_window = um_dicom_numbers(w, e, &d->center, 1) >= 1; break;
     case 0x00281051: (void)um_dicom_numbers(w, e, &d->width, 1); break;
@@ -420,6 +426,7 @@ int um_dicom_open(struct um_arena *a, const uint8_t *bytes, size_t n, size_t tot
     memset(d, 0, sizeof *d);
     d->plane.slope = 1;
     d->instance    = INT64_MAX;
+    d->acquisition = INT64_MAX;
     st             = open_data(a, bytes, n, total, max_pixels, d);
     if (st == UM_OK)
         st = walk_header(d, &r);

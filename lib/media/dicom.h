@@ -63,12 +63,13 @@ struct um_dicom {
     const size_t         *fragment; /* where they begin, and behind the last the end */
     int64_t               fragments; /* of compressed pixels, once um_dicom_index was called */
     const int64_t        *first;     /* fragment of each frame, and behind the last `fragments` */
-    char    sop_class[UM_DICOM_UID_MAX], study[UM_DICOM_UID_MAX], series[UM_DICOM_UID_MAX];
-    char    modality[UM_DICOM_TEXT_MAX], description[UM_DICOM_TEXT_MAX];
-    bool    localizer;               /* its image type says so: a scout */
-    int64_t instance;                /* INT64_MAX if there is none */
-    struct um_dicom_plane plane;     /* of the file; frames may have their own */
-    double                thickness; /* mm; 0: not known */
+    char sop_class[UM_DICOM_UID_MAX], instance_uid[UM_DICOM_UID_MAX], study[UM_DICOM_UID_MAX],
+        series[UM_DICOM_UID_MAX];
+    char                  modality[UM_DICOM_TEXT_MAX], description[UM_DICOM_TEXT_MAX];
+    bool                  localizer;             /* its image type says so: a scout */
+    int64_t               instance, acquisition; /* numbers; INT64_MAX if there is none */
+    struct um_dicom_plane plane;                 /* of the file; frames may have their own */
+    double                thickness;             /* mm; 0: not known */
     bool                  has_window;
     double                center, width; /* the first window */
     enum um_dicom_voi     voi;

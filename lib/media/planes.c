@@ -1,27 +1,22 @@
 /* planes.c - order, steps and affine of slices */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "media/planes.h"
+#include "media/planes_double.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define STEP_TOL 0.01     /* of the median step */
-#define SAME_PLACE 1e-3   /* mm: nobody scans slices that close */
 #define COSINE_TOL 1e-3   /* of each direction cosine: rounding in decimal strings */
 #define SPACING_TOL 1e-3  /* of the spacing itself */
 #define TILT_NOTE 0.00873 /* sine of half a degree */
 
-enum { LABEL = 256 };
+enum { LABEL = UM_PLANE_LABEL };
 
 static const char *label(const struct um_plane_at *s, char text[LABEL])
 {
-    if (s->name)
-        (void)snprintf(text, LABEL, "%s", s->name);
-    else
-        (void)snprintf(text, LABEL, "frame %lld", (long long)s->frame);
-    return text;
+    return um_plane_label(s, text);
 }
 
 static double dot(const double *a, const double *b)
@@ -122,32 +117,6 @@ static int place_all(struct um_plane_at *s, int64_t n, double normal[3])
         s[i].along = dot(s[i].plane.position, normal);
     }
     qsort(s, (size_t)n, sizeof *s, by_place);
-    return UM_OK;
-}
-
-/* of the slices at one place the lowest instance number stays */
-static int drop_duplicates(struct um_plane_at *s, int64_t *n, bool allowed, int64_t *dropped)
-{
-    char    text[LABEL], other[LABEL];
-    int64_t kept = 1;
-
-    for (int64_t i = 1; i < *n; i++) {
-        struct um_plane_at *last = &s[kept - 1];
-
-        if (s[i].along - last->along > SAME_PLACE) {
-            s[kept++] = s[i];
-            continue;
-        }
-        if (!allowed)
-            return um_fail(UM_EDUPLICATE,
-                           "DICOM: %s and %s lie at the same place, %g mm (--allow=duplicates "
-                           "takes the one of the lower instance number)",
-                           label(last, text), label(&s[i], other), s[i].along);
-        if (s[i].instance < last->instance)
-            *last = s[i];
-    }
-    *dropped = *n - kept;
-    *n       = kept;
     return UM_OK;
 }
 
@@ -273,28 +242,14 @@ bool um_planes_rescale(const struct um_plane_at *s, int64_t n)
     return false;
 }
 
-static int note_duplicates(struct um_arena *a, int64_t dropped, struct um_scan *out)
-{
-    const char *note = um_sprintf(
-        a, "%lld slices at a place where there is one already are left out", (long long)dropped);
-
-    if (!note)
-        return UM_ENOMEM;
-    um_scan_note(out, note);
-    return UM_OK;
-}
-
 int um_planes_arrange(struct um_arena *a, struct um_plane_at *s, int64_t *n,
                       const struct um_scan_opts *opts, struct um_scan *out)
 {
-    double  normal[3], step[3];
-    int64_t dropped = 0;
-    char    text[LABEL];
+    double normal[3], step[3];
+    char   text[LABEL];
 
     UM_TRY(place_all(s, *n, normal));
-    UM_TRY(drop_duplicates(s, n, opts->allow_duplicates, &dropped));
-    if (dropped > 0)
-        UM_TRY(note_duplicates(a, dropped, out));
+    UM_TRY(um_planes_single(a, s, n, opts->allow_duplicates, out));
     if (*n < 2)
         return um_fail(UM_ESHAPE, "%s: DICOM: one slice alone, a volume has two or more",
                        label(&s[0], text));

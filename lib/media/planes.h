@@ -17,9 +17,11 @@
 struct um_plane_at {
     const char           *name;  /* of the file, for messages; NULL: a frame of the only file */
     int64_t               frame; /* in its file */
-    int64_t               instance;
+    int64_t               instance, acquisition; /* INT64_MAX: none */
+    const char           *uid;                   /* of the instance; NULL or "": none */
     struct um_dicom_plane plane;
-    double                along; /* mm along the normal; um_planes_arrange sets it */
+    double                along; /* mm along the normal, and the number of its place from 0: */
+    int64_t               place; /* um_planes_arrange sets them */
     /* what the reader needs to come back to it */
     int64_t file;
     size_t  pixels_at;
@@ -30,11 +32,11 @@ struct um_plane_at {
  *
  * All slices need position, orientation and pixel spacing, the latter two alike; rescale slope and
  * intercept are there in all or in none (else UM_EMISMATCH). Two at one place
- * are UM_EDUPLICATE (with opts->allow_duplicates the one of the lowest instance number is kept: *n
- * shrinks); a step that is over 1 % away from the median step is UM_EMISSING (with opts->allow_gaps
- * all are taken as equally far apart, and a note says so). UM_EMISMATCH: another orientation or
- * spacing, or positions off the line from the first to the last by more than half a pixel;
- * UM_ESHAPE: one slice alone. The messages name the files. */
+ * are UM_EDUPLICATE (with opts->allow_duplicates all but one are left out and *n shrinks, unless
+ * nothing tells scans apart: planes_double.h); a step that is over 1 % away from the median step is
+ * UM_EMISSING (with opts->allow_gaps all are taken as equally far apart, and a note says so).
+ * UM_EMISMATCH: another orientation or spacing, or positions off the line from the first to the
+ * last by more than half a pixel; UM_ESHAPE: one slice alone. The messages name the files. */
 UM_API UM_RESULT_USED int um_planes_arrange(struct um_arena *a, struct um_plane_at *s, int64_t *n,
                                             const struct um_scan_opts *opts, struct um_scan *out);
 

@@ -97,11 +97,12 @@ static int add(struct job *j, int64_t file, const struct um_dicom *d)
         return g;
     *e              = (struct entry){ .d = *d, .group = g };
     e->d.data.bytes = NULL;
-    e->at           = (struct um_plane_at){ .name      = j->folder->name[file],
-                                            .file      = file,
-                                            .instance  = d->instance,
-                                            .plane     = d->plane,
-                                            .pixels_at = d->pixels_at };
+    e->at           = (struct um_plane_at){ .name        = j->folder->name[file],
+                                            .file        = file,
+                                            .instance    = d->instance,
+                                            .acquisition = d->acquisition,
+                                            .plane       = d->plane,
+                                            .pixels_at   = d->pixels_at };
     j->group[g].n++;
     j->n++;
     return UM_OK;
@@ -289,6 +290,7 @@ static int read_voxels(struct job *j)
         return UM_ENOMEM;
     for (int64_t i = 0; i < j->n; i++) {
         s[i]          = j->entry[i].at;
+        s[i].uid      = j->entry[i].d.instance_uid;
         of[s[i].file] = &j->entry[i];
     }
     UM_TRY(um_planes_arrange(j->a, s, &many, j->opts, j->out));

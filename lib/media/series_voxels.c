@@ -124,7 +124,9 @@ static int take_groups(const struct um_dicom *d, struct um_plane_at *s)
         return st;
     um_dicom_items(&d->data, &e, &items);
     for (; i < d->frames && (st = um_dicom_item(&items, &item)) == 1; i++) {
-        s[i] = (struct um_plane_at){ .frame = i, .instance = i, .plane = shared };
+        s[i] = (struct um_plane_at){
+            .frame = i, .instance = i, .acquisition = INT64_MAX, .plane = shared
+        };
         UM_TRY(take_group(&item, &s[i].plane));
     }
     return st < 0 ? st : i == d->frames;

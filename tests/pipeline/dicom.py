@@ -33,7 +33,7 @@ def element(tag, vr, value):
 def dicom(a, modality="CT", series="1.2.3", instance=1, **more):
     """stored values [rows,columns] to a file; more: elements by name"""
     known = {"type": (0x00080008, "CS"), "description": (0x0008103e, "LO"), "thickness": (0x00180050, "DS"),
-             "position": (0x00200032, "DS"), "orientation": (0x00200037, "DS"), "frames": (0x00280008, "IS"),
+             "acquisition": (0x00200012, "IS"), "position": (0x00200032, "DS"), "orientation": (0x00200037, "DS"), "frames": (0x00280008, "IS"),
              "photometric": (0x00280004, "CS"), "spacing": (0x00280030, "DS"), "center": (0x00281050, "DS"),
              "width": (0x00281051, "DS"), "inter": (0x00281052, "DS"), "slope": (0x00281053, "DS")}
     bits = 8 * a.itemsize
@@ -80,6 +80,9 @@ def series(folder, kind):
         put(f"{folder}/{name}", dicom(a, series=uid, instance=instance, **more))
         if kind == "twice" and z in (3, 11):  # the same place, other pixels; the higher number loses
             put(f"{folder}/{name}-again", dicom(a * 0, series=uid, instance=instance + 100, **more))
+        if kind in ("scans", "mixed-scans"):  # another scan at the same places, numbered the other way
+            second = {**more, "acquisition": "2"} if kind == "scans" else more
+            put(f"{folder}/{name}-second", dicom(a + 500, series=uid, instance=1 + (7 * (n - 1 - z)) % n, **second))
         if kind == "two" and z < 5:
             more["description"] = "bone kernel"
             put(f"{folder}/{name}b", dicom(a, series="1.2.4", instance=instance, **more))

@@ -100,6 +100,18 @@ r = read("out.umt")[1]
 assert np.abs(r["twice"][1]["volume"] - np.clip((body() + 1000) / 2000, 0, 1)).max() < 1e-6
 assert abs(r["gap"][0]["spacing"][2] * 20 - 57 / 18 * 19) < 1e-9
 END
+    series scans
+    series mixed-scans
+    refused ': DICOM: two scans or more at the same places, as of ' mixed-scans --allow duplicates
+    printf 'key\timage\nx\tscans\n' >m.tsv
+    run um-preprocess --allow duplicates --window=-1024,3000 --size 20x30x25 m.tsv -o out.umt
+    [ "$status" = 0 ]
+    [[ $output == *'20 slices at a place where there is one already are left out: acquisition number 2 is taken'* ]]
+    "$PY" - <<'END'
+from media import *
+v = read("out.umt")[1]["x"][1]["volume"] * 4024 - 1024
+assert np.abs(v - body() - 500).max() < 1e-2
+END
     run um-preprocess --allow everything m.tsv -o none.umt
     [ "$status" = 2 ]
 }

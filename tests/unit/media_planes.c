@@ -13,8 +13,8 @@
 
 enum { N = 7 };
 
-static struct um_plane_at        s[N + 1];
-static char                      names[N + 1][8];
+static struct um_plane_at        s[2 * N];
+static char                      names[2 * N][8];
 static int64_t                   n;
 static struct um_scan            out;
 static const struct um_scan_opts strict = { .max_voxels = 1000, .frame = -1 };
@@ -30,7 +30,9 @@ static void make(const double orientation[6], const double step[3])
         struct um_dicom_plane *d = &p->plane;
 
         (void)snprintf(names[i], sizeof names[i], "f%d", i);
-        *p              = (struct um_plane_at){ .name = names[i], .file = i, .instance = 100 - i };
+        *p = (struct um_plane_at){
+            .name = names[i], .file = i, .instance = 100 - i, .acquisition = INT64_MAX
+        };
         d->has_position = d->has_orientation = d->has_spacing = true;
         memcpy(d->orientation, orientation, sizeof d->orientation);
         d->spacing[0] = 0.5;
@@ -144,6 +146,86 @@ static void two_at_one_place(void **state)
     assert_int_equal(arrange(&both), UM_ESHAPE); /* all at one place: one slice */
 }
 
+/* the slices once more, as a second scan */
+static void scan_twice(void)
+{
+    make(axial, (const double[]){ 0, 0, 2 });
+    for (int i = 0; i < N; i++) {
+        s[N + i]      = s[i];
+        s[N + i].name = names[N + i];
+        s[N + i].file += N;
+        (void)snprintf(names[N + i], sizeof names[N + i], "g%d", (int)s[i].file);
+    }
+    n = 2 * N;
+}
+
+/* all slices are of the first scan ('f') or of the second ('g') */
+static void kept(char which, const char *says)
+{
+    const struct um_scan_opts both = { .max_voxels = 1000, .frame = -1, .allow_duplicates = true };
+
+    if (arrange(&both) < 0)
+        fail_msg("%s", um_errmsg());
+    assert_int_equal(n, N);
+    for (int i = 0; i < N; i++)
+        if (s[i].name[0] != which || s[i].along < 30 + 2 * i - 1e-9)
+            fail_msg("slice %d is %s at %g", i, s[i].name, s[i].along);
+    if (!strstr(out.note[0], says))
+        fail_msg("%s", out.note[0]);
+}
+
+static void mixed(const char *says)
+{
+    const struct um_scan_opts both = { .max_voxels = 1000, .frame = -1, .allow_duplicates = true };
+
+    assert_int_equal(arrange(&both), UM_EDUPLICATE);
+    if (!strstr(um_errmsg(), says))
+        fail_msg("%s", um_errmsg());
+}
+
+static void two_scans_are_not_mixed(void **state)
+{
+    (void)state;
+    scan_twice(); /* the second scan's numbers run the other way: each has some of the lower ones */
+    for (int i = 0; i < N; i++) {
+        s[i].instance     = 2 * s[i].file;
+        s[N + i].instance = 2 * (N - s[i].file) + 1;
+    }
+    mixed("two scans or more at the same places");
+    scan_twice();
+    for (int i = 0; i < N; i++) {
+        s[i].instance        = 2 * s[i].file;
+        s[N + i].instance    = 2 * (N - s[i].file) + 1;
+        s[i].acquisition     = 4;
+        s[N + i].acquisition = 3;
+    }
+    kept('g', "7 slices at a place where there is one already are left out: acquisition number 3");
+    scan_twice(); /* only one of the numbers is whole */
+    for (int i = 0; i < 2 * N; i++)
+        s[i].acquisition = i == N ? 1 : i < N ? 5 : 7;
+    kept('f', "acquisition number 5");
+    scan_twice();
+    mixed("and have the same instance number");
+    scan_twice();
+    for (int i = 0; i < 2 * N; i++)
+        s[i].uid = i % N == 3 ? "1.2.3" : "";
+    mixed("and have the same instance number");
+    scan_twice();
+    for (int i = 0; i < 2 * N; i++)
+        s[i].uid = s[i % N].name;
+    kept('f', "7 slices");
+    scan_twice(); /* numbers that run on */
+    for (int i = 0; i < N; i++)
+        s[i].instance += 50;
+    kept('g', "7 slices at a place where there is one already are left out");
+    scan_twice(); /* numbers that alternate */
+    for (int i = 0; i < N; i++) {
+        s[i].instance     = 2 * s[i].file;
+        s[N + i].instance = 2 * s[i].file + 1;
+    }
+    kept('f', "7 slices");
+}
+
 static void others(void **state)
 {
     (void)state;
@@ -195,6 +277,7 @@ int main(void)
         cmocka_unit_test(a_tilted_gantry_shears),
         cmocka_unit_test(steps),
         cmocka_unit_test(two_at_one_place),
+        cmocka_unit_test(two_scans_are_not_mixed),
         cmocka_unit_test(others),
     };
 
