@@ -257,6 +257,7 @@ static void take_plane(const struct um_dicom_walk *w, const struct um_dicom_elem
         if ((p->has_spacing = um_dicom_numbers(w, e, v, 2) == 2))
             memcpy(p->spacing, v, 2 * sizeof *v);
         break;
+    case 0x00283000: p->has_lut = e->n > 0; break;
     case 0x00281052: p->has_inter = um_dicom_numbers(w, e, &p->inter, 1) >= 1; break;
     case 0x00281053: p->has_slope = um_dicom_numbers(w, e, &p->slope, 1) >= 1; break;
     default: break;

@@ -45,6 +45,7 @@ struct um_dicom_plane {
     double orientation[6]; /* the way columns count up, the way rows do */
     double spacing[2];     /* mm between rows, between columns */
     bool   has_slope, has_inter;
+    bool   has_lut;      /* a modality LUT, which goes before slope and intercept */
     double slope, inter; /* value = slope * stored + inter; 1 and 0 where it is not said */
 };
 

@@ -6,75 +6,9 @@
 #include <string.h>
 
 #include "media/dicom.h"
+#include "media/dicom_lut.h"
 
 enum { RED = 0x00281101, RED_DATA = 0x00281201, RED_SEGMENTS = 0x00281221 };
-enum {
-    MODALITY_LUT = 0x00283000,
-    VOI_LUT      = 0x00283010,
-    DESCRIPTOR   = 0x00283002,
-    DATA         = 0x00283006
-};
-
-/* a table as the file holds it: entries for values first, first + 1, ...; both ends go on */
-struct lut {
-    struct um_dicom_walk    w;
-    struct um_dicom_element data;
-    int64_t                 entries, first;
-    unsigned                bits;
-    bool                    bytes; /* an entry takes one, not two */
-    bool                    there;
-};
-
-static int get_lut(const struct um_dicom_walk *w, const struct um_dicom_element *descriptor,
-                   const struct um_dicom_element *data, bool is_signed, struct lut *l)
-{
-    unsigned entries, first, bits;
-
-    if (!um_dicom_u16(w, descriptor, 0, &entries) || !um_dicom_u16(w, descriptor, 1, &first) ||
-        !um_dicom_u16(w, descriptor, 2, &bits) || bits < 1 || bits > 16)
-        return um_fail(UM_EFORMAT, "DICOM: a lookup table without a proper descriptor");
-    *l         = (struct lut){ .w = *w, .data = *data, .bits = bits, .there = true };
-    l->entries = entries ? entries : 65536;
-    if (*descriptor->vr) /* else it is not said, and the caller knows better */
-        is_signed = strcmp(descriptor->vr, "SS") == 0;
-    l->first = is_signed ? (int16_t)first : (int64_t)first;
-    l->bytes = (int64_t)data->n < 2 * l->entries;
-    if ((int64_t)data->n < l->entries || (l->bytes && bits > 8))
-        return um_fail(UM_EFORMAT, "DICOM: cut: a lookup table of %lld entries in %zu bytes",
-                       (long long)l->entries, data->n);
-    return UM_OK;
-}
-
-static unsigned lut_at(const struct lut *l, int64_t value)
-{
-    int64_t  i = value - l->first;
-    unsigned v = 0;
-
-    i = i < 0 ? 0 : i < l->entries ? i : l->entries - 1;
-    if (l->bytes)
-        return l->w.bytes[l->data.at + (size_t)i];
-    (void)um_dicom_u16(&l->w, &l->data, (size_t)i, &v);
-    return v;
-}
-
-/* the table in the first item of a sequence; none is no error */
-static int find_lut(const struct um_dicom *d, uint32_t sequence, bool is_signed, struct lut *l)
-{
-    struct um_dicom_element e, descriptor, data;
-    struct um_dicom_walk    items, item;
-    int                     st = um_dicom_find(d->data, sequence, &e);
-
-    l->there = false;
-    if (st != 1)
-        return st;
-    um_dicom_items(&d->data, &e, &items);
-    if ((st = um_dicom_item(&items, &item)) != 1 ||
-        (st = um_dicom_find(item, DESCRIPTOR, &descriptor)) != 1 ||
-        (st = um_dicom_find(item, DATA, &data)) != 1)
-        return st;
-    return get_lut(&item, &descriptor, &data, is_signed, l);
-}
-
 /* ---- gray files ---- */
 
 struct job {
@@ -175,20 +109,22 @@ static double windowed(const struct um_dicom *d, double x)
     return ((x - (c - 0.5)) / (w - 1) + 0.5) * 255;
 }
 
-static double rescaled(const struct um_dicom *d, const struct lut *modality, int v)
+static double rescaled(const struct um_dicom *d, const struct um_dicom_lut *modality, int v)
 {
-    return modality->there ? (double)lut_at(modality, v) : d->plane.slope * v + d->plane.inter;
+    return modality->there ? (double)um_dicom_lut_at(modality, v)
+                           : d->plane.slope * v + d->plane.inter;
 }
 
 static int by_window(struct job *j)
 {
     const struct um_dicom *d = j->d;
-    struct lut             modality, voi;
+    struct um_dicom_lut    modality, voi;
     double                 ends[2], lo, hi;
 
-    UM_TRY(find_lut(d, MODALITY_LUT, d->is_signed, &modality));
+    UM_TRY(um_dicom_lut_find(d, UM_DICOM_MODALITY_LUT, d->is_signed, &modality));
     /* its first value is signed where what goes in may be */
-    UM_TRY(find_lut(d, VOI_LUT, !modality.there && (d->is_signed || d->plane.inter < 0), &voi));
+    UM_TRY(um_dicom_lut_find(d, UM_DICOM_VOI_LUT,
+                             !modality.there && (d->is_signed || d->plane.inter < 0), &voi));
     ends[0] = rescaled(d, &modality, j->least);
     ends[1] = rescaled(d, &modality, j->most);
     if (!isfinite(ends[0]) || !isfinite(ends[1]))
@@ -201,7 +137,7 @@ static int by_window(struct job *j)
         double       y;
 
         if (voi.there) /* within int64: clamped to where tables can be */
-            y = lut_at(&voi, (int64_t)floor(fmin(fmax(x, -1e6), 1e6) + 0.5)) * 255.0 /
+            y = um_dicom_lut_at(&voi, (int64_t)floor(fmin(fmax(x, -1e6), 1e6) + 0.5)) * 255.0 /
                 ((1U << voi.bits) - 1);
         else if (d->has_window)
             y = windowed(d, x);
@@ -244,7 +180,7 @@ static uint8_t of_luma(uint64_t luma1000, uint64_t full)
 static int palette(struct job *j)
 {
     struct um_dicom_element descriptor, data;
-    struct lut              l[3];
+    struct um_dicom_lut     l[3];
     int                     st;
 
     for (uint32_t c = 0; c < 3; c++) {
@@ -254,14 +190,15 @@ static int palette(struct job *j)
         if ((st = um_dicom_find(j->d->data, RED + c, &descriptor)) != 1 ||
             (st = um_dicom_find(j->d->data, RED_DATA + c, &data)) != 1)
             return st < 0 ? st : um_fail(UM_EFORMAT, "DICOM: PALETTE COLOR without its palette");
-        UM_TRY(get_lut(&j->d->data, &descriptor, &data, j->d->is_signed, &l[c]));
+        UM_TRY(um_dicom_lut(&j->d->data, &descriptor, &data, j->d->is_signed, &l[c]));
         if (l[c].bits != l[0].bits)
             return um_fail(UM_EFORMAT, "DICOM: a palette of %u and %u bits", l[0].bits, l[c].bits);
     }
     find_range(j);
     for (int v = j->least; v <= j->most; v++)
         j->table[place(j, v)] =
-            of_luma(um_luma1000(lut_at(&l[0], v), lut_at(&l[1], v), lut_at(&l[2], v)),
+            of_luma(um_luma1000(um_dicom_lut_at(&l[0], v), um_dicom_lut_at(&l[1], v),
+                                um_dicom_lut_at(&l[2], v)),
                     (1U << l[0].bits) - 1);
     by_table(j);
     return UM_OK;

@@ -64,14 +64,19 @@ static int check_plane(const struct um_plane_at *s)
 /* one that does not say what its values mean is not taken to be in Hounsfield units */
 static int check_rescale(const struct um_plane_at *first, const struct um_plane_at *s)
 {
+    const bool lut   = s->plane.has_lut != first->plane.has_lut;
     const bool slope = s->plane.has_slope != first->plane.has_slope;
-    const bool lacks = slope ? first->plane.has_slope : first->plane.has_inter;
+    const bool lacks = lut     ? first->plane.has_lut
+                       : slope ? first->plane.has_slope
+                               : first->plane.has_inter;
     char       text[LABEL], other[LABEL];
 
-    if (!slope && s->plane.has_inter == first->plane.has_inter)
+    if (!lut && !slope && s->plane.has_inter == first->plane.has_inter)
         return UM_OK;
-    return um_fail(UM_EMISMATCH, "%s: DICOM: no rescale %s, %s has one",
-                   label(lacks ? s : first, text), slope ? "slope" : "intercept",
+    return um_fail(UM_EMISMATCH, "%s: DICOM: no %s, %s has one", label(lacks ? s : first, text),
+                   lut     ? "modality LUT"
+                   : slope ? "rescale slope"
+                           : "rescale intercept",
                    label(lacks ? first : s, other));
 }
 
@@ -235,9 +240,10 @@ static void set_affine(const struct um_plane_at *s, const double step[3], double
 
 bool um_planes_rescale(const struct um_plane_at *s, int64_t n)
 {
-    for (int64_t i = 1; i < n; i++)
-        if (s[i].plane.slope < s[0].plane.slope || s[i].plane.slope > s[0].plane.slope ||
-            s[i].plane.inter < s[0].plane.inter || s[i].plane.inter > s[0].plane.inter)
+    for (int64_t i = 0; i < n; i++)
+        if (s[i].plane.has_lut || s[i].plane.slope < s[0].plane.slope ||
+            s[i].plane.slope > s[0].plane.slope || s[i].plane.inter < s[0].plane.inter ||
+            s[i].plane.inter > s[0].plane.inter)
             return true;
     return false;
 }

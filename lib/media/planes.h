@@ -30,8 +30,8 @@ struct um_plane_at {
 /* um_planes_arrange - sort s[0..*n-1] and fill in out->volume: dim[0] (1 and 2 are the caller's
  * rows and columns), affine, slope and inter; out->form; notes in the arena
  *
- * All slices need position, orientation and pixel spacing, the latter two alike; rescale slope and
- * intercept are there in all or in none (else UM_EMISMATCH). Two at one place
+ * All slices need position, orientation and pixel spacing, the latter two alike; rescale slope,
+ * intercept and modality LUT are there in all or in none (else UM_EMISMATCH). Two at one place
  * are UM_EDUPLICATE (with opts->allow_duplicates all but one are left out and *n shrinks, unless
  * nothing tells scans apart: planes_double.h); a step that is over 1 % away from the median step is
  * UM_EMISSING (with opts->allow_gaps all are taken as equally far apart, and a note says so).
@@ -40,7 +40,8 @@ struct um_plane_at {
 UM_API UM_RESULT_USED int um_planes_arrange(struct um_arena *a, struct um_plane_at *s, int64_t *n,
                                             const struct um_scan_opts *opts, struct um_scan *out);
 
-/* um_planes_rescale - whether slope and intercept differ between slices */
+/* um_planes_rescale - whether one slope and intercept for all slices will not do: they differ, or
+ * there is a modality LUT */
 UM_API bool um_planes_rescale(const struct um_plane_at *s, int64_t n);
 
 #endif

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "media/dicom_lut.h"
 #include "media/series.h"
 #include "media/series_int.h"
 
@@ -38,8 +39,8 @@ int um_series_take(struct um_arena *a, const struct um_dicom *d, int64_t n, bool
 }
 
 /* in Hounsfield units, rounded once */
-static void rescale(const struct um_dicom *d, const struct um_plane_at *s, const void *stored,
-                    float *hu)
+static void rescale(const struct um_dicom *d, const struct um_plane_at *s,
+                    const struct um_dicom_lut *lut, const void *stored, float *hu)
 {
     const size_t   n     = (size_t)(d->rows * d->columns);
     const uint8_t *bytes = stored;
@@ -54,25 +55,29 @@ static void rescale(const struct um_dicom *d, const struct um_plane_at *s, const
             memcpy(&u, bytes + 2 * i, 2);
             v = d->is_signed ? (int16_t)u : u;
         }
-        hu[i] = (float)(s->plane.slope * v + s->plane.inter);
+        hu[i] = lut->there ? (float)um_dicom_lut_at(lut, v)
+                           : (float)(s->plane.slope * v + s->plane.inter);
     }
 }
 
 int um_series_put(struct um_arena *a, const struct um_dicom *d, const struct um_plane_at *s,
                   int64_t i, struct um_scan *out)
 {
-    struct um_volume *v    = &out->volume;
-    const size_t      size = (size_t)v->step[0] * um_voxel_size(v->type);
-    char             *to   = (char *)(uintptr_t)v->voxels + (size_t)i * size;
-    void             *stored;
-    bool              luma;
+    struct um_volume   *v    = &out->volume;
+    struct um_dicom_lut lut  = { .there = false };
+    const size_t        size = (size_t)v->step[0] * um_voxel_size(v->type);
+    char               *to   = (char *)(uintptr_t)v->voxels + (size_t)i * size;
+    void               *stored;
+    bool                luma;
 
     if (v->type != UM_VOX_F32)
         return um_dicom_frame(a, d, s->frame, to, &luma);
     if (!(stored = um_alloc(a, um_dicom_frame_size(d))))
         return UM_ENOMEM;
     UM_TRY(um_dicom_frame(a, d, s->frame, stored, &luma));
-    rescale(d, s, stored, (float *)(void *)to);
+    if (s->plane.has_lut)
+        UM_TRY(um_dicom_lut_find(d, UM_DICOM_MODALITY_LUT, d->is_signed, &lut));
+    rescale(d, s, &lut, stored, (float *)(void *)to);
     return UM_OK;
 }
 

@@ -25,7 +25,7 @@ import SimpleITK as sitk
 import zstandard
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.pixels import apply_rescale, apply_voi_lut
+from pydicom.pixels import apply_modality_lut, apply_rescale, apply_voi_lut
 from pydicom.sequence import Sequence
 from pydicom.uid import (CTImageStorage, DeflatedExplicitVRLittleEndian, DigitalXRayImageStorageForPresentation,
                          ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000,
@@ -388,6 +388,13 @@ def make_series(name, orientation, step, spacing=(0.7, 0.9), n=9, rows=24, colum
         ds.SliceThickness = 5
         ds.RescaleSlope, ds.RescaleIntercept = slopes[i] if slopes else (1, -24)
         a = rng.integers(-1000, 3000, (rows, columns)).astype(np.int16)
+        if kind.get("lut"):
+            del ds.RescaleSlope, ds.RescaleIntercept
+            lut = Dataset()
+            lut.add_new("LUTDescriptor", "SS", [3500, -900, 16])
+            lut.add_new("LUTData", "OW", (7000 - 2 * np.arange(3500)).astype("<u2").tobytes())
+            lut.ModalityLUTType = "US"
+            ds.ModalityLUTSequence = Sequence([lut])
         with_pixels(ds, a)
         path = save(ds, f"{name}/{order[i]:03d}.dcm", kind.get("syntax", ExplicitVRLittleEndian))
         if "code" in kind:
@@ -410,6 +417,9 @@ def series():
     against_sitk("oblique, two angles", make_series("two", twice, 2), tol=1e-4)
     against_sitk("RLE", make_series("rle", axial, 2, code=RLELossless))
     against_sitk("JPEG-LS", make_series("jls", axial, 2, code=JPEGLSLossless))
+    folder = make_series("lut", axial, 2, lut=True)
+    want = np.stack([apply_modality_lut((d := pydicom.dcmread(p)).pixel_array, d) for p in by_place(folder)])
+    judge("modality LUT of a series: values against pydicom", np.abs(volume(folder, want.shape)[1] - want).max(), 1e-3)
     against_sitk("implicit VR", make_series("implicit", axial, 2, syntax=ImplicitVRLittleEndian))
     slopes = [(1 + i / 4, -24 + 3 * i) for i in range(9)]
     folder = make_series("slopes", axial, 2, slopes=slopes)

@@ -35,7 +35,7 @@ def dicom(a, modality="CT", series="1.2.3", instance=1, **more):
     known = {"type": (0x00080008, "CS"), "description": (0x0008103e, "LO"), "thickness": (0x00180050, "DS"),
              "acquisition": (0x00200012, "IS"), "position": (0x00200032, "DS"), "orientation": (0x00200037, "DS"), "frames": (0x00280008, "IS"),
              "photometric": (0x00280004, "CS"), "spacing": (0x00280030, "DS"), "center": (0x00281050, "DS"),
-             "width": (0x00281051, "DS"), "inter": (0x00281052, "DS"), "slope": (0x00281053, "DS")}
+             "lut": (0x00283000, "SQ"), "width": (0x00281051, "DS"), "inter": (0x00281052, "DS"), "slope": (0x00281053, "DS")}
     bits = 8 * a.itemsize
     e = {0x00080016: ("UI", CT if modality == "CT" else DX), 0x00080060: ("CS", modality),
          0x0020000d: ("UI", "1.2"), 0x0020000e: ("UI", series), 0x00200013: ("IS", str(instance)),
@@ -73,6 +73,12 @@ def series(folder, kind):
             more["orientation"] = [-1, 0, 0, 0, -0.9848, 0.1736]
         if kind == "line" and z == 4:
             more["position"] = [26, 29, -1.5 + 3 * z]
+        if kind == "lut":  # entries 0 to 3072, first one for value 0
+            entries = np.arange(3073, dtype="<u2") * 2
+            item = (element(0x00283002, "US", struct.pack("<HHH", len(entries), 0, 16)) +
+                    element(0x00283006, "OW", entries.tobytes()))
+            del more["slope"], more["inter"]
+            more["lut"] = struct.pack("<HHI", 0xfffe, 0xe000, len(item)) + item
         if kind == "rescale" and z == 4:
             del more["slope"], more["inter"]
         if kind == "position" and z == 4:

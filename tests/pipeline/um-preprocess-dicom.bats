@@ -80,6 +80,17 @@ END
     um-preprocess -q -j 2 --size 20x30x25 m.tsv | cmp - v.umt
 }
 
+@test "a modality lookup table takes the place of slope and intercept" {
+    series lut
+    printf 'key\timage\nx\tlut\n' >m.tsv
+    um-preprocess -q --window 0,8000 --size 20x30x25 m.tsv -o v.umt
+    "$PY" - <<'END'
+from media import *
+v = read("v.umt")[1]["x"][1]["volume"] * 8000
+assert np.abs(v - 2 * (body() + 1024)).max() < 1e-2
+END
+}
+
 @test "gaps and duplicates are errors, unless they are allowed" {
     series gap
     series twice
