@@ -212,7 +212,7 @@ static int check_colours(struct um_dicom *d, const char *text)
 
 /* numbers that are still -1 were not there */
 struct raw {
-    int    rows, columns, samples, allocated, stored, high, is_signed, planar;
+    int    rows, columns, samples, allocated, stored, high, is_signed, planar, padding, limit;
     double frames;
     char   photometric[UM_DICOM_TEXT_MAX], type[UM_DICOM_TEXT_MAX];
     bool   floats;
@@ -230,6 +230,8 @@ static void take_number(const struct um_dicom_walk *w, const struct um_dicom_ele
     case 0x00280101: get_u16(w, e, &r->stored); break;
     case 0x00280102: get_u16(w, e, &r->high); break;
     case 0x00280103: get_u16(w, e, &r->is_signed); break;
+    case 0x00280120: get_u16(w, e, &r->padding); break;
+    case 0x00280121: get_u16(w, e, &r->limit); break;
     case 0x00280008: (void)um_dicom_numbers(w, e, &r->frames, 1); break;
     case 0x00280004: um_dicom_text(w, e, r->photometric, sizeof r->photometric); break;
     case 0x00080008: um_dicom_text(w, e, r->type, sizeof r->type); break;
@@ -347,6 +349,27 @@ static int check_bits(struct um_dicom *d, const struct raw *r)
     return UM_OK;
 }
 
+/* one that the bits in use cannot hold is in no pixel */
+static void set_padding(struct um_dicom *d, const struct raw *r)
+{
+    const int least = d->is_signed ? -(1 << (d->stored - 1)) : 0,
+              most  = least + (1 << d->stored) - 1;
+    const int end   = r->limit < 0 ? r->padding : r->limit;
+    const int p     = d->is_signed ? (int16_t)r->padding : r->padding,
+              q     = d->is_signed ? (int16_t)end : end;
+
+    d->plane.padding[0] = 1; /* none */
+    d->plane.padding[1] = 0;
+    if (r->padding < 0)
+        return;
+    d->plane.padding[0] = p < q ? p : q;
+    d->plane.padding[1] = p < q ? q : p;
+    if (d->plane.padding[0] < least)
+        d->plane.padding[0] = least;
+    if (d->plane.padding[1] > most)
+        d->plane.padding[1] = most;
+}
+
 /* nothing here overflows: sides are 16 bits */
 static int check_sizes(struct um_dicom *d, const struct raw *r, int64_t max_pixels)
 {
@@ -419,7 +442,7 @@ static bool is_localizer(const char *type)
 int um_dicom_open(struct um_arena *a, const uint8_t *bytes, size_t n, size_t total,
                   int64_t max_pixels, struct um_dicom *d)
 {
-    struct raw r = { -1, -1, -1, -1, -1, -1, -1, -1, 1, "", "", false };
+    struct raw r = { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 1, "", "", false };
     int        st;
 
     if (!um_dicom_is(bytes, n))
@@ -442,6 +465,7 @@ int um_dicom_open(struct um_arena *a, const uint8_t *bytes, size_t n, size_t tot
         return UM_OK;
     UM_TRY(check_sizes(d, &r, max_pixels));
     UM_TRY(check_bits(d, &r));
+    set_padding(d, &r);
     UM_TRY(check_colours(d, r.photometric));
     return check_bytes(d);
 }

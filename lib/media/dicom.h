@@ -44,8 +44,9 @@ struct um_dicom_plane {
     double position[3];    /* mm, of the first pixel's centre */
     double orientation[6]; /* the way columns count up, the way rows do */
     double spacing[2];     /* mm between rows, between columns */
-    bool   has_slope, has_inter;
-    bool   has_lut;      /* a modality LUT, which goes before slope and intercept */
+    int  padding[2]; /* stored values outside of what was seen, first to last; first > last: none */
+    bool has_slope, has_inter;
+    bool has_lut;        /* a modality LUT, which goes before slope and intercept */
     double slope, inter; /* value = slope * stored + inter; 1 and 0 where it is not said */
 };
 

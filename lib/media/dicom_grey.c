@@ -72,6 +72,31 @@ static void find_range(struct job *j)
     }
 }
 
+static bool is_padding(const struct um_dicom *d, int v)
+{
+    return v >= d->plane.padding[0] && v <= d->plane.padding[1];
+}
+
+/* the range without padding; false: there is nothing else */
+static bool skip_padding(struct job *j)
+{
+    int least = j->most, most = j->least;
+
+    if (j->d->plane.padding[0] > j->most || j->d->plane.padding[1] < j->least)
+        return true;
+    for (size_t i = 0; i < j->n; i++) {
+        const int v = value_at(j->d, j->stored, i);
+
+        if (is_padding(j->d, v))
+            continue;
+        least = v < least ? v : least;
+        most  = v > most ? v : most;
+    }
+    j->least = least;
+    j->most  = most;
+    return least <= most && !(least == most && is_padding(j->d, least));
+}
+
 /* where in the table the gray of v is: at its bits */
 static unsigned place(const struct job *j, int v)
 {
@@ -157,13 +182,21 @@ static void as_stored(struct job *j)
 
 static int mono(struct job *j, bool window)
 {
+    const int *padding = j->d->plane.padding;
+
     find_range(j);
+    if (!skip_padding(j)) {
+        memset(j->px, 0, j->n);
+        return UM_OK;
+    }
     if (window)
         UM_TRY(by_window(j));
     else
         as_stored(j);
     for (int v = j->least; j->d->colours == UM_DICOM_MONOCHROME1 && v <= j->most; v++)
         j->table[place(j, v)] = (uint8_t)(255 - j->table[place(j, v)]);
+    for (int v = padding[0]; v <= padding[1]; v++)
+        j->table[place(j, v)] = 0;
     by_table(j);
     return UM_OK;
 }

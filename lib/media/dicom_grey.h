@@ -10,9 +10,10 @@
  *     LINEAR_EXACT  ((x - center) / width + 0.5) 255, clipped
  *     SIGMOID       255 / (1 + exp(-4 (x - center) / width))
  *
- * MONOCHROME1 is inverted at the end, both ways. Colours become luma (grey.h) both ways: RGB and
- * palettes 0.299 R + 0.587 G + 0.114 B, YBR its Y, by 255 over the largest number of their bits.
- * SPDX-License-Identifier: Apache-2.0
+ * Padding (pixel padding value, range limit) counts for neither the largest nor the smallest value.
+ * MONOCHROME1 is inverted at the end, both ways, and then padding is made 0. Colours become luma
+ * (grey.h) both ways: RGB and palettes 0.299 R + 0.587 G + 0.114 B, YBR its Y, by 255 over the
+ * largest number of their bits. SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MEDIA_DICOM_GREY_H
 #define UM_MEDIA_DICOM_GREY_H

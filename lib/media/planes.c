@@ -12,6 +12,7 @@
 #define SPACING_TOL 1e-3  /* of the spacing itself */
 #define TILT_NOTE 0.00873 /* sine of half a degree */
 
+enum { HU_MOST = 3071 /* of 12 bits from -1024 on */ };
 enum { LABEL = UM_PLANE_LABEL };
 
 static const char *label(const struct um_plane_at *s, char text[LABEL])
@@ -238,12 +239,19 @@ static void set_affine(const struct um_plane_at *s, const double step[3], double
     }
 }
 
+bool um_planes_padding(const struct um_dicom_plane *p, int stored)
+{
+    return stored >= p->padding[0] && stored <= p->padding[1] && !p->has_lut &&
+           p->slope * stored + p->inter > HU_MOST;
+}
+
 bool um_planes_rescale(const struct um_plane_at *s, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
-        if (s[i].plane.has_lut || s[i].plane.slope < s[0].plane.slope ||
-            s[i].plane.slope > s[0].plane.slope || s[i].plane.inter < s[0].plane.inter ||
-            s[i].plane.inter > s[0].plane.inter)
+        if (s[i].plane.has_lut || um_planes_padding(&s[i].plane, s[i].plane.padding[0]) ||
+            um_planes_padding(&s[i].plane, s[i].plane.padding[1]) ||
+            s[i].plane.slope < s[0].plane.slope || s[i].plane.slope > s[0].plane.slope ||
+            s[i].plane.inter < s[0].plane.inter || s[i].plane.inter > s[0].plane.inter)
             return true;
     return false;
 }

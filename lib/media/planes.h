@@ -40,8 +40,14 @@ struct um_plane_at {
 UM_API UM_RESULT_USED int um_planes_arrange(struct um_arena *a, struct um_plane_at *s, int64_t *n,
                                             const struct um_scan_opts *opts, struct um_scan *out);
 
-/* um_planes_rescale - whether one slope and intercept for all slices will not do: they differ, or
- * there is a modality LUT */
+/* um_planes_rescale - whether one slope and intercept for all slices will not do: they differ,
+ * there is a modality LUT, or padding has to be made air */
 UM_API bool um_planes_rescale(const struct um_plane_at *s, int64_t n);
+
+/* um_planes_padding - whether that stored value is padding to be made air (UM_PLANES_AIR): above
+ * what 12 bits of a CT reach, 3071 HU. Lower padding is left as it is: mostly it is below air
+ * already, and between the two a value may be tissue's as well, whatever the header says. */
+enum { UM_PLANES_AIR = -1024 };
+UM_API bool um_planes_padding(const struct um_dicom_plane *p, int stored);
 
 #endif

@@ -28,7 +28,7 @@ struct um_scan_opts {
     bool        allow_gaps, allow_duplicates; /* of slices */
 };
 
-enum { UM_SCAN_NOTES = 4 };
+enum { UM_SCAN_NOTES = 6 };
 
 struct um_scan {
     struct um_volume volume; /* x, y, z are the axes as stored, first to third */
@@ -36,7 +36,8 @@ struct um_scan {
     const char      *form; /* where the affine comes from: "sform", "qform", "spacing", ... */
     const char      *note[UM_SCAN_NOTES]; /* what the user should know; the first `notes` */
     int              notes;
-    bool             grey; /* pictures' levels 0..255, not Hounsfield units */
+    int64_t          padding; /* DICOM: voxels of it that were made air */
+    bool             grey;    /* pictures' levels 0..255, not Hounsfield units */
 };
 
 /* um_scan_note - add one; text lives as long as the scan. More than fit are left out. */

@@ -300,11 +300,7 @@ static int read_voxels(struct job *j)
         UM_TRY(read_slice(j, of[s[i].file], &s[i], i));
         um_arena_rewind(j->a, mark);
     }
-    if (j->out->volume.type == UM_VOX_F32) {
-        j->out->volume.slope = 1;
-        j->out->volume.inter = 0;
-    }
-    return UM_OK;
+    return um_series_settle(j->a, j->out);
 }
 
 /* an enhanced CT: the only file of its series, and all the slices in it */

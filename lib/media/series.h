@@ -1,9 +1,10 @@
 /* series.h - a volume from DICOM: a folder of slices, or one file of many frames (enhanced CT)
  *
  * Voxels are the stored values, 8 or 16 bits wide as in the files, and the volume's slope and
- * intercept turn them into Hounsfield units; where slices differ in these, or a modality LUT takes
- * their place, the voxels are float32 Hounsfield units already. Rows and columns are those of the
- * slices, from the first one along the normal to the last. SPDX-License-Identifier: Apache-2.0
+ * intercept turn them into Hounsfield units; where slices differ in these, a modality LUT takes
+ * their place, or padding is made air (um_planes_padding), the voxels are float32 Hounsfield units
+ * already. Rows and columns are those of the slices, from the first one along the normal to the
+ * last. SPDX-License-Identifier: Apache-2.0
  */
 #ifndef UM_MEDIA_SERIES_H
 #define UM_MEDIA_SERIES_H

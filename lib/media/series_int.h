@@ -16,4 +16,7 @@ UM_RESULT_USED int um_series_take(struct um_arena *a, const struct um_dicom *d, 
 UM_RESULT_USED int um_series_put(struct um_arena *a, const struct um_dicom *d,
                                  const struct um_plane_at *s, int64_t i, struct um_scan *out);
 
+/* um_series_settle - slope, intercept and notes, once all voxels are there */
+UM_RESULT_USED int um_series_settle(struct um_arena *a, struct um_scan *out);
+
 #endif

@@ -40,7 +40,7 @@ int um_series_take(struct um_arena *a, const struct um_dicom *d, int64_t n, bool
 
 /* in Hounsfield units, rounded once */
 static void rescale(const struct um_dicom *d, const struct um_plane_at *s,
-                    const struct um_dicom_lut *lut, const void *stored, float *hu)
+                    const struct um_dicom_lut *lut, const void *stored, float *hu, int64_t *padding)
 {
     const size_t   n     = (size_t)(d->rows * d->columns);
     const uint8_t *bytes = stored;
@@ -55,8 +55,14 @@ static void rescale(const struct um_dicom *d, const struct um_plane_at *s,
             memcpy(&u, bytes + 2 * i, 2);
             v = d->is_signed ? (int16_t)u : u;
         }
-        hu[i] = lut->there ? (float)um_dicom_lut_at(lut, v)
-                           : (float)(s->plane.slope * v + s->plane.inter);
+        if (lut->there) {
+            hu[i] = (float)um_dicom_lut_at(lut, v);
+        } else if (um_planes_padding(&s->plane, v)) {
+            hu[i] = UM_PLANES_AIR;
+            ++*padding;
+        } else {
+            hu[i] = (float)(s->plane.slope * v + s->plane.inter);
+        }
     }
 }
 
@@ -77,7 +83,25 @@ int um_series_put(struct um_arena *a, const struct um_dicom *d, const struct um_
     UM_TRY(um_dicom_frame(a, d, s->frame, stored, &luma));
     if (s->plane.has_lut)
         UM_TRY(um_dicom_lut_find(d, UM_DICOM_MODALITY_LUT, d->is_signed, &lut));
-    rescale(d, s, &lut, stored, (float *)(void *)to);
+    rescale(d, s, &lut, stored, (float *)(void *)to, &out->padding);
+    return UM_OK;
+}
+
+int um_series_settle(struct um_arena *a, struct um_scan *out)
+{
+    const char *note;
+
+    if (out->volume.type == UM_VOX_F32) {
+        out->volume.slope = 1;
+        out->volume.inter = 0;
+    }
+    if (out->padding == 0)
+        return UM_OK;
+    note = um_sprintf(a, "%lld voxels of padding, over 3071 HU, are taken as air, %d HU",
+                      (long long)out->padding, UM_PLANES_AIR);
+    if (!note)
+        return UM_ENOMEM;
+    um_scan_note(out, note);
     return UM_OK;
 }
 
@@ -175,10 +199,6 @@ int um_series_frames(struct um_arena *a, const uint8_t *bytes, size_t n,
         UM_TRY(um_series_put(a, &d, &s[i], i, out));
         um_arena_rewind(a, mark);
     }
-    if (out->volume.type == UM_VOX_F32) {
-        out->volume.slope = 1;
-        out->volume.inter = 0;
-    }
     out->frames = 1;
-    return UM_OK;
+    return um_series_settle(a, out);
 }

@@ -80,9 +80,18 @@ def as_stored(ds):
         return luma(rgb, 255 if rgb.dtype == np.uint8 else 65535)
     if a.ndim == 3:
         return luma(a, 2**ds.BitsStored - 1) if ds.PhotometricInterpretation == "RGB" else a[..., 0]
-    top = a.max()
+    pad = padding(ds, a)
+    top = a[~pad].max()
     y = np.clip((a * 255 * 2 + top) // (2 * top), 0, 255) if top > 0 else np.zeros_like(a)
-    return 255 - y if ds.PhotometricInterpretation == "MONOCHROME1" else y
+    return np.where(pad, 0, 255 - y if ds.PhotometricInterpretation == "MONOCHROME1" else y)
+
+
+def padding(ds, a):
+    """where the pixels are none"""
+    if "PixelPaddingValue" not in ds:
+        return np.zeros(a.shape, bool)
+    ends = ds.PixelPaddingValue, ds.get("PixelPaddingRangeLimit", ds.PixelPaddingValue)
+    return (a >= min(ends)) & (a <= max(ends))
 
 
 def by_window(ds):
@@ -99,7 +108,7 @@ def by_window(ds):
         lo, hi = y.min(), y.max()
     y = (y - lo) / (hi - lo) * 255 if hi > lo else np.zeros_like(y)
     y = np.floor(np.clip(y, 0, 255) + 0.5).astype(int)
-    return 255 - y if ds.PhotometricInterpretation == "MONOCHROME1" else y
+    return np.where(padding(ds, ds.pixel_array), 0, 255 - y if ds.PhotometricInterpretation == "MONOCHROME1" else y)
 
 
 def differ(a, b):
@@ -265,6 +274,22 @@ def baseline(tag, ds, want):
 def values_of(ds):
     return ds.pixel_array if ds.PhotometricInterpretation != "YBR_FULL" else np.frombuffer(
         ds.PixelData[:ds.Rows * ds.Columns * 3], np.uint8).reshape(ds.Rows, ds.Columns, 3).astype(int)
+
+
+def paddings():
+    for bits, signed, photometric, ends in ((16, False, "MONOCHROME2", (65535,)), (16, False, "MONOCHROME1", (65535, 4096)),
+                                            (16, True, "MONOCHROME2", (-2000,)), (16, True, "MONOCHROME1", (-2000, -1500)),
+                                            (12, False, "MONOCHROME1", (0,)), (8, False, "MONOCHROME2", (250, 255))):
+        a = values(40, 33, min(bits, 12), signed)
+        a[:7] = ends[0]
+        ds = with_pixels(base(40, 33, bits, signed, photometric), a)
+        ds.PixelPaddingValue = ends[0]
+        if len(ends) > 1:
+            ds.PixelPaddingRangeLimit = ends[1]
+        tag = f"padding {ends}, {photometric} {bits} bit{' signed' if signed else ''}"
+        judge(f"{tag}: as stored", differ(picture(save(ds, "p.dcm"), a.shape), as_stored(ds)), 0)
+        ds.WindowCenter, ds.WindowWidth = 900, 1500
+        judge(f"{tag}: by window", differ(picture(save(ds, "p.dcm"), a.shape, "--dicom", "window"), by_window(ds)), 0)
 
 
 def words():
@@ -488,6 +513,7 @@ real()
 series()
 enhanced()
 palettes()
+paddings()
 words()
 windows()
 pictures()

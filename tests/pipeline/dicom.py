@@ -35,7 +35,7 @@ def dicom(a, modality="CT", series="1.2.3", instance=1, **more):
     known = {"type": (0x00080008, "CS"), "description": (0x0008103e, "LO"), "thickness": (0x00180050, "DS"),
              "acquisition": (0x00200012, "IS"), "position": (0x00200032, "DS"), "orientation": (0x00200037, "DS"), "frames": (0x00280008, "IS"),
              "photometric": (0x00280004, "CS"), "spacing": (0x00280030, "DS"), "center": (0x00281050, "DS"),
-             "lut": (0x00283000, "SQ"), "width": (0x00281051, "DS"), "inter": (0x00281052, "DS"), "slope": (0x00281053, "DS")}
+             "padding": (0x00280120, "US"), "lut": (0x00283000, "SQ"), "width": (0x00281051, "DS"), "inter": (0x00281052, "DS"), "slope": (0x00281053, "DS")}
     bits = 8 * a.itemsize
     e = {0x00080016: ("UI", CT if modality == "CT" else DX), 0x00080060: ("CS", modality),
          0x0020000d: ("UI", "1.2"), 0x0020000e: ("UI", series), 0x00200013: ("IS", str(instance)),
@@ -73,6 +73,9 @@ def series(folder, kind):
             more["orientation"] = [-1, 0, 0, 0, -0.9848, 0.1736]
         if kind == "line" and z == 4:
             more["position"] = [26, 29, -1.5 + 3 * z]
+        if kind in ("pad-high", "pad-low"):  # rows outside of what was seen: 62511 or -1024 HU
+            more["padding"] = 63535 if kind == "pad-high" else 0
+            a[:6] = more["padding"]
         if kind == "lut":  # entries 0 to 3072, first one for value 0
             entries = np.arange(3073, dtype="<u2") * 2
             item = (element(0x00283002, "US", struct.pack("<HHH", len(entries), 0, 16)) +
@@ -108,6 +111,9 @@ def xray():
     put("deep.dcm", dicom(a, "DX"))
     put("inverse.dcm", dicom(a, "DX", photometric="MONOCHROME1"))
     put("window.dcm", dicom(a, "DX", center=[3000, 1], width=[2001, 1]))
+    padded = a.copy()
+    padded[:9] = 65535
+    put("padded.dcm", dicom(padded, "DX", padding=65535, center=[3000], width=[2001]))
     put("eight.dcm", dicom((a // 30).astype(np.uint8), "CR"))
     put("slice.dcm", dicom(a, "CT"))
     whole = dicom(a, "DX")

@@ -91,6 +91,32 @@ assert np.abs(v - 2 * (body() + 1024)).max() < 1e-2
 END
 }
 
+@test "padding is black, and air" {
+    "$PY" "$DICOM" xray
+    printf 'key\timage\nx\tpadded.dcm\n' >m.tsv
+    um-preprocess --size 60 m.tsv -o s.umt
+    um-preprocess --size 60 --dicom window m.tsv -o w.umt
+    for kind in pad-high pad-low; do series $kind; done
+    printf 'key\timage\nlow\tpad-low\nhigh\tpad-high\n' >m.tsv
+    run um-preprocess -j 1 --size 20x30x25 --window=-2000,2000 m.tsv -o v.umt
+    [ "$status" = 0 ]
+    [ "${#lines[@]}" = 1 ]
+    [[ $output == *'record high: 3000 voxels of padding, over 3071 HU, are taken as air, -1024 HU' ]]
+    "$PY" - <<'END'
+from media import *
+a = np.arange(2400).reshape(60, 40) * 3
+up = lambda x: np.where(np.arange(60)[:, None] < 9, 0, np.floor(x + 0.5))
+px = lambda f: read(f)[1]["x"][1]["image"][0][:, 10:50]
+assert (px("s.umt") == up(a * 255 / a.max())).all()
+assert (px("w.umt") == up(np.clip((a - 2999.5) / 2000 + 0.5, 0, 1) * 255)).all()
+r = read("v.umt")[1]
+want = body().astype(float)
+want[:, -6:] = -1024
+for k in r:
+    assert np.abs(r[k][1]["volume"] * 4000 - 2000 - want).max() < 1e-2, k
+END
+}
+
 @test "gaps and duplicates are errors, unless they are allowed" {
     series gap
     series twice

@@ -311,6 +311,51 @@ static void lookup_tables(void **state)
     refused(UM_EFORMAT, "cut");
 }
 
+/* six 16-bit values with padding: `limit` 0 is none */
+static void padded(const char *photometric, int is_signed, unsigned padding, unsigned limit,
+                   const uint16_t v[6])
+{
+    dcm_begin(&f, UID ".1");
+    dcm_kind(&f, &(struct dcm_kind){ 2, 3, 16, 16, 15, (unsigned)is_signed, 1, photometric });
+    dcm_number(&f, 0x00280120, padding);
+    if (limit)
+        dcm_number(&f, 0x00280121, limit);
+    dcm_text(&f, 0x00281050, "DS", "2000.5");
+    dcm_text(&f, 0x00281051, "DS", "2001");
+    dcm_values(&f, v, 6);
+}
+
+static void padding_is_black(void **state)
+{
+    const uint16_t body[6] = { 65535, 0, 1000, 2000, 4000, 65535 },
+                   cold[6] = { 63536, 63536, 1000, 2000, 4000, 0 },
+                   low[6]  = { 10, 20, 25, 3000, 4000, 1000 };
+    struct um_dicom d;
+
+    (void)state;
+    padded(NULL, 0, 65535, 0, body);
+    grey_is(&stored, (const uint8_t[]){ 0, 0, 64, 128, 255, 0 }, 6);
+    grey_is(&windowed, (const uint8_t[]){ 0, 0, 0, 128, 255, 0 }, 6);
+    padded("MONOCHROME1", 0, 65535, 0, body);
+    grey_is(&stored, (const uint8_t[]){ 0, 255, 191, 127, 0, 0 }, 6);
+    grey_is(&windowed, (const uint8_t[]){ 0, 255, 255, 127, 0, 0 }, 6);
+    padded("MONOCHROME1", 1, 63536, 0, cold); /* -2000 */
+    grey_is(&stored, (const uint8_t[]){ 0, 0, 191, 127, 0, 255 }, 6);
+    for (int back = 0; back < 2; back++) { /* 10 to 20, whichever comes first */
+        padded("MONOCHROME1", 0, back ? 20 : 10, back ? 10 : 20, low);
+        grey_is(&stored, (const uint8_t[]){ 0, 0, 253, 64, 0, 191 }, 6);
+    }
+    padded(NULL, 0, 1, 65535, body); /* all of them */
+    grey_is(&stored, (const uint8_t[6]){ 0 }, 6);
+    grey_is(&windowed, (const uint8_t[6]){ 0 }, 6);
+    dcm_begin(&f, UID ".1"); /* 12 bits hold no such value */
+    dcm_kind(&f, &(struct dcm_kind){ 2, 3, 16, 12, 11, 0, 1, NULL });
+    dcm_number(&f, 0x00280120, 65535);
+    dcm_values(&f, body, 6);
+    assert_int_equal(open_file(&d, f.n), UM_OK);
+    assert_true(d.plane.padding[0] > d.plane.padding[1]);
+}
+
 /* no beginning of a file is taken for the whole, and none is read beyond its end */
 static void cut_anywhere(void **state)
 {
@@ -433,6 +478,7 @@ int main(void)
         cmocka_unit_test(pictures_as_stored),
         cmocka_unit_test(pictures_by_window),
         cmocka_unit_test(lookup_tables),
+        cmocka_unit_test(padding_is_black),
         cmocka_unit_test(cut_anywhere),
         cmocka_unit_test(without_preamble),
         cmocka_unit_test(headers_that_lie),

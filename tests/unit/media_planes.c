@@ -226,6 +226,21 @@ static void two_scans_are_not_mixed(void **state)
     kept('f', "7 slices");
 }
 
+static void padding(void **state)
+{
+    struct um_dicom_plane p = { .padding = { 63535, 63535 }, .slope = 1, .inter = -1024 };
+
+    (void)state;
+    assert_true(um_planes_padding(&p, 63535));
+    assert_false(um_planes_padding(&p, 63534));
+    p.padding[0] = 0; /* below air, tissue, and both ends of what is made air */
+    assert_false(um_planes_padding(&p, 0));
+    assert_false(um_planes_padding(&p, 4095));
+    assert_true(um_planes_padding(&p, 4096));
+    p.padding[0] = 63536; /* none */
+    assert_false(um_planes_padding(&p, 63536));
+}
+
 static void others(void **state)
 {
     (void)state;
@@ -278,6 +293,7 @@ int main(void)
         cmocka_unit_test(steps),
         cmocka_unit_test(two_at_one_place),
         cmocka_unit_test(two_scans_are_not_mixed),
+        cmocka_unit_test(padding),
         cmocka_unit_test(others),
     };
 
