@@ -8,6 +8,7 @@
 
 enum { PREAMBLE = 128, RATIO = 1032, INFLATED_MORE = 1 << 24 };
 
+#define CT_SLICE "1.2.840.10008.5.1.4.1.1.2"
 #define UID "1.2.840.10008.1.2"
 
 static const struct syntax {
@@ -62,7 +63,7 @@ bool um_dicom_is(const uint8_t *bytes, size_t n)
 
 /* group 2, always explicit and little endian; what follows it begins at *at */
 static int read_meta(const uint8_t *bytes, size_t n, size_t total, char *uid, size_t size,
-                     size_t *at)
+                     struct um_dicom *d, size_t *at)
 {
     struct um_dicom_walk    w = { .bytes = bytes, .n = n, .total = total };
     struct um_dicom_element e;
@@ -82,6 +83,8 @@ static int read_meta(const uint8_t *bytes, size_t n, size_t total, char *uid, si
             return st;
         if (e.tag == 0x00020010)
             um_dicom_text(&w, &e, uid, size);
+        if (e.tag == 0x00020002)
+            um_dicom_text(&w, &e, d->sop_class, sizeof d->sop_class);
     }
 }
 
@@ -147,7 +150,7 @@ static int open_data(struct um_arena *a, const uint8_t *bytes, size_t n, size_t 
     const struct syntax *s = &syntaxes[0];
     char                 uid[UM_DICOM_UID_MAX];
     size_t               at = 0;
-    const int            st = read_meta(bytes, n, total, uid, sizeof uid, &at);
+    const int            st = read_meta(bytes, n, total, uid, sizeof uid, d, &at);
 
     if (st != UM_OK)
         return st;
@@ -461,8 +464,10 @@ int um_dicom_open(struct um_arena *a, const uint8_t *bytes, size_t n, size_t tot
         d->has_window = false;
     if (r.floats)
         return um_fail(UM_EUNSUPPORTED, "DICOM: pixels in floating point are not read");
-    if (!d->has_pixels)
+    if (!d->has_pixels) {
+        d->cut = r.rows >= 0 || strcmp(d->sop_class, CT_SLICE) == 0;
         return UM_OK;
+    }
     UM_TRY(check_sizes(d, &r, max_pixels));
     UM_TRY(check_bits(d, &r));
     set_padding(d, &r);

@@ -55,6 +55,7 @@ struct um_dicom {
     const char           *syntax, *name; /* the transfer syntax: its UID; for messages */
     enum um_dicom_coding  coding;
     enum um_dicom_colours colours;
+    bool                  cut;        /* the header is a picture's, and there are no pixels */
     bool                  has_pixels; /* the fields up to `inside` mean nothing without */
     int64_t               rows, columns, frames, samples;
     int                   allocated, stored, high; /* bits: 8 or 16; used; the highest used */

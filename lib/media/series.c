@@ -7,12 +7,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "media/series_int.h"
 
-enum { HEAD = 1 << 14, SERIES_MAX = 64, LISTED = 10, HEADER_MAX = 1 << 26 };
+enum { HEAD = 1 << 14, SERIES_MAX = 64, LISTED = 10, HEADER_MAX = 1 << 26, PREAMBLE = 128 };
 
 struct group {
     char    uid[UM_DICOM_UID_MAX], description[UM_DICOM_TEXT_MAX];
@@ -54,6 +55,24 @@ static int open_more(struct job *j, int64_t file, const char *path, struct um_di
     return st < 0 ? um_context(st, "%s", j->folder->name[file]) : UM_OK;
 }
 
+/* What lies beside slices and is not DICOM may be anything, but not what a slice leaves that was
+ * not written or copied to its end: then the volume would be shorter without anyone knowing. */
+static int check_foreign(const char *name, const uint8_t *head, size_t n)
+{
+    const char *dot   = strrchr(name, '.');
+    size_t      zeros = 0;
+
+    if (n == 0)
+        return um_fail(UM_EFORMAT, "%s: empty, in a folder of DICOM files", name);
+    while (zeros < n && head[zeros] == 0)
+        zeros++;
+    if (zeros == n || (zeros >= PREAMBLE && n < PREAMBLE + 4))
+        return um_fail(UM_EFORMAT, "%s: DICOM: cut: %zu zeros, and no more", name, zeros);
+    if (dot && strcasecmp(dot, ".dcm") == 0)
+        return um_fail(UM_EFORMAT, "%s: not a DICOM file, whatever its name says", name);
+    return UM_OK;
+}
+
 /* 1: DICOM; 0: something else */
 static int open_head(struct job *j, int64_t file, const char *path, struct um_dicom *d)
 {
@@ -62,8 +81,10 @@ static int open_head(struct job *j, int64_t file, const char *path, struct um_di
     int     st;
 
     UM_TRY(um_file_head(path, head, sizeof head, &n, &total));
-    if (!um_dicom_is(head, n))
+    if (!um_dicom_is(head, n)) {
+        UM_TRY(check_foreign(j->folder->name[file], head, n));
         return 0;
+    }
     st = um_dicom_open(j->a, head, n, total, j->opts->max_voxels, d);
     if (st == UM_DICOM_MORE)
         st = open_more(j, file, path, d);
@@ -124,6 +145,9 @@ static int look_at(struct job *j, int64_t file)
         j->first = j->folder->name[file];
     if (st == 0)
         return UM_OK;
+    if (d.cut)
+        return um_fail(UM_EFORMAT, "%s: DICOM: cut: a picture's header without pixels behind it",
+                       j->folder->name[file]);
     if (!d.has_pixels)
         j->empty++;
     else if (d.localizer)

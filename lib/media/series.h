@@ -18,9 +18,11 @@
 
 /* um_series_read - the slices in a folder (planes.h says how they are put together)
  *
- * Files that are not DICOM, DICOM files without pixels (DICOMDIR, reports) and localizers are left
- * out; a note counts them. Files are read one at a time: memory is that of the voxels, of one file,
- * and about one kilobyte a file. The voxels are in the arena.
+ * What is left of a slice that was not written to its end is UM_EFORMAT: an empty file, one of
+ * zeros, one named .dcm that is not DICOM, a picture's header without pixels. Other files that are
+ * not DICOM, DICOM files without pixels (DICOMDIR, reports) and localizers are left out; a note
+ * counts them. Files are read one at a time: memory is that of the voxels, of one file, and about
+ * one kilobyte a file. The voxels are in the arena.
  *
  * Returns UM_OK; UM_EMISSING: no DICOM pictures in it, or not the series asked for; UM_ESHAPE:
  * several series (the message lists them: UID, description, files); UM_EMISMATCH: slices of other

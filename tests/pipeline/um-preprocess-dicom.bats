@@ -174,6 +174,33 @@ END
     refused 'empty: a folder without slices: expected DICOM, JPEG or PNG files in it, there is no file' empty
 }
 
+@test "what is left of a slice is not left out" {
+    series plain
+    one=$(find plain -type f | sort | head -1)
+    cp "$one" whole
+    pixels=$(($(stat -c %s whole) - 30 * 25 * 2))
+    : >"$one"
+    refused "${one#*/}: empty, in a folder of DICOM files" plain
+    for n in 7 128 130; do
+        head -c $n whole >"$one"
+        refused "${one#*/}: " plain
+    done
+    head -c 5000 /dev/zero >"$one"
+    refused "${one#*/}: DICOM: cut: 5000 zeros, and no more" plain
+    head -c 160 whole >"$one" # behind the transfer syntax, whole elements alone
+    printf '\x08\0\x16\0UI\x1a\x001.2.840.10008.5.1.4.1.1.2\0' >>"$one"
+    refused "${one#*/}: DICOM: cut: a picture's header without pixels behind it" plain
+    head -c $((pixels - 12)) whole >"$one"
+    refused "${one#*/}: DICOM: cut: a picture's header without pixels behind it" plain
+    head -c $((pixels - 10)) whole >"$one"
+    refused "${one#*/}: DICOM: cut: an element that begins at byte" plain
+    head -c $((pixels + 100)) whole >"$one"
+    refused "${one#*/}: DICOM: cut: element (7fe0,0010)" plain
+    cp whole "$one"
+    echo text >plain/x.DCM
+    refused 'x.DCM: not a DICOM file, whatever its name says' plain
+}
+
 @test "folders that are too much" {
     mkdir many
     (cd many && seq 20001 | xargs touch)
