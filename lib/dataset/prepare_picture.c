@@ -128,6 +128,8 @@ int um_job_picture(struct um_job *j, const struct um_image *im, struct um_placed
         return um_fail(UM_ESHAPE, "a picture, and column slices goes with a folder of pictures");
     UM_TRY(um_job_levels(j, &opts.levels));
     UM_TRY(um_image_grey(j->scratch, im, &opts, &at->grey));
+    for (int i = 0; i < at->grey.notes; i++)
+        um_job_note(j, at->grey.note[i]);
     note_range(j, &at->grey, um_levels_given(&opts.levels));
     at->fit = j->p->stretch
                   ? um_fit_stretch(j->p->image_size)

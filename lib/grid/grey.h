@@ -10,17 +10,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { UM_GREY_NOTES = 2 };
+
 struct um_grey {
     uint8_t *px; /* [height,width], rows from the top */
     int64_t  width, height;
     /* sides of the picture in the file, and how much of them is left: 8 of 8 but for --fast-decode.
      * A last pixel may then stand for less than the others: width = ceil(file_width eighths / 8).
      */
-    int64_t file_width, file_height, eighths;
-    double  mm[2]; /* of a pixel of the file along x and y; 0: not known */
-    bool    wide;  /* 16 bits of gray that were divided by 257, */
-    int64_t most;  /* and the largest value among them */
+    int64_t     file_width, file_height, eighths;
+    double      mm[2];               /* of a pixel of the file along x and y; 0: not known */
+    bool        wide;                /* 16 bits of gray that were divided by 257, */
+    int64_t     most;                /* and the largest value among them */
+    const char *note[UM_GREY_NOTES]; /* what the user should know; the first `notes` */
+    int         notes;
 };
+
+/* um_grey_note - add one; text lives as long as the pixels. More than fit are left out. */
+static inline void um_grey_note(struct um_grey *g, const char *text)
+{
+    if (g->notes < UM_GREY_NOTES)
+        g->note[g->notes++] = text;
+}
 
 /* levels.h; lo == hi: none */
 struct um_levels {

@@ -209,14 +209,15 @@ static int check_colours(struct um_dicom *d, const char *text)
     if (*text || d->samples != 1)
         return um_fail(UM_EUNSUPPORTED, "DICOM: photometric interpretation \"%s\" is not read",
                        text);
-    d->colours = UM_DICOM_MONOCHROME2; /* old files say nothing */
+    d->colours    = UM_DICOM_MONOCHROME2; /* old files say nothing */
+    d->no_colours = true;
     return UM_OK;
 }
 
 /* numbers that are still -1 were not there */
 struct raw {
     int    rows, columns, samples, allocated, stored, high, is_signed, planar, padding, limit;
-    double frames;
+    double frames, imager[2], scanned[2], aspect[2]; /* 0: not there */
     char   photometric[UM_DICOM_TEXT_MAX], type[UM_DICOM_TEXT_MAX];
     bool   floats;
 };
@@ -238,6 +239,9 @@ static void take_number(const struct um_dicom_walk *w, const struct um_dicom_ele
     case 0x00280008: (void)um_dicom_numbers(w, e, &r->frames, 1); break;
     case 0x00280004: um_dicom_text(w, e, r->photometric, sizeof r->photometric); break;
     case 0x00080008: um_dicom_text(w, e, r->type, sizeof r->type); break;
+    case 0x00181164: (void)um_dicom_numbers(w, e, r->imager, 2); break;
+    case 0x00182010: (void)um_dicom_numbers(w, e, r->scanned, 2); break;
+    case 0x00280034: (void)um_dicom_numbers(w, e, r->aspect, 2); break;
     case 0x7fe00008:
     case 0x7fe00009: r->floats = true; break;
     default: break;
@@ -297,8 +301,12 @@ static void take_text(const struct um_dicom_walk *w, const struct um_dicom_eleme
     case 0x00080018: um_dicom_text(w, e, d->instance_uid, sizeof d->instance_uid); break;
     case 0x00080060: um_dicom_text(w, e, d->modality, sizeof d->modality); break;
     case 0x0008103e: um_dicom_text(w, e, d->description, sizeof d->description); break;
+    case 0x00100020: um_dicom_text(w, e, d->patient, sizeof d->patient); break;
     case 0x0020000d: um_dicom_text(w, e, d->study, sizeof d->study); break;
     case 0x0020000e: um_dicom_text(w, e, d->series, sizeof d->series); break;
+    case 0x00200052:
+        um_dicom_text(w, e, d->frame_of_reference, sizeof d->frame_of_reference);
+        break;
     case 0x00200012: take_count(w, e, &d->acquisition); break;
     case 0x00200013: take_count(w, e, &d->instance); break;
     case 0x00180050: (void)um_dicom_numbers(w, e, &d->thickness, 1); break;
@@ -350,6 +358,19 @@ static int check_bits(struct um_dicom *d, const struct raw *r)
         return um_fail(UM_EFORMAT, "DICOM: %d bits stored, up to bit %d of %d", d->stored, d->high,
                        d->allocated);
     return UM_OK;
+}
+
+static void set_mm(struct um_dicom *d, const struct raw *r)
+{
+    const double *mm[] = { d->plane.spacing, r->imager, r->scanned };
+
+    for (int i = 0; i < 3 && d->aspect <= 0; i++)
+        if (mm[i][0] > 0 && mm[i][1] > 0) {
+            memcpy(d->mm, mm[i], sizeof d->mm);
+            d->aspect = mm[i][0] / mm[i][1];
+        }
+    if (d->aspect <= 0 && r->aspect[0] > 0 && r->aspect[1] > 0)
+        d->aspect = r->aspect[0] / r->aspect[1];
 }
 
 /* one that the bits in use cannot hold is in no pixel */
@@ -445,8 +466,10 @@ static bool is_localizer(const char *type)
 int um_dicom_open(struct um_arena *a, const uint8_t *bytes, size_t n, size_t total,
                   int64_t max_pixels, struct um_dicom *d)
 {
-    struct raw r = { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 1, "", "", false };
-    int        st;
+    struct raw r = {
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 1, { 0 }, { 0 }, { 0 }, "", "", false
+    };
+    int st;
 
     if (!um_dicom_is(bytes, n))
         return um_fail(UM_EFORMAT, "not a DICOM file");
@@ -471,6 +494,7 @@ int um_dicom_open(struct um_arena *a, const uint8_t *bytes, size_t n, size_t tot
     UM_TRY(check_sizes(d, &r, max_pixels));
     UM_TRY(check_bits(d, &r));
     set_padding(d, &r);
+    set_mm(d, &r);
     UM_TRY(check_colours(d, r.photometric));
     return check_bytes(d);
 }

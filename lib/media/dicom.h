@@ -68,14 +68,19 @@ struct um_dicom {
     const int64_t        *first;     /* fragment of each frame, and behind the last `fragments` */
     char sop_class[UM_DICOM_UID_MAX], instance_uid[UM_DICOM_UID_MAX], study[UM_DICOM_UID_MAX],
         series[UM_DICOM_UID_MAX];
-    char                  modality[UM_DICOM_TEXT_MAX], description[UM_DICOM_TEXT_MAX];
-    bool                  localizer;             /* its image type says so: a scout */
-    int64_t               instance, acquisition; /* numbers; INT64_MAX if there is none */
-    struct um_dicom_plane plane;                 /* of the file; frames may have their own */
-    double                thickness;             /* mm; 0: not known */
-    bool                  has_window;
-    double                center, width; /* the first window */
-    enum um_dicom_voi     voi;
+    char    modality[UM_DICOM_TEXT_MAX], patient[UM_DICOM_TEXT_MAX], description[UM_DICOM_TEXT_MAX];
+    char    frame_of_reference[UM_DICOM_UID_MAX];
+    bool    localizer;             /* its image type says so: a scout */
+    int64_t instance, acquisition; /* numbers; INT64_MAX if there is none */
+    struct um_dicom_plane plane;   /* of the file; frames may have their own */
+    double mm[2];             /* of a picture's pixel along y and x, 0: not known: pixel spacing, or
+                                 imager pixel spacing, or nominal scanned pixel spacing */
+    double            aspect; /* height of a pixel over its width; 0: not known */
+    bool              no_colours; /* no photometric interpretation: MONOCHROME2 is assumed */
+    double            thickness;  /* mm; 0: not known */
+    bool              has_window;
+    double            center, width; /* the first window */
+    enum um_dicom_voi voi;
 };
 
 /* um_dicom_is - whether the bytes begin as DICOM files do: "DICM" at byte 128, or a data set */

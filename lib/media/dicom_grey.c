@@ -258,6 +258,22 @@ static int colour(struct job *j)
 
 /* ---- all of it ---- */
 
+static int notes(struct um_arena *a, const struct um_dicom *d, struct um_grey *out)
+{
+    const char *text;
+
+    if (d->no_colours)
+        um_grey_note(out, "DICOM: no photometric interpretation: taken as MONOCHROME2");
+    if (d->aspect <= 0 || fabs(d->aspect - 1) <= 0.01)
+        return UM_OK;
+    text = um_sprintf(a, "DICOM: a pixel is %.4g times as high as wide, and is taken as square",
+                      d->aspect);
+    if (!text)
+        return UM_ENOMEM;
+    um_grey_note(out, text);
+    return UM_OK;
+}
+
 static int check(const struct um_dicom *d, const struct um_image_opts *opts)
 {
     UM_TRY(um_dicom_need_pixels(d));
@@ -292,7 +308,8 @@ int um_dicom_grey(struct um_arena *a, const uint8_t *bytes, size_t n,
                              .file_width  = d.columns,
                              .file_height = d.rows,
                              .eighths     = 8,
-                             .mm          = { d.plane.spacing[1], d.plane.spacing[0] } };
+                             .mm          = { d.mm[1], d.mm[0] } };
+    UM_TRY(notes(a, &d, out));
     if (luma || !(out->px = um_alloc(a, j->n))) {
         out->px = luma ? j->stored : NULL;
         return luma ? UM_OK : UM_ENOMEM;

@@ -11,6 +11,8 @@
  *     SIGMOID       255 / (1 + exp(-4 (x - center) / width))
  *
  * Padding (pixel padding value, range limit) counts for neither the largest nor the smallest value.
+ * No photometric interpretation is MONOCHROME2, and pixels are square: notes say where that is not
+ * said or not so.
  * MONOCHROME1 is inverted at the end, both ways, and then padding is made 0. Colours become luma
  * (grey.h) both ways: RGB and palettes 0.299 R + 0.587 G + 0.114 B, YBR its Y, by 255 over the
  * largest number of their bits. SPDX-License-Identifier: Apache-2.0

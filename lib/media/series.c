@@ -205,10 +205,30 @@ static int choose(struct job *j)
     return UM_OK;
 }
 
+/* what one series has but one of, where it is said */
+static int check_one(const struct job *j, const char *what, size_t offset)
+{
+    int64_t first = 0;
+
+    for (int64_t i = 0; i < j->n; i++) {
+        const char *text  = (const char *)&j->entry[i].d + offset,
+                   *other = (const char *)&j->entry[first].d + offset;
+
+        if (!*other)
+            first = i;
+        else if (*text && strcmp(text, other) != 0)
+            return um_fail(UM_EMISMATCH, "%s: DICOM: another %s than %s, in one series",
+                           j->entry[i].at.name, what, j->entry[first].at.name);
+    }
+    return UM_OK;
+}
+
 static int check_kinds(const struct job *j)
 {
     const struct um_dicom *d = &j->entry[0].d;
 
+    UM_TRY(check_one(j, "patient", offsetof(struct um_dicom, patient)));
+    UM_TRY(check_one(j, "frame of reference", offsetof(struct um_dicom, frame_of_reference)));
     for (int64_t i = 0; i < j->n; i++) {
         const struct um_dicom *e    = &j->entry[i].d;
         const char            *name = j->entry[i].at.name;

@@ -26,8 +26,9 @@
  *
  * Returns UM_OK; UM_EMISSING: no DICOM pictures in it, or not the series asked for; UM_ESHAPE:
  * several series (the message lists them: UID, description, files); UM_EMISMATCH: slices of other
- * sizes or types; UM_ERANGE: more than max_voxels; errors of single files with their names, as
- * um_dicom_open, um_dicom_frame and um_planes_arrange give them. */
+ * sizes or types, patients or frames of reference; UM_ERANGE: more than max_voxels; errors of
+ * single files with their names, as um_dicom_open, um_dicom_frame and um_planes_arrange give them.
+ */
 UM_API UM_RESULT_USED int um_series_read(struct um_arena *a, const struct um_folder *folder,
                                          const struct um_scan_opts *opts, struct um_scan *out);
 

@@ -35,7 +35,8 @@ def dicom(a, modality="CT", series="1.2.3", instance=1, **more):
     known = {"type": (0x00080008, "CS"), "description": (0x0008103e, "LO"), "thickness": (0x00180050, "DS"),
              "acquisition": (0x00200012, "IS"), "position": (0x00200032, "DS"), "orientation": (0x00200037, "DS"), "frames": (0x00280008, "IS"),
              "photometric": (0x00280004, "CS"), "spacing": (0x00280030, "DS"), "center": (0x00281050, "DS"),
-             "padding": (0x00280120, "US"), "lut": (0x00283000, "SQ"), "width": (0x00281051, "DS"), "inter": (0x00281052, "DS"), "slope": (0x00281053, "DS")}
+             "imager": (0x00181164, "DS"), "scanned": (0x00182010, "DS"), "aspect": (0x00280034, "IS"),
+             "patient": (0x00100020, "LO"), "frame": (0x00200052, "UI"), "padding": (0x00280120, "US"), "lut": (0x00283000, "SQ"), "width": (0x00281051, "DS"), "inter": (0x00281052, "DS"), "slope": (0x00281053, "DS")}
     bits = 8 * a.itemsize
     e = {0x00080016: ("UI", CT if modality == "CT" else DX), 0x00080060: ("CS", modality),
          0x0020000d: ("UI", "1.2"), 0x0020000e: ("UI", series), 0x00200013: ("IS", str(instance)),
@@ -84,6 +85,10 @@ def series(folder, kind):
             more["lut"] = struct.pack("<HHI", 0xfffe, 0xe000, len(item)) + item
         if kind == "rescale" and z == 4:
             del more["slope"], more["inter"]
+        if kind == "patient" and z != 9:
+            more["patient"] = "A" if z < 15 else "B"
+        if kind == "frame" and z != 9:
+            more["frame"] = "1.2.7" if z < 15 else "1.2.8"
         if kind == "position" and z == 4:
             del more["position"]
         put(f"{folder}/{name}", dicom(a, series=uid, instance=instance, **more))
@@ -114,6 +119,12 @@ def xray():
     padded = a.copy()
     padded[:9] = 65535
     put("padded.dcm", dicom(padded, "DX", padding=65535, center=[3000], width=[2001]))
+    mm = {"scanned": [0.4, 0.4], "imager": [0.2, 0.2], "spacing": [0.1, 0.1]}
+    for k in range(4):
+        put(f"mm{k}.dcm", dicom(a, "DX", **dict(list(mm.items())[:k])))
+    put("mm4.dcm", dicom(a, "DX", spacing=[0, 0], imager=[0.3, 0.2]))
+    put("aspect.dcm", dicom(a, "DX", aspect="2\\1"))
+    put("mute.dcm", dicom(a, "DX").replace(element(0x00280004, "CS", "MONOCHROME2"), b""))
     put("eight.dcm", dicom((a // 30).astype(np.uint8), "CR"))
     put("slice.dcm", dicom(a, "CT"))
     whole = dicom(a, "DX")

@@ -91,6 +91,25 @@ assert np.abs(v - 2 * (body() + 1024)).max() < 1e-2
 END
 }
 
+@test "the spacing of pictures, pixels that are not square, no photometric interpretation" {
+    "$PY" "$DICOM" xray
+    printf 'key\timage\n%s' "$(printf '%s\n' mm0 mm1 mm2 mm3 mm4 aspect mute deep | sed 's/.*/&\t&.dcm/')" >m.tsv
+    run um-preprocess -j 1 --size 60 m.tsv -o s.umt
+    [ "$status" = 0 ]
+    [ "${#lines[@]}" = 3 ]
+    [[ ${lines[0]} == *'record mm4: DICOM: a pixel is 1.5 times as high as wide, and is taken as square' ]]
+    [[ ${lines[1]} == *'record aspect: DICOM: a pixel is 2 times as high as wide, and is taken as square' ]]
+    [[ ${lines[2]} == *'record mute: DICOM: no photometric interpretation: taken as MONOCHROME2' ]]
+    "$PY" - <<'END'
+from media import *
+r = read("s.umt")[1]
+want = {"mm0": None, "mm1": [.4, .4], "mm2": [.2, .2], "mm3": [.1, .1], "mm4": [.2, .3], "aspect": None}
+for k, v in want.items():
+    assert r[k][0].get("spacing") == v, (k, r[k][0])
+assert r["mute"][1]["image"].tobytes() == r["deep"][1]["image"].tobytes()
+END
+}
+
 @test "padding is black, and air" {
     "$PY" "$DICOM" xray
     printf 'key\timage\nx\tpadded.dcm\n' >m.tsv
@@ -154,13 +173,15 @@ END
 }
 
 @test "slices that do not belong together are named" {
-    for kind in size spacing tilt line position rescale two; do series $kind; done
+    for kind in size spacing tilt line position rescale patient frame two; do series $kind; done
     refused ' DICOM: 25 x 29 pixels, ' size
     refused ' DICOM: pixel spacing 2 x 2.5 mm, ' spacing
     refused ' DICOM: another orientation than ' tilt
     refused ' DICOM: lies 2 mm beside the line from the first slice to the last' line
     refused ' DICOM: no image position: not a slice of a volume' position
     refused ' DICOM: no rescale slope, ' rescale
+    refused ': DICOM: another patient than ' patient
+    refused ': DICOM: another frame of reference than ' frame
     refused '2 DICOM series (--series=UID picks one): 1.2.3 (thorax, 20 files); 1.2.4 (bone kernel, 5 files)' two
     refused 'no DICOM series 1.2.5 among 2: ' two --series 1.2.5
     um-preprocess --series 1.2.3 --size 20x30x25 one.tsv -o a.umt
