@@ -8,7 +8,8 @@
 
 enum { PREAMBLE = 128, RATIO = 1032, INFLATED_MORE = 1 << 24 };
 
-#define CT_SLICE "1.2.840.10008.5.1.4.1.1.2"
+#define STORED "1.2.840.10008.5.1.4.1.1."
+#define CT_SLICE STORED "2"
 #define UID "1.2.840.10008.1.2"
 
 static const struct syntax {
@@ -345,6 +346,8 @@ static int walk_header(struct um_dicom *d, struct raw *r)
 
 static int check_bits(struct um_dicom *d, const struct raw *r)
 {
+    if (r->allocated < 0)
+        return um_fail(UM_EFORMAT, "DICOM: pixels, but no number of bits allocated");
     d->allocated = r->allocated;
     d->stored    = r->stored >= 0 ? r->stored : r->allocated;
     d->high      = r->high >= 0 ? r->high : d->stored - 1;
@@ -397,6 +400,9 @@ static void set_padding(struct um_dicom *d, const struct raw *r)
 /* nothing here overflows: sides are 16 bits */
 static int check_sizes(struct um_dicom *d, const struct raw *r, int64_t max_pixels)
 {
+    if (r->rows < 0 || r->columns < 0)
+        return um_fail(UM_EFORMAT, "DICOM: pixels, but no number of %s",
+                       r->rows < 0 ? "rows" : "columns");
     if (r->rows < 1 || r->columns < 1)
         return um_fail(UM_EFORMAT, "DICOM: %d rows and %d columns", r->rows, r->columns);
     if (!(r->frames >= 0 && r->frames <= 2147483647.0))
@@ -463,6 +469,14 @@ static bool is_localizer(const char *type)
     return strstr(type, "\\LOCALIZER") != NULL;
 }
 
+/* what people will try */
+static int refuse_mask(const char *what)
+{
+    return um_fail(UM_EUNSUPPORTED,
+                   "DICOM %s is not read: a mask is, as NIfTI or NRRD on the grid of its image",
+                   what);
+}
+
 int um_dicom_open(struct um_arena *a, const uint8_t *bytes, size_t n, size_t total,
                   int64_t max_pixels, struct um_dicom *d)
 {
@@ -487,6 +501,8 @@ int um_dicom_open(struct um_arena *a, const uint8_t *bytes, size_t n, size_t tot
         d->has_window = false;
     if (r.floats)
         return um_fail(UM_EUNSUPPORTED, "DICOM: pixels in floating point are not read");
+    if (strcmp(d->sop_class, STORED "66.4") == 0)
+        return refuse_mask("SEG (a segmentation)");
     if (!d->has_pixels) {
         d->cut = r.rows >= 0 || strcmp(d->sop_class, CT_SLICE) == 0;
         return UM_OK;
@@ -501,6 +517,8 @@ int um_dicom_open(struct um_arena *a, const uint8_t *bytes, size_t n, size_t tot
 
 int um_dicom_need_pixels(const struct um_dicom *d)
 {
+    if (strcmp(d->sop_class, STORED "481.3") == 0)
+        return refuse_mask("RTSTRUCT (contours)");
     return d->has_pixels ? UM_OK
                          : um_fail(UM_EMISSING, "DICOM: no pixels in it (SOP class %s)",
                                    *d->sop_class ? d->sop_class : "not named");

@@ -149,14 +149,25 @@ static const struct um_reader_of *reader_of(const uint8_t *bytes, size_t n)
     return NULL;
 }
 
+#define NO_SLICES "a folder without slices: expected DICOM, JPEG or PNG files in it"
 #define EXPECTED "expected JPEG, PNG, DICOM, NIfTI, Analyze, MetaImage or NRRD"
 
-static int refuse(const uint8_t *bytes, size_t n, const char *where)
+/* of what is not read; NULL: not known */
+static const char *name_of(const uint8_t *bytes, size_t n)
 {
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (n >= known[i].at + known[i].n &&
             memcmp(bytes + known[i].at, known[i].sign, known[i].n) == 0)
-            return um_fail(UM_EUNSUPPORTED, "%s%s, " EXPECTED, where, known[i].name);
+            return known[i].name;
+    return NULL;
+}
+
+static int refuse(const uint8_t *bytes, size_t n, const char *where)
+{
+    const char *name = name_of(bytes, n);
+
+    if (name)
+        return um_fail(UM_EUNSUPPORTED, "%s%s, " EXPECTED, where, name);
     if (n == 0)
         return um_fail(UM_EFORMAT, "%sempty, " EXPECTED, where);
     return um_fail(UM_EFORMAT, "%snot an image: " EXPECTED, where);
@@ -243,6 +254,27 @@ static int tell(struct um_arena *a, int64_t max_pixels, struct um_image *im)
     return im->kind->tell ? im->kind->tell(a, max_pixels, im) : UM_OK;
 }
 
+/* a folder in which nothing is a slice: what its first file is */
+static int no_slices(struct um_arena *a, const struct um_image *im)
+{
+    const char                *path, *name = NULL;
+    const struct um_reader_of *kind;
+    uint8_t                    head[SIGN_MAX];
+    size_t                     n, total;
+
+    if (im->folder.n == 0)
+        return um_fail(UM_EFORMAT, "%s: " NO_SLICES ", there is no file", im->path);
+    if (!(path = um_folder_path(a, &im->folder, 0)))
+        return UM_ENOMEM;
+    UM_TRY(um_file_head(path, head, sizeof head, &n, &total));
+    kind = reader_of(head, n);
+    name = um_gzip_is(head, n) ? "gzip, which is read file by file alone"
+           : kind              ? kind->name
+                               : name_of(head, n);
+    return um_fail(UM_EFORMAT, "%s: " NO_SLICES ", %s is %s", im->path, im->folder.name[0],
+                   name ? name : "no image");
+}
+
 /* DICOM if there is any among its first files: pictures beside it are thumbnails; else what the
  * first readable kind among them is */
 static int open_folder(struct um_arena *a, struct um_image *im)
@@ -264,11 +296,7 @@ static int open_folder(struct um_arena *a, struct um_image *im)
         if (im->kind && im->kind->tell)
             return UM_OK;
     }
-    return im->kind
-               ? UM_OK
-               : um_fail(UM_EFORMAT,
-                         "%s: a folder without slices: expected DICOM, JPEG or PNG files in it%s",
-                         im->path, im->folder.n == 0 ? ", there is no file" : "");
+    return im->kind ? UM_OK : no_slices(a, im);
 }
 
 /* the header of a pair, where its file of voxels was named */

@@ -251,6 +251,17 @@ static int check_kinds(const struct job *j)
     return UM_OK;
 }
 
+static int lone(const struct job *j)
+{
+    char others[512] = "";
+
+    if (j->foreign > 0)
+        (void)snprintf(others, sizeof others, ", beside %lld files that are not DICOM (%s first)",
+                       (long long)j->foreign, j->first);
+    return um_fail(UM_ESHAPE, "%s: DICOM: one slice alone, a volume has two or more%s",
+                   j->entry[0].at.name, others);
+}
+
 static int note_left_out(struct job *j)
 {
     const char *text;
@@ -378,6 +389,8 @@ int um_series_read(struct um_arena *a, const struct um_folder *folder,
     UM_TRY(choose(&j));
     if (j.n == 1 && j.entry[0].d.frames > 1)
         UM_TRY(read_frames(&j));
+    else if (j.n == 1)
+        return lone(&j);
     else {
         UM_TRY(check_kinds(&j));
         UM_TRY(read_voxels(&j));

@@ -35,7 +35,7 @@ def dicom(a, modality="CT", series="1.2.3", instance=1, **more):
     known = {"type": (0x00080008, "CS"), "description": (0x0008103e, "LO"), "thickness": (0x00180050, "DS"),
              "acquisition": (0x00200012, "IS"), "position": (0x00200032, "DS"), "orientation": (0x00200037, "DS"), "frames": (0x00280008, "IS"),
              "photometric": (0x00280004, "CS"), "spacing": (0x00280030, "DS"), "center": (0x00281050, "DS"),
-             "imager": (0x00181164, "DS"), "scanned": (0x00182010, "DS"), "aspect": (0x00280034, "IS"),
+             "class": (0x00080016, "UI"), "imager": (0x00181164, "DS"), "scanned": (0x00182010, "DS"), "aspect": (0x00280034, "IS"),
              "patient": (0x00100020, "LO"), "frame": (0x00200052, "UI"), "padding": (0x00280120, "US"), "lut": (0x00283000, "SQ"), "width": (0x00281051, "DS"), "inter": (0x00281052, "DS"), "slope": (0x00281053, "DS")}
     bits = 8 * a.itemsize
     e = {0x00080016: ("UI", CT if modality == "CT" else DX), 0x00080060: ("CS", modality),
@@ -125,6 +125,12 @@ def xray():
     put("mm4.dcm", dicom(a, "DX", spacing=[0, 0], imager=[0.3, 0.2]))
     put("aspect.dcm", dicom(a, "DX", aspect="2\\1"))
     put("mute.dcm", dicom(a, "DX").replace(element(0x00280004, "CS", "MONOCHROME2"), b""))
+    put("seg.dcm", dicom(a, "SEG", **{"class": CT[:-1] + "66.4"}))
+    contours = dicom(a, "RTSTRUCT", **{"class": CT[:-1] + "481.3"})
+    put("rtstruct.dcm", contours[:contours.index(struct.pack("<HH", 0x28, 2))])
+    for name, tag in (("rows", 0x10), ("columns", 0x11), ("bits", 0x100)):
+        at = dicom(a, "DX").index(struct.pack("<HH2s", 0x28, tag, b"US"))
+        put(f"no-{name}.dcm", dicom(a, "DX")[:at] + dicom(a, "DX")[at + 10:])
     put("eight.dcm", dicom((a // 30).astype(np.uint8), "CR"))
     put("slice.dcm", dicom(a, "CT"))
     whole = dicom(a, "DX")

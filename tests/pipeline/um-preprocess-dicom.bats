@@ -52,6 +52,11 @@ END
     refused 'frames.dcm: DICOM: 2 frames, and where they lie in the patient is not said' frames.dcm
     refused 'future.dcm: DICOM: transfer syntax 1.2.840.10008.9.9.9 is not read' future.dcm
     refused 'slice.dcm: DICOM: one slice of a CT: name the folder of its series, or take it' slice.dcm
+    for kind in rows columns; do refused "no-$kind.dcm: DICOM: pixels, but no number of $kind" no-$kind.dcm; done
+    refused 'no-bits.dcm: DICOM: pixels, but no number of bits allocated' no-bits.dcm
+    refused 'seg.dcm: DICOM SEG (a segmentation) is not read: a mask is, as NIfTI' seg.dcm
+    refused 'rtstruct.dcm: DICOM RTSTRUCT (contours) is not read: a mask is, as NIfTI' rtstruct.dcm
+    refused 'slice.dcm: DICOM: one slice of a CT' slice.dcm
     um-preprocess --dicom window one.tsv -o one.umt
     um-show one.umt | grep -q 'image uint8 \[1,256,256\] min 0 .* max 255'
 }
@@ -193,6 +198,13 @@ END
     cp plain/00 lone
     refused ': DICOM: one slice alone, a volume has two or more' lone
     refused 'empty: a folder without slices: expected DICOM, JPEG or PNG files in it, there is no file' empty
+    echo text >lone/a.txt
+    refused '00: DICOM: one slice alone, a volume has two or more, beside 1 files that are not DICOM (a.txt first)' lone
+    rm lone/00
+    refused 'lone: a folder without slices: expected DICOM, JPEG or PNG files in it, a.txt is no image' lone
+    gzip -k plain/00
+    mv plain/00.gz lone/00.dcm.gz
+    refused 'files in it, 00.dcm.gz is gzip, which is read file by file alone' lone
 }
 
 @test "what is left of a slice is not left out" {
