@@ -1,4 +1,4 @@
-/* image.c - telling kinds of files apart */
+/* image.c - opening a file or a folder, no further than its header promises, and reading it */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "media/image.h"
 
@@ -15,11 +15,9 @@
 #include "media/exif.h"
 #include "media/gunzip.h"
 #include "media/jpeg.h"
-#include "media/meta.h"
+#include "media/kinds.h"
 #include "media/nifti.h"
-#include "media/nrrd.h"
 #include "media/png.h"
-#include "media/series.h"
 #include "media/slices.h"
 
 enum {
@@ -29,156 +27,14 @@ enum {
     LOOKED   = 64       /* files of a folder that are looked at to tell what it holds */
 };
 
-/* kinds people will try; the longest sign that fits wins by coming first */
-static const struct {
-    size_t      at, n;
-    const char *sign, *name;
-} known[] = {
-    { 0, 4, "CDF\001", "MINC (NetCDF)" },
-    { 0, 4, "CDF\002", "MINC (NetCDF)" },
-    { 0, 8, "\x89HDF\r\n\x1a\n", "HDF5 or MINC-2" },
-    { 0, 6, "MATRIX", "ECAT" },
-    { 0, 4, "II*\0", "TIFF" },
-    { 0, 4, "MM\0*", "TIFF" },
-    { 0, 4, "GIF8", "GIF" },
-    { 8, 4, "WEBP", "WebP" },
-    { 0, 12, "\0\0\0\014jP  \r\n\x87\n", "JPEG 2000" },
-    { 0, 4, "\xff\x4f\xff\x51", "JPEG 2000" },
-    { 0, 4, "\0\0\0\001", "FreeSurfer MGH" },
-    { 0, 4, "%PDF", "PDF" },
-    { 0, 4, "PK\003\004", "zip" },
-    { 0, 6,
-      "\xfd"
-      "7zXZ",
-      "xz" },
-    { 0, 4, "\x28\xb5\x2f\xfd", "zstd (a tensor stream?)" },
-    { 0, 3, "BZh", "bzip2" },
-    { 0, 2, "BM", "BMP" },
-};
-
-/* a kind we read: how it begins, and how it is decoded: as a picture, as a volume, or as one of a
- * folder's slices */
-struct um_reader_of {
-    const char *name;
-    bool (*is)(const uint8_t *bytes, size_t n);
-    int (*grey)(struct um_arena *a, const uint8_t *bytes, size_t n,
-                const struct um_image_opts *opts, struct um_grey *out);
-    int (*volume)(struct um_arena *a, const struct um_image *im, const struct um_scan_opts *opts,
-                  struct um_scan *out);
-    int (*folder)(struct um_arena *a, const struct um_folder *f, const struct um_scan_opts *opts,
-                  struct um_scan *out);
-    /* of a kind that may be a picture or a volume: sets im->volume */
-    int (*tell)(struct um_arena *a, int64_t max_pixels, struct um_image *im);
-    /* of a kind whose first bytes tell the size of the whole file: *bytes of it, or 0 */
-    int (*promise)(const uint8_t *head, size_t n, int64_t max_pixels, size_t *bytes);
-};
-
-static bool is_jpeg(const uint8_t *bytes, size_t n)
-{
-    return n >= 3 && memcmp(bytes, "\xff\xd8\xff", 3) == 0;
-}
-
-static bool is_png(const uint8_t *bytes, size_t n)
-{
-    return n >= 8 && memcmp(bytes, "\x89PNG\r\n\x1a\n", 8) == 0;
-}
-
-/* some write an Analyze header into the 128 bytes that DICOM leaves free */
-static bool is_nifti(const uint8_t *bytes, size_t n)
-{
-    const enum um_nifti_kind kind = um_nifti_kind(bytes, n);
-
-    return kind != UM_NIFTI_NOT &&
-           !(kind == UM_NIFTI_ANALYZE && n >= 132 && memcmp(bytes + 128, "DICM", 4) == 0);
-}
-
-static int nifti(struct um_arena *a, const struct um_image *im, const struct um_scan_opts *opts,
-                 struct um_scan *out)
-{
-    const enum um_nifti_kind kind = um_nifti_kind(im->bytes, im->n);
-
-    return kind == UM_NIFTI_1 || kind == UM_NIFTI_2
-               ? um_nifti_read(a, im->bytes, im->n, opts, out)
-               : um_nifti_read_pair(a, im->path, im->bytes, im->n, im->voxels, opts, out);
-}
-
-static int meta(struct um_arena *a, const struct um_image *im, const struct um_scan_opts *opts,
-                struct um_scan *out)
-{
-    return um_meta_read(a, im->path, im->bytes, im->n, opts, out);
-}
-
-static int nrrd(struct um_arena *a, const struct um_image *im, const struct um_scan_opts *opts,
-                struct um_scan *out)
-{
-    return um_nrrd_read(a, im->path, im->bytes, im->n, opts, out);
-}
-
-static int dicom(struct um_arena *a, const struct um_image *im, const struct um_scan_opts *opts,
-                 struct um_scan *out)
-{
-    return um_series_frames(a, im->bytes, im->n, opts, out);
-}
-
-/* one frame is a picture; more are an enhanced CT, or refused as such */
-static int dicom_tell(struct um_arena *a, int64_t max_pixels, struct um_image *im)
-{
-    struct um_dicom d;
-
-    UM_TRY(um_dicom_open(a, im->bytes, im->n, im->n, max_pixels, &d));
-    im->volume = d.frames > 1;
-    return um_dicom_need_pixels(&d);
-}
-
-/* the first that fits */
-static const struct um_reader_of readers[] = {
-    { "JPEG", is_jpeg, um_jpeg_read, NULL, um_slices_read, NULL, NULL },
-    { "PNG", is_png, um_png_read, NULL, um_slices_read, NULL, NULL },
-    { "NIfTI or Analyze", is_nifti, NULL, nifti, NULL, NULL, um_nifti_promise },
-    { "DICOM", um_dicom_is, um_dicom_grey, dicom, um_series_read, dicom_tell, NULL },
-    { "MetaImage", um_meta_is, NULL, meta, NULL, NULL, NULL },
-    { "NRRD", um_nrrd_is, NULL, nrrd, NULL, NULL, NULL },
-};
-enum { NREADERS = sizeof readers / sizeof readers[0] };
-
-static const struct um_reader_of *reader_of(const uint8_t *bytes, size_t n)
-{
-    for (int i = 0; i < NREADERS; i++)
-        if (readers[i].is(bytes, n))
-            return &readers[i];
-    return NULL;
-}
-
 #define NO_SLICES "a folder without slices: expected DICOM, JPEG or PNG files in it"
-#define EXPECTED "expected JPEG, PNG, DICOM, NIfTI, Analyze, MetaImage or NRRD"
-
-/* of what is not read; NULL: not known */
-static const char *name_of(const uint8_t *bytes, size_t n)
-{
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (n >= known[i].at + known[i].n &&
-            memcmp(bytes + known[i].at, known[i].sign, known[i].n) == 0)
-            return known[i].name;
-    return NULL;
-}
-
-static int refuse(const uint8_t *bytes, size_t n, const char *where)
-{
-    const char *name = name_of(bytes, n);
-
-    if (name)
-        return um_fail(UM_EUNSUPPORTED, "%s%s, " EXPECTED, where, name);
-    if (n == 0)
-        return um_fail(UM_EFORMAT, "%sempty, " EXPECTED, where);
-    return um_fail(UM_EFORMAT, "%snot an image: " EXPECTED, where);
-}
 
 bool um_image_is_picture(const char *path)
 {
     uint8_t                    head[SIGN_MAX];
     size_t                     n, total;
     const struct um_reader_of *r =
-        um_file_head(path, head, sizeof head, &n, &total) < 0 ? NULL : reader_of(head, n);
+        um_file_head(path, head, sizeof head, &n, &total) < 0 ? NULL : um_kind_of(head, n);
 
     return r && r->grey && !(r->tell && um_dicom_is_volume(head, n));
 }
@@ -193,7 +49,7 @@ static size_t room_of(int64_t max_pixels)
 /* the most bytes that a file beginning so may have; *promised: what its header says, or 0 */
 static int bound(const uint8_t *head, size_t n, int64_t max_pixels, size_t *promised, size_t *most)
 {
-    const struct um_reader_of *kind = reader_of(head, n);
+    const struct um_reader_of *kind = um_kind_of(head, n);
 
     *promised = 0;
     if (kind && kind->promise)
@@ -232,8 +88,8 @@ static int unpack(struct um_arena *a, int64_t max_pixels, struct um_image *im)
     int     st;
 
     UM_TRY(um_gunzip_head(im->bytes, im->n, head, sizeof head, &n));
-    if (n == sizeof head && !reader_of(head, n))
-        return refuse(head, n, IN_GZIP);
+    if (n == sizeof head && !um_kind_of(head, n))
+        return um_kind_refuse(head, n, IN_GZIP);
     UM_TRY(bound(head, n, max_pixels, &promised, &most));
     st = um_gunzip(a, im->bytes, im->n, most, &im->bytes, &im->n);
     return st == UM_ERANGE ? um_context(too_many(promised, most), "gzip") : st;
@@ -247,9 +103,9 @@ static int tell(struct um_arena *a, int64_t max_pixels, struct um_image *im)
         where = IN_GZIP;
         UM_TRY(unpack(a, max_pixels, im));
     }
-    im->kind = reader_of(im->bytes, im->n);
+    im->kind = um_kind_of(im->bytes, im->n);
     if (!im->kind)
-        return refuse(im->bytes, im->n, where);
+        return um_kind_refuse(im->bytes, im->n, where);
     im->volume = im->kind->volume != NULL;
     return im->kind->tell ? im->kind->tell(a, max_pixels, im) : UM_OK;
 }
@@ -267,10 +123,10 @@ static int no_slices(struct um_arena *a, const struct um_image *im)
     if (!(path = um_folder_path(a, &im->folder, 0)))
         return UM_ENOMEM;
     UM_TRY(um_file_head(path, head, sizeof head, &n, &total));
-    kind = reader_of(head, n);
+    kind = um_kind_of(head, n);
     name = um_gzip_is(head, n) ? "gzip, which is read file by file alone"
            : kind              ? kind->name
-                               : name_of(head, n);
+                               : um_kind_name(head, n);
     return um_fail(UM_EFORMAT, "%s: " NO_SLICES ", %s is %s", im->path, im->folder.name[0],
                    name ? name : "no image");
 }
@@ -290,7 +146,7 @@ static int open_folder(struct um_arena *a, struct um_image *im)
         if (!path)
             return UM_ENOMEM;
         UM_TRY(um_file_head(path, head, sizeof head, &n, &total));
-        kind = reader_of(head, n);
+        kind = um_kind_of(head, n);
         if (kind && kind->folder && (!im->kind || kind->tell))
             im->kind = kind;
         if (im->kind && im->kind->tell)
