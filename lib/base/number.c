@@ -17,3 +17,13 @@ bool um_number_at(const char **p, double *x)
     *p = end;
     return isfinite(*x);
 }
+
+bool um_mark_at(const char **p, char mark)
+{
+    if (**p != mark)
+        return false;
+    do
+        ++*p;
+    while (**p == ' ');
+    return true;
+}

@@ -15,4 +15,8 @@
  * moved behind it. false: there is none */
 UM_API bool um_number_at(const char **p, double *x);
 
+/* um_mark_at - the comma, or whatever parts numbers, at *p, and blanks behind it: *p is moved
+ * behind them. false: something else */
+UM_API bool um_mark_at(const char **p, char mark);
+
 #endif

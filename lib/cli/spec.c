@@ -86,13 +86,12 @@ int um_spacing_parse(const char *text, double mm[3])
         if (!um_number_at(&p, &mm[n]) || !(mm[n] >= 0.01 && mm[n] <= 1000))
             break;
         n++;
-        if (*p != ',')
+        if (n == 3 || !um_mark_at(&p, ','))
             break;
-        p++;
     }
     if (n == 1)
         mm[1] = mm[2] = mm[0];
-    if ((n == 1 || n == 3) && !*p && p[-1] != ',')
+    if ((n == 1 || n == 3) && !*p && p[-1] != ',' && p[-1] != ' ')
         return UM_OK;
     return um_fail(UM_ERANGE, "spacing \"%s\": expected X,Y,Z or one number, 0.01 to 1000 mm",
                    text);

@@ -9,12 +9,10 @@
 /* the next four numbers at *p; false: something else */
 static bool four(const char **p, double box[4])
 {
-    for (int i = 0; i < 4; i++) {
-        if (!um_number_at(p, &box[i]) || (i < 3 && **p != ','))
+    for (int i = 0; i < 4; i++)
+        if (!um_number_at(p, &box[i]) || (i < 3 && !um_mark_at(p, ',')))
             return false;
-        *p += i < 3;
-    }
-    return **p == 0 || (**p == ';' && (*p)[1] != 0);
+    return **p == 0 || (um_mark_at(p, ';') && **p != 0);
 }
 
 static double clamp(double x, double most)
@@ -61,7 +59,6 @@ int um_rects_parse(struct um_arena *a, const char *text, double w, double h, str
                            (long long)r->n + 1, text);
         UM_TRY(place(r->box[r->n], w, h, r->n + 1));
         r->n++;
-        p += *p == ';';
     }
     return UM_OK;
 }

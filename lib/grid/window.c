@@ -26,8 +26,8 @@ int um_window_parse(const char *text, double window[2])
             window[1] = known[i].hi;
             return UM_OK;
         }
-    if (um_number_at(&p, &window[0]) && *p++ == ',' && um_number_at(&p, &window[1]) && !*p &&
-        window[0] < window[1] && window[0] >= -1e6 && window[1] <= 1e6)
+    if (um_number_at(&p, &window[0]) && um_mark_at(&p, ',') && um_number_at(&p, &window[1]) &&
+        !*p && window[0] < window[1] && window[0] >= -1e6 && window[1] <= 1e6)
         return UM_OK;
     return um_fail(UM_ERANGE,
                    "window \"%s\": expected lung, mediastinum, bone, abdomen or LO,HI in HU with "

@@ -87,6 +87,8 @@ static int read_meta(const uint8_t *bytes, size_t n, size_t total, char *uid, si
             um_dicom_text(&w, &e, uid, size);
         if (e.tag == 0x00020002)
             um_dicom_text(&w, &e, d->sop_class, sizeof d->sop_class);
+        if (e.tag == 0x00020003)
+            um_dicom_text(&w, &e, d->instance_uid, sizeof d->instance_uid);
     }
 }
 
@@ -259,7 +261,10 @@ static void take_text(const struct um_dicom_walk *w, const struct um_dicom_eleme
 {
     switch (e->tag) {
     case 0x00080016: um_dicom_text(w, e, d->sop_class, sizeof d->sop_class); break;
-    case 0x00080018: um_dicom_text(w, e, d->instance_uid, sizeof d->instance_uid); break;
+    case 0x00080018: /* where it was emptied, that of the file's own header stands */
+        if (e->n > 0)
+            um_dicom_text(w, e, d->instance_uid, sizeof d->instance_uid);
+        break;
     case 0x00080060: um_dicom_text(w, e, d->modality, sizeof d->modality); break;
     case 0x0008103e: um_dicom_text(w, e, d->description, sizeof d->description); break;
     case 0x00100020: um_dicom_text(w, e, d->patient, sizeof d->patient); break;

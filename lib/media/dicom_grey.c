@@ -82,7 +82,9 @@ static bool skip_padding(struct job *j)
 {
     int least = j->most, most = j->least;
 
-    if (j->d->plane.padding[0] > j->most || j->d->plane.padding[1] < j->least)
+    const int *padding = j->d->plane.padding;
+
+    if (padding[0] > padding[1] || padding[0] > j->most || padding[1] < j->least)
         return true;
     for (size_t i = 0; i < j->n; i++) {
         const int v = value_at(j->d, j->stored, i);

@@ -55,19 +55,38 @@ static int open_more(struct job *j, int64_t file, const char *path, struct um_di
     return st < 0 ? um_context(st, "%s", j->folder->name[file]) : UM_OK;
 }
 
+/* a name's ending, "" for none; a number is none: of a slice, or the last of a UID */
+static const char *ending(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+
+    return !dot || dot[1 + strspn(dot + 1, "0123456789")] == 0 ? "" : dot;
+}
+
+/* does most of the folder end so? */
+static bool ends_alike(const struct um_folder *f, const char *name)
+{
+    int64_t n = 0;
+
+    for (int64_t i = 0; i < f->n; i++)
+        n += strcasecmp(ending(f->name[i]), ending(name)) == 0;
+    return 2 * n > f->n;
+}
+
 /* What lies beside slices and is not DICOM may be anything, but not what a slice leaves that was
  * not written or copied to its end: then the volume would be shorter without anyone knowing. */
-static int check_foreign(const char *name, const uint8_t *head, size_t n)
+static int check_foreign(const struct job *j, const char *name, const uint8_t *head, size_t n)
 {
     const char *dot   = strrchr(name, '.');
     size_t      zeros = 0;
 
-    if (n == 0)
+    if (n == 0 && ends_alike(j->folder, name))
         return um_fail(UM_EFORMAT, "%s: empty, in a folder of DICOM files", name);
     while (zeros < n && head[zeros] == 0)
         zeros++;
-    if (zeros == n || (zeros >= PREAMBLE && n < PREAMBLE + 4))
-        return um_fail(UM_EFORMAT, "%s: DICOM: cut: %zu zeros, and no more", name, zeros);
+    if (n > 0 && (zeros == n || (zeros >= PREAMBLE && n < PREAMBLE + 4)) &&
+        ends_alike(j->folder, name))
+        return um_fail(UM_EFORMAT, "%s: DICOM: cut or damaged: begins with %zu zeros", name, zeros);
     if (dot && strcasecmp(dot, ".dcm") == 0)
         return um_fail(UM_EFORMAT, "%s: not a DICOM file, whatever its name says", name);
     return UM_OK;
@@ -82,7 +101,7 @@ static int open_head(struct job *j, int64_t file, const char *path, struct um_di
 
     UM_TRY(um_file_head(path, head, sizeof head, &n, &total));
     if (!um_dicom_is(head, n)) {
-        UM_TRY(check_foreign(j->folder->name[file], head, n));
+        UM_TRY(check_foreign(j, j->folder->name[file], head, n));
         return 0;
     }
     st = um_dicom_open(j->a, head, n, total, j->opts->max_voxels, d);

@@ -32,7 +32,7 @@ def element(tag, vr, value):
 
 def dicom(a, modality="CT", series="1.2.3", instance=1, **more):
     """stored values [rows,columns] to a file; more: elements by name"""
-    known = {"type": (0x00080008, "CS"), "description": (0x0008103e, "LO"), "thickness": (0x00180050, "DS"),
+    known = {"file uid": (0x00020003, "UI"), "uid": (0x00080018, "UI"), "type": (0x00080008, "CS"), "description": (0x0008103e, "LO"), "thickness": (0x00180050, "DS"),
              "acquisition": (0x00200012, "IS"), "position": (0x00200032, "DS"), "orientation": (0x00200037, "DS"), "frames": (0x00280008, "IS"),
              "photometric": (0x00280004, "CS"), "spacing": (0x00280030, "DS"), "center": (0x00281050, "DS"),
              "class": (0x00080016, "UI"), "imager": (0x00181164, "DS"), "scanned": (0x00182010, "DS"), "aspect": (0x00280034, "IS"),
@@ -46,7 +46,8 @@ def dicom(a, modality="CT", series="1.2.3", instance=1, **more):
          0x7fe00010: ("OB" if bits == 8 else "OW", a.tobytes())}
     for name, value in more.items():
         e[known[name][0]] = (known[name][1], value)
-    meta = element(0x00020010, "UI", EXPLICIT)
+    uid = e.pop(0x00020003, None) # of the file's own header
+    meta = (element(0x00020003, *uid) if uid else b"") + element(0x00020010, "UI", EXPLICIT)
     return bytes(128) + b"DICM" + meta + b"".join(element(t, *e[t]) for t in sorted(e))
 
 
@@ -63,6 +64,8 @@ def series(folder, kind):
         uid, name, instance = "1.2.3", f"{names[z]:02d}", 1 + (7 * z) % n
         if kind == "gap" and z == 9:
             continue
+        if kind == "emptied": # of its identifiers, as anonymizers do
+            more["uid"], more["file uid"] = "", f"1.2.3.{z}"
         if kind == "slopes":
             more["slope"], more["inter"] = [0.5 if z % 2 else 1], [-1024 if z % 2 else -1000 - z]
             a = (((hu[z] - more["inter"][0]) / more["slope"][0])).astype(np.uint16)

@@ -161,6 +161,12 @@ r = read("out.umt")[1]
 assert np.abs(r["twice"][1]["volume"] - np.clip((body() + 1000) / 2000, 0, 1)).max() < 1e-6
 assert abs(r["gap"][0]["spacing"][2] * 20 - 57 / 18 * 19) < 1e-9
 END
+    series emptied
+    cp emptied/03 'emptied/03 (1)' # known by the identifier in the file's own header
+    printf 'key\timage\nx\temptied\n' >m.tsv
+    run um-preprocess --allow duplicates --size 20x30x25 m.tsv -o x.umt
+    [ "$status" = 0 ]
+    [[ $output == *'record x: 1 slices at a place where there is one already are left out'* ]]
     series scans
     series mixed-scans
     refused ': DICOM: two scans or more at the same places, as of ' mixed-scans --allow duplicates
@@ -219,7 +225,14 @@ END
         refused "${one#*/}: " plain
     done
     head -c 5000 /dev/zero >"$one"
-    refused "${one#*/}: DICOM: cut: 5000 zeros, and no more" plain
+    refused "${one#*/}: DICOM: cut or damaged: begins with 5000 zeros" plain
+    cp whole "$one"
+    : >plain/notes.csv # what ends otherwise than the slices is none
+    head -c 5000 /dev/zero >plain/mask.raw
+    printf 'key\timage\nx\tplain\n' >marks.tsv
+    um-preprocess marks.tsv -o marks.umt 2>err
+    grep -q 'left out of the folder: 2 files that are not DICOM (mask.raw first)' err
+    rm plain/notes.csv plain/mask.raw
     head -c 160 whole >"$one" # behind the transfer syntax, whole elements alone
     printf '\x08\0\x16\0UI\x1a\x001.2.840.10008.5.1.4.1.1.2\0' >>"$one"
     refused "${one#*/}: DICOM: cut: a picture's header without pixels behind it" plain

@@ -233,7 +233,7 @@ static void boxes_are_read_strictly(void **state)
                                  "1,2,3,nan",     "1,2,1,4",   "1,2,3,2",   "1,2,30,4",
                                  "-2,0,3,4",      "1,2,3,4;;", "1,2,inf,4", ";",
                                  "1,2,3,4;5,6,7", "0x1,2,3,4", " 1,2,3,4",  "1,2,3,4 ",
-                                 "1, 2,3,4" };
+                                 "1 ,2,3,4",      "1,2,3,4; " };
     struct um_rects    r;
 
     (void)state;
@@ -241,6 +241,8 @@ static void boxes_are_read_strictly(void **state)
     assert_int_equal(r.n, 2);
     assert_true(r.box[0][0] == 1 && r.box[0][3] == 4 && r.box[1][0] == 0 && r.box[1][2] == 20 &&
                 r.box[1][3] == 10);
+    assert_int_equal(um_rects_parse(arena, "1, 2,3,  4; 5,6,9,10", 20, 10, &r), UM_OK);
+    assert_true(r.n == 2 && r.box[0][3] == 4 && r.box[1][0] == 5);
     assert_int_equal(um_rects_parse(arena, "", 20, 10, &r), UM_OK);
     assert_int_equal(r.n, 0);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
