@@ -52,7 +52,7 @@ static bool ends_in(const char *path, const char *end)
 {
     const size_t n = path ? strlen(path) : 0, m = strlen(end);
 
-    return n >= m && strcasecmp(path + n - m, end) == 0;
+    return path && n >= m && strcasecmp(path + n - m, end) == 0;
 }
 
 /* a name that would have other programs take the file for something else */
