@@ -115,6 +115,34 @@ static void read_grey(struct job *j)
     }
 }
 
+/* Gray whose rows are whole blocks goes from the inverse transform to its place, without the copy
+ * through libjpeg's own rows. */
+static bool is_straight(const struct job *j)
+{
+#if JPEG_LIB_VERSION < 70
+    const jpeg_component_info *c = j->d.comp_info;
+
+    return j->d.num_components == 1 && j->d.out_color_space == JCS_GRAYSCALE &&
+           c->h_samp_factor == 1 && c->v_samp_factor == 1 &&
+           j->d.output_width % (JDIMENSION)j->d.min_DCT_scaled_size == 0;
+#else
+    (void)j;
+    return false;
+#endif
+}
+
+static void read_straight(struct job *j)
+{
+    while (j->d.output_scanline < j->d.output_height) {
+        JSAMPROW   row[DCTSIZE];
+        JSAMPARRAY plane = row;
+
+        for (JDIMENSION i = 0; i < DCTSIZE; i++)
+            row[i] = j->out->px + (int64_t)(j->d.output_scanline + i) * j->out->width;
+        (void)jpeg_read_raw_data(&j->d, &plane, DCTSIZE);
+    }
+}
+
 static void read_colour(struct job *j)
 {
     const int64_t w    = j->out->width;
@@ -149,16 +177,21 @@ static void decode(struct job *j)
     j->d.do_block_smoothing = FALSE;
     /* colours that become luma here must be whole first; of a Y plane nothing is upsampled */
     j->d.do_fancy_upsampling = j->d.out_color_space != JCS_GRAYSCALE;
+    jpeg_calc_output_dimensions(&j->d);
+    j->d.raw_data_out = is_straight(j);
     (void)jpeg_start_decompress(&j->d);
     j->out->width       = j->d.output_width;
     j->out->height      = j->d.output_height;
     j->out->eighths     = j->d.scale_num;
     j->out->file_width  = j->d.image_width;
     j->out->file_height = j->d.image_height;
-    j->out->px          = um_alloc_array(j->arena, j->out->width * j->out->height, 1);
+    /* the last blocks may reach below the picture */
+    j->out->px = um_alloc_array(j->arena, j->out->width * (j->out->height + DCTSIZE), 1);
     if (!j->out->px)
         give_up(j, UM_ENOMEM);
-    if (j->d.out_color_space == JCS_GRAYSCALE)
+    if (j->d.raw_data_out)
+        read_straight(j);
+    else if (j->d.out_color_space == JCS_GRAYSCALE)
         read_grey(j);
     else
         read_colour(j);
